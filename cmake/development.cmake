@@ -1,0 +1,18 @@
+# For the project's own programs only: warnings, sanitizers, where programs land.
+
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
+set(CMAKE_CXX_EXTENSIONS OFF)
+
+set(PLANECAST_SANITIZE "" CACHE STRING "Sanitizers for the project's own programs, as -fsanitize= takes them")
+
+add_library(planecast_development INTERFACE)
+target_compile_options(planecast_development INTERFACE
+  $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wnon-virtual-dtor -Wold-style-cast>)
+if(PLANECAST_WARNINGS_AS_ERRORS)
+  target_compile_options(planecast_development INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Werror>)
+endif()
+if(PLANECAST_SANITIZE)
+  target_compile_options(planecast_development INTERFACE
+    -fsanitize=${PLANECAST_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_link_options(planecast_development INTERFACE -fsanitize=${PLANECAST_SANITIZE})
+endif()

@@ -1,0 +1,41 @@
+# What users link: planecast::planecast (plain C++20, the standard library alone) and one target per adapter.
+
+add_library(planecast INTERFACE)
+add_library(planecast::planecast ALIAS planecast)
+target_compile_features(planecast INTERFACE cxx_std_20)
+target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR}/include FILES
+  ${PROJECT_SOURCE_DIR}/include/planecast/cache/bytes.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cache/fingerprint.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cache/geometry.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cache/kv_view.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cache/number.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/code/backend.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/code/cell.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/code/tail.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/code/tile.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/config.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cpu/cpu.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/policy/planes.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/policy/precision_policy.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/policy/quantizer.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/policy/tier.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/status.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/stream/event.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/transport/transport.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/version.hpp)
+set_target_properties(planecast PROPERTIES VERIFY_INTERFACE_HEADER_SETS ${PROJECT_IS_TOP_LEVEL})
+
+# TCP, on standalone Asio (Debian: libasio-dev). Left out where Asio is not there.
+find_path(PLANECAST_ASIO_INCLUDE asio.hpp)
+mark_as_advanced(PLANECAST_ASIO_INCLUDE)
+if(PLANECAST_ASIO_INCLUDE)
+  find_package(Threads REQUIRED)
+  add_library(planecast_socket INTERFACE)
+  add_library(planecast::socket ALIAS planecast_socket)
+  target_link_libraries(planecast_socket INTERFACE planecast Threads::Threads)
+  target_include_directories(planecast_socket SYSTEM INTERFACE ${PLANECAST_ASIO_INCLUDE})
+  target_compile_definitions(planecast_socket INTERFACE ASIO_STANDALONE)
+  target_sources(planecast_socket INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR}/include FILES
+    ${PROJECT_SOURCE_DIR}/include/planecast/transport/socket.hpp)
+  set_target_properties(planecast_socket PROPERTIES VERIFY_INTERFACE_HEADER_SETS ${PROJECT_IS_TOP_LEVEL})
+endif()

@@ -1,0 +1,49 @@
+// What the compiler must be, and the few macros. No other header looks at __CUDACC__ or
+// __CUDA_ARCH__.
+#pragma once
+
+#include "planecast/version.hpp"
+
+#include <bit>
+
+#if defined(__FAST_MATH__)
+#error "planecast: -ffast-math may reorder the arithmetic that fixes the coded bytes; build without it"
+#endif
+
+#if __cplusplus < 202002L
+#error "planecast needs C++20"
+#endif
+
+#if defined(__CUDACC__)
+#define PLANECAST_HOST_DEVICE __host__ __device__
+#else
+#define PLANECAST_HOST_DEVICE
+#endif
+
+namespace planecast::inline v0::detail {
+
+// std::bit_cast and the like are host functions to nvcc; these few serve both sides.
+template <class To, class From>
+requires(sizeof(To) == sizeof(From)) PLANECAST_HOST_DEVICE constexpr To bit_cast(const From& from) noexcept {
+  return __builtin_bit_cast(To, from);
+}
+
+template <class T>
+PLANECAST_HOST_DEVICE constexpr T min(T a, T b) noexcept {
+  return b < a ? b : a;
+}
+
+template <class T>
+PLANECAST_HOST_DEVICE constexpr T max(T a, T b) noexcept {
+  return a < b ? b : a;
+}
+
+PLANECAST_HOST_DEVICE constexpr unsigned bit_width(unsigned x) noexcept {
+#if defined(__CUDA_ARCH__)
+  return 32u - static_cast<unsigned>(__clz(static_cast<int>(x)));
+#else
+  return static_cast<unsigned>(std::bit_width(x));
+#endif
+}
+
+} // namespace planecast::inline v0::detail

@@ -1,0 +1,154 @@
+// The CPU backend: plain loops over the code's definition.
+#pragma once
+
+#include "planecast/cache/bytes.hpp"
+#include "planecast/code/backend.hpp"
+#include "planecast/code/cell.hpp"
+#include "planecast/code/tail.hpp"
+#include "planecast/code/tile.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+namespace planecast::inline v0 {
+
+/// Codes on the calling thread; allocates nothing. Models `backend`.
+struct cpu {
+  template <quantizer Q, class Planes>
+  static encoded_tile encode(number dtype, tile_layout<Q, Planes> layout, const std::uint16_t* values,
+                             std::byte* out, std::uint32_t* tail_ends) noexcept {
+    return with_format(
+        dtype, [&]<class Number>(Number) { return encode_as<Number>(layout, values, out, tail_ends); });
+  }
+
+  template <quantizer Q, class Planes>
+  static void decode(number dtype, tile_layout<Q, Planes> layout, const std::byte* tile, std::uint32_t token,
+                     std::uint32_t planes, std::uint16_t* out) noexcept {
+    with_format(dtype, [&]<class Number>(Number) {
+      const std::uint32_t bits = Planes::bits_before(planes);
+      for (std::uint32_t c = 0; c < layout.shape.dim; ++c)
+        out[c] =
+            cells_at<Number>(layout, tile, token, c).middle(code_at(layout, tile, token, c, planes), bits);
+    });
+  }
+
+  template <quantizer Q, class Planes>
+  static status decode_exact(number dtype, tile_layout<Q, Planes> layout, const std::byte* tile,
+                             std::uint32_t token, std::span<const std::byte> tails, std::uint16_t* out,
+                             std::size_t& used) noexcept {
+    return with_format(dtype, [&]<class Number>(Number) -> status {
+      bit_reader bits(tails.data(), tails.size());
+      bool outside = false;
+      for (std::uint32_t c = 0; c < layout.shape.dim; ++c) {
+        const auto cell = cells_at<Number>(layout, tile, token, c);
+        const std::uint32_t q = code_at(layout, tile, token, c, Planes::fixed);
+        const std::uint32_t begin = cell.first(q), end = cell.first(q + 1);
+        std::uint32_t order = begin + bits.get(cell.tail_bits(q));
+        if (order >= end) { // only hostile bytes: stay inside the cell, and say so
+          outside = true;
+          order = end > 0 ? end - 1 : 0;
+        }
+        out[c] = pattern_of(order);
+      }
+      used = static_cast<std::size_t>(bits.at() - tails.data());
+      if (outside || bits.past_end() || !bits.padding_is_zero())
+        return {errc::corrupt, "tails do not fit their cells"};
+      return {};
+    });
+  }
+
+private:
+  template <class Number, quantizer Q, class Planes>
+  static cells<Number, Planes::code_bits> cells_at(tile_layout<Q, Planes> layout, const std::byte* tile,
+                                                   std::uint32_t token, std::uint32_t channel) noexcept {
+    const std::uint32_t row = Q::scale_row(layout.shape, token, channel);
+    return {detail::load<std::uint16_t>(tile + layout.low_at(row)),
+            detail::load<std::uint16_t>(tile + layout.step_at(row))};
+  }
+
+  // The first planes' bits of a value's code.
+  template <quantizer Q, class Planes>
+  static std::uint32_t code_at(tile_layout<Q, Planes> layout, const std::byte* tile, std::uint32_t token,
+                               std::uint32_t channel, std::uint32_t planes) noexcept {
+    std::uint32_t code = 0;
+    for (std::uint32_t p = 0; p < planes; ++p) {
+      const std::uint32_t width = Planes::width(p), bit = width * channel;
+      const auto byte = static_cast<std::uint32_t>(tile[layout.plane_row_at(p, token) + bit / 8]);
+      code = code << width | (byte >> bit % 8 & ((1u << width) - 1));
+    }
+    return code;
+  }
+
+  template <class Number, quantizer Q, class Planes>
+  static encoded_tile encode_as(tile_layout<Q, Planes> layout, const std::uint16_t* values, std::byte* out,
+                                std::uint32_t* tail_ends) noexcept {
+    const tile_shape shape = layout.shape;
+    std::memset(out, 0, layout.tails_at());
+    if (!fit_rows<Number>(layout, values, out))
+      return store(layout, values, out, tail_ends);
+    std::byte* const tails = out + layout.tails_at();
+    bit_writer bits(tails);
+    std::byte* end = tails;
+    for (std::uint32_t t = 0; t < shape.tokens; ++t) {
+      for (std::uint32_t c = 0; c < shape.dim; ++c) {
+        const auto cell = cells_at<Number>(layout, out, t, c);
+        const std::uint32_t order = order_of(values[t * shape.dim + c]);
+        const std::uint32_t q = cell.code(order);
+        for (std::uint32_t p = 0; p < Planes::fixed; ++p) {
+          const std::uint32_t width = Planes::width(p), bit = width * c;
+          const std::uint32_t below = Planes::code_bits - Planes::bits_before(p + 1);
+          out[layout.plane_row_at(p, t) + bit / 8] |=
+              static_cast<std::byte>((q >> below & ((1u << width) - 1)) << bit % 8);
+        }
+        if constexpr (Planes::has_tail)
+          bits.put(order - cell.first(q), cell.tail_bits(q));
+      }
+      end = bits.finish();
+      tail_ends[t] = static_cast<std::uint32_t>(end - tails);
+    }
+    const auto bytes = static_cast<std::uint32_t>(end - out);
+    if (detail::align_up(bytes, tile_alignment) > layout.stored_bytes())
+      return store(layout, values, out, tail_ends);
+    detail::store(out, static_cast<std::uint32_t>(end - tails));
+    return {bytes, false};
+  }
+
+  // Writes m and s of every scale row, straight into the tile. False if a step is out of range.
+  template <class Number, quantizer Q, class Planes>
+  static bool fit_rows(tile_layout<Q, Planes> layout, const std::uint16_t* values, std::byte* out) noexcept {
+    constexpr std::uint32_t batch = 64; // rows at a time, so that the extents stay on the stack
+    using row_cells = cells<Number, Planes::code_bits>;
+    const tile_shape shape = layout.shape;
+    for (std::uint32_t first = 0; first < layout.rows(); first += batch) {
+      std::array<typename row_cells::extent, batch> extents;
+      extents.fill({});
+      for (std::uint32_t t = 0; t < shape.tokens; ++t)
+        for (std::uint32_t c = 0; c < shape.dim; ++c)
+          if (const std::uint32_t row = Q::scale_row(shape, t, c) - first; row < batch)
+            extents[row].add(values[t * shape.dim + c]);
+      for (std::uint32_t row = first; row < std::min(first + batch, layout.rows()); ++row) {
+        row_cells cell;
+        if (!cell.fit(extents[row - first]))
+          return false;
+        detail::store(out + layout.low_at(row), cell.low);
+        detail::store(out + layout.step_at(row), cell.step);
+      }
+    }
+    return true;
+  }
+
+  template <quantizer Q, class Planes>
+  static encoded_tile store(tile_layout<Q, Planes> layout, const std::uint16_t* values, std::byte* out,
+                            std::uint32_t* tail_ends) noexcept {
+    std::memset(out, 0, tile_header_bytes);
+    detail::store(out, stored_tile);
+    std::memcpy(out + tile_header_bytes, values, 2 * std::size_t{layout.shape.values()});
+    std::fill_n(tail_ends, layout.shape.tokens, 0u);
+    return {layout.stored_bytes(), true};
+  }
+};
+
+static_assert(backend<cpu>);
+
+} // namespace planecast::inline v0

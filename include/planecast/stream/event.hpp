@@ -1,0 +1,22 @@
+// The moments of a request that either side can wait for.
+#pragma once
+
+#include "planecast/config.hpp"
+
+#include <cstdint>
+
+namespace planecast::inline v0 {
+
+enum class event : std::uint8_t {
+  source_free, ///< sender: the cache was read; its pages may be reused
+  first_light, ///< everything before the cut has arrived: decoding may start
+  focused,     ///< everything planned has arrived
+  quiesced,    ///< nothing of the caller's is touched any more
+};
+
+inline constexpr event source_free = event::source_free;
+inline constexpr event first_light = event::first_light;
+inline constexpr event focused = event::focused;
+inline constexpr event quiesced = event::quiesced;
+
+} // namespace planecast::inline v0
