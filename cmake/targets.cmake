@@ -9,18 +9,46 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/cache/geometry.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cache/kv_view.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cache/number.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/code/assembly.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/code/backend.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/code/cell.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/code/coded_cache.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/code/tail.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/code/tile.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/code/tile_map.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/config.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cpu/cpu.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cpu/self_test.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/decode/accept.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/decode/engine.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/decode/speculate.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/plan/budget.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/plan/importance.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/plan/upgrades.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/planecast.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/policy/planes.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/policy/precision_policy.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/policy/quantizer.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/policy/tier.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/status.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/stream/arrivals.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/stream/checksum.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/stream/connection.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/stream/event.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/stream/frame.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/stream/incoming_request.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/stream/messages.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/stream/metrics.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/stream/options.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/stream/outgoing_request.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/stream/plane_stream.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/stream/receiver.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/stream/request.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/stream/schedule.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/stream/sender.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/transport/faulty.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/transport/loopback.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/transport/shaped.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/transport/transport.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/version.hpp)
 set_target_properties(planecast PROPERTIES VERIFY_INTERFACE_HEADER_SETS ${PROJECT_IS_TOP_LEVEL})
@@ -36,6 +64,8 @@ if(PLANECAST_ASIO_INCLUDE)
   target_include_directories(planecast_socket SYSTEM INTERFACE ${PLANECAST_ASIO_INCLUDE})
   target_compile_definitions(planecast_socket INTERFACE ASIO_STANDALONE)
   target_sources(planecast_socket INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR}/include FILES
+    ${PROJECT_SOURCE_DIR}/include/planecast/transport/detail/tcp_greeting.hpp
+    ${PROJECT_SOURCE_DIR}/include/planecast/transport/detail/tcp_link.hpp
     ${PROJECT_SOURCE_DIR}/include/planecast/transport/socket.hpp)
   set_target_properties(planecast_socket PROPERTIES VERIFY_INTERFACE_HEADER_SETS ${PROJECT_IS_TOP_LEVEL})
 endif()

@@ -53,11 +53,11 @@ public:
                 std::span<const std::int64_t> slot_mapping)
       : basic_kv_view(keys, key_strides, values, value_strides, 0) {
     slots_.reserve(slot_mapping.size());
-    for (const std::int64_t slot : slot_mapping) {
-      if (slot < padding)
+    for (const std::int64_t entry : slot_mapping) {
+      if (entry < padding)
         throw std::invalid_argument("planecast: a slot mapping holds a slot below -1");
-      if (slot != padding)
-        slots_.push_back(slot);
+      if (entry != padding)
+        slots_.push_back(entry);
     }
     tokens_ = static_cast<std::uint32_t>(slots_.size());
   }
@@ -79,14 +79,13 @@ private:
   };
 
   [[nodiscard]] Byte* at(const array& a, std::uint32_t token, std::uint32_t head) const noexcept {
-    std::ptrdiff_t slot =
-        slots_.empty() ? static_cast<std::ptrdiff_t>(token) : static_cast<std::ptrdiff_t>(slots_[token]);
+    auto in_block = static_cast<std::ptrdiff_t>(slots_.empty() ? token : slots_[token]);
     std::ptrdiff_t place = static_cast<std::ptrdiff_t>(head) * a.strides.head;
     if (a.strides.block_size != 0) {
-      place += slot / a.strides.block_size * a.strides.block;
-      slot %= a.strides.block_size;
+      place += in_block / a.strides.block_size * a.strides.block;
+      in_block %= a.strides.block_size;
     }
-    place += slot * a.strides.token;
+    place += in_block * a.strides.token;
     return a.first + 2 * place;
   }
 

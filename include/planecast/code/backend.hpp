@@ -12,12 +12,6 @@
 
 namespace planecast::inline v0 {
 
-/// What became of a tile that was encoded.
-struct encoded_tile {
-  std::uint32_t bytes = 0; ///< all of it, without padding
-  bool stored = false;
-};
-
 /// A backend turns values into tiles and tiles into values. Every backend writes the same bytes.
 ///
 ///   encode(dtype, layout, values, out, tail_ends)
@@ -28,16 +22,15 @@ struct encoded_tile {
 ///   decode_exact(dtype, layout, tile, token, tails, out)
 ///     one token from all fixed planes and its tails, which begin at `tails`; returns the bytes they took,
 ///     or 'corrupt' if they run past the end or name a value outside of its cell.
+// clang-format off
 template <class B, class Q = per_token, class Planes = planes<4, 4, tail>>
 concept backend = requires(number dtype, tile_layout<Q, Planes> layout, const std::uint16_t* values,
                            std::byte* out, const std::byte* tile, std::uint32_t i, std::uint32_t* ends,
                            std::uint16_t* row, std::span<const std::byte> tails, std::size_t& used) {
-  { B::encode(dtype, layout, values, out, ends) }
-  noexcept->std::same_as<encoded_tile>;
-  { B::decode(dtype, layout, tile, i, i, row) }
-  noexcept->std::same_as<void>;
-  { B::decode_exact(dtype, layout, tile, i, tails, row, used) }
-  noexcept->std::same_as<status>;
+  { B::encode(dtype, layout, values, out, ends) } noexcept -> std::same_as<encoded_tile>;
+  { B::decode(dtype, layout, tile, i, i, row) } noexcept -> std::same_as<void>;
+  { B::decode_exact(dtype, layout, tile, i, tails, row, used) } noexcept -> std::same_as<status>;
 };
+// clang-format on
 
 } // namespace planecast::inline v0

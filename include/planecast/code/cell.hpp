@@ -56,6 +56,11 @@ struct cells {
     return bits <= greatest_step; // as patterns of positive numbers: infinity and NaN are above
   }
 
+  /// Whether fit() could have made these cells: to be asked of cells that came from elsewhere.
+  PLANECAST_HOST_DEVICE constexpr bool valid() const noexcept {
+    return Number::finite(low) && (step == 0 || (step >= least_step && step <= greatest_step));
+  }
+
   /// Where cell q begins. Precondition: q ≤ 2^Bits.
   PLANECAST_HOST_DEVICE constexpr std::uint32_t first(std::uint32_t q) const noexcept {
     if (q == 0)
@@ -102,7 +107,7 @@ struct cells {
     const std::uint32_t span = 1u << (Bits - bits);
     // Twice (centre − 1), a whole number: centre = prefix · span + span / 2.
     const auto twice = static_cast<std::int32_t>(2 * prefix * span + span) - 2;
-    if (step == 0) // fl32(low + 0 · …) without arithmetic, for a low that flush-to-zero would lose
+    if (step == 0 || twice == 0) // fl32(low + 0) without arithmetic, for a low that flush-to-zero would lose
       return low == 0x8000u && twice >= 0 ? std::uint16_t{0} : low;
     const float offset = 0.5f * static_cast<float>(twice) * bf16::value(step);
     return Number::nearest(Number::value(low) + offset);

@@ -5,7 +5,9 @@
 #include "planecast/policy/planes.hpp"
 #include "planecast/policy/quantizer.hpp"
 
+#include <algorithm>
 #include <cstdint>
+#include <cstring>
 
 namespace planecast::inline v0 {
 
@@ -47,5 +49,22 @@ struct tile_layout {
     return detail::align_up(tails_at() + 2 * shape.values() + shape.tokens, tile_alignment);
   }
 };
+
+/// What became of a tile that was encoded.
+struct encoded_tile {
+  std::uint32_t bytes = 0; ///< all of it, without padding
+  bool stored = false;
+};
+
+/// Writes a stored tile.
+template <class Layout>
+encoded_tile store_tile(Layout layout, const std::uint16_t* values, std::byte* out,
+                        std::uint32_t* tail_ends) noexcept {
+  std::memset(out, 0, tile_header_bytes);
+  detail::store(out, stored_tile);
+  std::memcpy(out + tile_header_bytes, values, 2 * std::size_t{layout.shape.values()});
+  std::fill_n(tail_ends, layout.shape.tokens, 0u);
+  return {layout.stored_bytes(), true};
+}
 
 } // namespace planecast::inline v0

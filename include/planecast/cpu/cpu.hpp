@@ -86,7 +86,7 @@ private:
     const tile_shape shape = layout.shape;
     std::memset(out, 0, layout.tails_at());
     if (!fit_rows<Number>(layout, values, out))
-      return store(layout, values, out, tail_ends);
+      return store_tile(layout, values, out, tail_ends);
     std::byte* const tails = out + layout.tails_at();
     bit_writer bits(tails);
     std::byte* end = tails;
@@ -109,7 +109,7 @@ private:
     }
     const auto bytes = static_cast<std::uint32_t>(end - out);
     if (detail::align_up(bytes, tile_alignment) > layout.stored_bytes())
-      return store(layout, values, out, tail_ends);
+      return store_tile(layout, values, out, tail_ends);
     detail::store(out, static_cast<std::uint32_t>(end - tails));
     return {bytes, false};
   }
@@ -136,16 +136,6 @@ private:
       }
     }
     return true;
-  }
-
-  template <quantizer Q, class Planes>
-  static encoded_tile store(tile_layout<Q, Planes> layout, const std::uint16_t* values, std::byte* out,
-                            std::uint32_t* tail_ends) noexcept {
-    std::memset(out, 0, tile_header_bytes);
-    detail::store(out, stored_tile);
-    std::memcpy(out + tile_header_bytes, values, 2 * std::size_t{layout.shape.values()});
-    std::fill_n(tail_ends, layout.shape.tokens, 0u);
-    return {layout.stored_bytes(), true};
   }
 };
 

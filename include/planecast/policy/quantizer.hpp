@@ -23,16 +23,15 @@ struct tile_shape {
 ///   scale_row(s, t, c)  the row of token t's channel c, below scale_rows(s);
 ///   fingerprint()       a value that no quantizer with other rows has.
 /// The functions are pure: encoder and decoder call them at different times and places.
+// clang-format off
 template <class Q>
 concept quantizer = requires(tile_shape s, std::uint32_t i) {
   { Q::page_tokens } -> std::convertible_to<std::uint32_t>;
-  { Q::scale_rows(s) }
-  noexcept->std::same_as<std::uint32_t>;
-  { Q::scale_row(s, i, i) }
-  noexcept->std::same_as<std::uint32_t>;
-  { Q::fingerprint() }
-  noexcept->std::same_as<std::uint64_t>;
+  { Q::scale_rows(s) } noexcept -> std::same_as<std::uint32_t>;
+  { Q::scale_row(s, i, i) } noexcept -> std::same_as<std::uint32_t>;
+  { Q::fingerprint() } noexcept -> std::same_as<std::uint64_t>;
 };
+// clang-format on
 
 /// A scale for each channel over a page of tokens. For keys, whose outliers keep to their channels.
 template <std::uint32_t PageTokens>

@@ -49,23 +49,22 @@ struct transport_limits {
 ///                         polls that follow; none of their memory is touched once they have.
 ///   limits()              Constant for the life of the link.
 ///
-/// send and receive only enqueue. Where they do not return ok, nothing was taken and no completion comes:
+/// send and receive never wait, whether or not they move at once what can be moved; completions come from
+/// poll alone. Where they do not return ok, nothing was taken and no completion comes:
 /// `limit` if the message, the pieces or the operations are too many, `closed` or `cancelled` after the end.
 /// When the link is lost, all operations under way complete with `closed`. Destroying an end aborts it.
 /// An end is used from one thread at a time; two ends of a link are independent of each other.
+// clang-format off
 template <class T>
-concept transport = std::movable<T> &&
+concept transport =
+    std::movable<T> &&
     requires(T t, lane l, gather g, slot s, op_id id, std::span<completion> out, deadline d) {
-  { t.send(l, g, id) }
-  noexcept->std::same_as<status>;
-  { t.receive(l, s, id) }
-  noexcept->std::same_as<status>;
-  { t.poll(out, d) }
-  noexcept->std::same_as<std::size_t>;
-  { t.abort() }
-  noexcept->std::same_as<void>;
-  { t.limits() }
-  noexcept->std::same_as<transport_limits>;
-};
+      { t.send(l, g, id) } noexcept -> std::same_as<status>;
+      { t.receive(l, s, id) } noexcept -> std::same_as<status>;
+      { t.poll(out, d) } noexcept -> std::same_as<std::size_t>;
+      { t.abort() } noexcept -> std::same_as<void>;
+      { t.limits() } noexcept -> std::same_as<transport_limits>;
+    };
+// clang-format on
 
 } // namespace planecast::inline v0

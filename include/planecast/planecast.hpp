@@ -1,0 +1,52 @@
+// All of planecast but the adapters (transport/socket.hpp and the like), in the order of the data's way: a
+// folder includes only folders that stand above it here.
+#pragma once
+
+#include "planecast/config.hpp"
+#include "planecast/status.hpp"
+#include "planecast/version.hpp"
+
+// What is sent.
+#include "planecast/cache/geometry.hpp"
+#include "planecast/cache/kv_view.hpp"
+#include "planecast/cache/number.hpp"
+
+// What changes the bytes.
+#include "planecast/policy/planes.hpp"
+#include "planecast/policy/precision_policy.hpp"
+#include "planecast/policy/quantizer.hpp"
+#include "planecast/policy/tier.hpp"
+
+// Numbers to planes and back: the definition, then the loops over it.
+#include "planecast/code/assembly.hpp"
+#include "planecast/code/backend.hpp"
+#include "planecast/code/cell.hpp"
+#include "planecast/code/coded_cache.hpp"
+#include "planecast/code/tail.hpp"
+#include "planecast/code/tile.hpp"
+#include "planecast/code/tile_map.hpp"
+#include "planecast/cpu/cpu.hpp"
+#include "planecast/cpu/self_test.hpp"
+
+// What goes first.
+#include "planecast/plan/budget.hpp"
+#include "planecast/plan/importance.hpp"
+#include "planecast/plan/upgrades.hpp"
+
+// Bytes across.
+#include "planecast/transport/faulty.hpp"
+#include "planecast/transport/loopback.hpp"
+#include "planecast/transport/shaped.hpp"
+#include "planecast/transport/transport.hpp"
+
+// Planes to bytes and back.
+#include "planecast/stream/event.hpp"
+#include "planecast/stream/metrics.hpp"
+#include "planecast/stream/plane_stream.hpp"
+#include "planecast/stream/receiver.hpp"
+#include "planecast/stream/sender.hpp"
+
+// Tokens out.
+#include "planecast/decode/accept.hpp"
+#include "planecast/decode/engine.hpp"
+#include "planecast/decode/speculate.hpp"

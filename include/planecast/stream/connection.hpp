@@ -1,0 +1,299 @@
+// What both ends of a stream share: slots and buffers, the handshake, and which frames came.
+#pragma once
+
+#include "planecast/stream/arrivals.hpp"
+#include "planecast/stream/messages.hpp"
+#include "planecast/stream/metrics.hpp"
+#include "planecast/transport/transport.hpp"
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <span>
+#include <utility>
+#include <vector>
+
+namespace planecast::inline v0::detail {
+
+/// A message's memory.
+struct buffer {
+  std::unique_ptr<std::byte[]> bytes;
+  std::size_t size = 0;
+
+  [[nodiscard]] std::span<std::byte> room() const noexcept { return {bytes.get(), size}; }
+};
+
+/// A transport with frames on it. Owner calls progress() with a handler:
+///   on_ready()                       the peer's hello was compared and agrees
+///   on_control(header, payload)      a frame on the control lane
+///   on_data(header, buffer)          a frame on the data lane, whole and new; the buffer goes to the handler
+///   on_nothing()                     a data slot was used up by a frame that is of no use
+/// After a failure status() says why for good, and progress() does nothing.
+template <transport T>
+class connection {
+public:
+  connection(T link, const hello& mine) : mine_(mine), link_(std::move(link)) {
+    const std::size_t message = link_.limits().message_bytes;
+    if (message < frame_header_bytes + mine.chunk_bytes)
+      throw error({errc::limit, "chunk_bytes: the transport's messages are shorter", message,
+                   frame_header_bytes + mine.chunk_bytes});
+    for (int i = 0; i < control_slots; ++i)
+      post(operation::control_slot, frame_header_bytes + control_payload);
+    send_control({frame_kind::hello}, [&](frame_writer& w) { mine_.write(w); });
+  }
+
+  [[nodiscard]] planecast::status status() const noexcept { return status_; }
+  [[nodiscard]] bool ready() const noexcept { return ready_ && status_.ok(); }
+  [[nodiscard]] const stream_metrics& metrics() const noexcept { return metrics_; }
+  [[nodiscard]] stream_metrics& metrics() noexcept { return metrics_; }
+
+  void fail(planecast::status why) noexcept {
+    if (status_.ok() && !why.ok()) {
+      status_ = why;
+      link_.abort();
+    }
+  }
+
+  void send_control(frame_header h) {
+    send_control(h, [](frame_writer&) {});
+  }
+  template <class Payload>
+  void send_control(frame_header h, Payload&& payload) {
+    if (!status_.ok())
+      return;
+    buffer b = take(frame_header_bytes + control_payload);
+    frame_writer w(b.room());
+    payload(w);
+    h.sequence = control_sent_++;
+    const std::size_t length = w.finish(h).size();
+    waiting_control_.emplace_back(std::move(b), length);
+    if (waiting_control_.size() > most_waiting)
+      return fail(
+          {errc::limit, "control frames that the peer does not take", most_waiting, waiting_control_.size()});
+    flush_control();
+  }
+
+  /// A buffer for a data frame.
+  [[nodiscard]] buffer take_data_buffer() { return take(frame_header_bytes + mine_.chunk_bytes); }
+  void give_back(buffer b) {
+    if (spare_.size() < most_spare)
+      spare_.push_back(std::move(b));
+  }
+
+  /// Sends the first `length` bytes of b, a finished data frame. With `limit` the link takes no more now and
+  /// b is still the caller's.
+  planecast::status send_data(buffer& b, std::size_t length) {
+    const planecast::status s = start(operation::data_send, b, length);
+    if (s.ok()) {
+      in_flight_ += length;
+      metrics_.data_frames += 1;
+      metrics_.data_bytes += length;
+    } else if (!(s == errc::limit))
+      fail(s);
+    return s;
+  }
+  /// Bytes given to the link that it still borrows.
+  [[nodiscard]] std::size_t in_flight() const noexcept { return in_flight_; }
+
+  /// Grants the peer one more data frame. The buffer that carries it comes back through on_data.
+  void post_data_slot() { post(operation::data_slot, frame_header_bytes + mine_.chunk_bytes); }
+  [[nodiscard]] std::size_t data_slots() const noexcept { return data_slots_; }
+  /// A data frame that came is given up for want of room: the peer is to send it again.
+  void forget(std::uint64_t sequence) {
+    if (!arrivals_.forget(sequence))
+      return fail({errc::corrupt, "data frames: too many are missing"});
+    ask_again(sequence);
+  }
+
+  /// Runs the link until all control frames are with it, or the deadline passed.
+  template <class Handler>
+  void drain(Handler& handler, deadline until) {
+    while (status_.ok() && (control_in_flight_ > 0 || !waiting_control_.empty()) && !until.has_passed())
+      progress(handler, until);
+  }
+
+  /// The driver: runs the link until something happened or the deadline passed, then takes all that is there.
+  template <class Handler>
+  void progress(Handler& handler, deadline until) {
+    if (!status_.ok())
+      return;
+    flush_control();
+    std::array<completion, 16> done;
+    std::size_t count = link_.poll(done, until);
+    // All that is there is taken, for who looks once a step must not get one frame a step. Within limits: a
+    // peer that never stops must not keep us here.
+    for (int round = 0; count > 0 && round < most_rounds; ++round) {
+      for (std::size_t i = 0; i < count; ++i)
+        finish(handler, done[i]);
+      count = status_.ok() ? link_.poll(done, deadline::passed()) : 0;
+    }
+  }
+
+private:
+  enum class operation : std::uint8_t { none, control_send, data_send, control_slot, data_slot };
+  struct under_way {
+    operation what = operation::none;
+    buffer memory;
+    std::size_t length = 0;
+  };
+
+  static constexpr int control_slots = 8, most_rounds = 256;
+  static constexpr std::size_t control_payload = 192;
+  static constexpr std::size_t most_waiting = 4096, most_spare = 8;
+
+  buffer take(std::size_t size) {
+    for (buffer& b : spare_)
+      if (b.size == size) {
+        std::swap(b, spare_.back());
+        buffer found = std::move(spare_.back());
+        spare_.pop_back();
+        return found;
+      }
+    // Not std::make_unique, which would fill it with zeros first.
+    return {std::unique_ptr<std::byte[]>(new std::byte[size]), size};
+  }
+
+  // Gives an operation to the link, and its memory with it if the link takes it.
+  planecast::status start(operation what, buffer& b, std::size_t length) {
+    if (free_.empty()) {
+      free_.push_back(operations_.size());
+      operations_.emplace_back();
+    }
+    const std::size_t id = free_.back();
+    const lane on = what == operation::data_send || what == operation::data_slot ? lane::data : lane::control;
+    const std::span<std::byte> bytes = b.room().first(length);
+    const std::array<std::span<const std::byte>, 1> pieces{bytes};
+    const bool sends = what == operation::data_send || what == operation::control_send;
+    const planecast::status s = sends ? link_.send(on, pieces, id) : link_.receive(on, bytes, id);
+    if (s.ok()) {
+      free_.pop_back();
+      operations_[id] = {what, std::move(b), length};
+    }
+    return s;
+  }
+
+  void post(operation what, std::size_t size) {
+    if (!status_.ok())
+      return;
+    buffer b = take(size);
+    const planecast::status s = start(what, b, size);
+    if (s.ok())
+      data_slots_ += what == operation::data_slot ? 1 : 0;
+    else
+      fail(s);
+  }
+
+  void flush_control() {
+    while (status_.ok() && !waiting_control_.empty()) {
+      auto& [memory, length] = waiting_control_.front();
+      const planecast::status s = start(operation::control_send, memory, length);
+      if (s == errc::limit)
+        return;
+      if (!s.ok())
+        return fail(s);
+      ++control_in_flight_;
+      waiting_control_.pop_front();
+    }
+  }
+
+  template <class Handler>
+  void finish(Handler& handler, const completion& c) {
+    under_way op = std::exchange(operations_[c.id], {});
+    free_.push_back(c.id);
+    switch (op.what) {
+    case operation::data_send:
+    case operation::control_send:
+      if (op.what == operation::data_send)
+        in_flight_ -= op.length;
+      else
+        --control_in_flight_;
+      give_back(std::move(op.memory));
+      return fail(c.result);
+    case operation::control_slot:
+      if (!c.result.ok())
+        return fail(c.result);
+      take_control(handler, op.memory.room().first(c.bytes));
+      give_back(std::move(op.memory));
+      return post(operation::control_slot, frame_header_bytes + control_payload);
+    case operation::data_slot:
+      --data_slots_;
+      if (!c.result.ok() && !(c.result == errc::limit))
+        return fail(c.result);
+      return take_data(handler, std::move(op.memory), c.result.ok() ? c.bytes : 0);
+    case operation::none:
+      return fail({errc::corrupt, "transport: an operation that was not under way has ended"});
+    }
+  }
+
+  // The control lane is short and carries nothing twice: damage there ends the connection.
+  template <class Handler>
+  void take_control(Handler& handler, std::span<const std::byte> message) {
+    frame_header h;
+    planecast::status s = read_header(message, h);
+    if (s.ok())
+      s = check_payload(message, h);
+    if (s.ok() && h.sequence != control_received_++)
+      s = {errc::corrupt, "control frames out of order"};
+    if (s.ok() && ready_ == (h.kind == frame_kind::hello))
+      s = {errc::corrupt, "hello is the first frame, and comes once"};
+    if (!s.ok())
+      return fail(s);
+    const auto payload = message.subspan(frame_header_bytes);
+    if (ready_)
+      return handler.on_control(h, payload);
+    if (s = mine_.compare(payload); !s.ok())
+      return fail(s);
+    ready_ = true;
+    handler.on_ready();
+  }
+
+  // A damaged frame is asked for again by its number; where that cannot be read, all that are missing are
+  // asked for. A number that came before is passed over.
+  template <class Handler>
+  void take_data(Handler& handler, buffer memory, std::size_t length) {
+    const std::span<const std::byte> message = memory.room().first(length);
+    frame_header h;
+    const planecast::status header = read_header(message, h);
+    if (header == errc::mismatch)
+      return fail(header);
+    if (header.ok() ? !arrivals_.see(h.sequence) : !arrivals_.see_unreadable())
+      return fail({errc::corrupt, "data frames: too many are missing"});
+    const bool whole = header.ok() && check_payload(message, h).ok();
+    if (whole && arrivals_.take(h.sequence)) {
+      metrics_.data_frames += 1;
+      metrics_.data_bytes += length;
+      return handler.on_data(h, std::move(memory));
+    }
+    give_back(std::move(memory));
+    (whole ? metrics_.not_expected : metrics_.damaged) += 1;
+    if (!header.ok())
+      for (const std::uint64_t sequence : arrivals_.missing())
+        ask_again(sequence);
+    else if (!whole)
+      ask_again(h.sequence);
+    handler.on_nothing();
+  }
+  void ask_again(std::uint64_t sequence) {
+    send_control({frame_kind::lost}, [&](frame_writer& w) { w.add_number(sequence); });
+  }
+
+  // Memory that the link borrows stands before the link, which is destroyed first.
+  std::vector<under_way> operations_;
+  std::vector<std::size_t> free_;
+  std::vector<buffer> spare_;
+  std::deque<std::pair<buffer, std::size_t>> waiting_control_;
+  std::size_t in_flight_ = 0;         // bytes of data frames
+  std::size_t control_in_flight_ = 0; // frames
+  std::size_t data_slots_ = 0;
+  std::uint64_t control_sent_ = 0, control_received_ = 0;
+  arrivals arrivals_;
+  bool ready_ = false;
+  planecast::status status_;
+  stream_metrics metrics_;
+  hello mine_;
+  T link_;
+};
+
+} // namespace planecast::inline v0::detail

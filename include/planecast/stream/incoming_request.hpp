@@ -1,0 +1,244 @@
+// One request at the receiver: frames that wait, the plan, and how far it has come.
+#pragma once
+
+#include "planecast/code/assembly.hpp"
+#include "planecast/stream/connection.hpp"
+#include "planecast/stream/messages.hpp"
+#include "planecast/stream/metrics.hpp"
+#include "planecast/stream/request.hpp"
+
+#include <algorithm>
+#include <cstdint>
+#include <list>
+#include <optional>
+#include <span>
+#include <utility>
+#include <vector>
+
+namespace planecast::inline v0 {
+
+/// A page of one layer.
+struct layer_page {
+  std::uint32_t layer = 0;
+  std::uint32_t page = 0;
+  friend constexpr bool operator==(const layer_page&, const layer_page&) = default;
+};
+
+namespace detail {
+
+template <class Policy, class Backend>
+class incoming_request {
+public:
+  using planes = typename Policy::planes;
+  using map_type = tile_map<Policy>;
+
+  [[nodiscard]] static std::uint64_t bytes_needed(const geometry& shape, std::uint32_t tokens) noexcept {
+    return assembly<Policy, Backend>::bytes_needed({shape, tokens});
+  }
+
+  incoming_request(request r, const geometry& shape, std::vector<kv_pages> pages)
+      : id(r), cache({shape, r.tokens}, std::move(pages)), order_seen_(r.tokens) {
+    metrics.raw_bytes = shape.raw_bytes(r.tokens);
+    metrics.opened = std::chrono::steady_clock::now();
+    plan_.order.tokens.assign(r.tokens, unknown);
+  }
+
+  const request id;
+  std::uint32_t opening = 0; ///< the sender's number of it; 0 until it is announced
+  status result;
+  request_metrics metrics;
+  assembly<Policy, Backend> cache;
+
+  /// A frame that has come; it waits for apply().
+  void stage(const frame_header& h, buffer memory) { staged_.emplace_back(h, std::move(memory)); }
+  [[nodiscard]] std::size_t staged() const noexcept { return staged_.size(); }
+
+  /// Takes staged frames into the cache, those that may be: a plane waits for the planes below it. Calls
+  /// done(buffer) for each that is used up. An error ends the request.
+  template <class Done>
+  status apply(Done&& done) {
+    for (bool again = true; again;) {
+      again = false;
+      for (auto it = staged_.begin(); it != staged_.end();) {
+        const frame_header h = it->first;
+        const auto [s, taken] = take(h, it->second.room().subspan(frame_header_bytes, h.payload_bytes));
+        if (!s.ok())
+          return s;
+        if (taken) {
+          count(h);
+          done(std::move(it->second));
+          it = staged_.erase(it);
+          again = true;
+        } else
+          ++it;
+      }
+    }
+    return {};
+  }
+  /// Gives all staged frames back unread: done(header, buffer).
+  template <class Done>
+  void drop(Done&& done) {
+    for (auto& [h, memory] : staged_)
+      done(h, std::move(memory));
+    staged_.clear();
+  }
+
+  [[nodiscard]] bool reached_first_light() const noexcept {
+    return cache.base_complete() && plan_known_ && light_done_ == plan_.light_tokens;
+  }
+  [[nodiscard]] bool reached_focus() const noexcept {
+    return cache.base_complete() && plan_known_ && done_ == planned_;
+  }
+  /// Index of the lowest tier that a token holds; −1 before the base is complete.
+  [[nodiscard]] int tier() const noexcept {
+    int reached = -1;
+    std::uint32_t plane = 0;
+    for (std::uint32_t i = 0; i < Policy::tiers::count; ++i) {
+      for (const std::uint32_t end = planes::holding(Policy::tiers::bits(i)); plane < end; ++plane)
+        if (cache.tokens_holding(plane) != id.tokens)
+          return reached;
+      reached = static_cast<int>(i);
+    }
+    return reached;
+  }
+  [[nodiscard]] std::vector<layer_page> unsharp() const {
+    const auto& map = cache.map();
+    std::vector<layer_page> found;
+    for (std::uint32_t layer = 0; layer < map.shape.layers; ++layer)
+      for (std::uint32_t page = 0; page < map.pages(); ++page)
+        if (!sharp(layer, page))
+          found.push_back({layer, page});
+    return found;
+  }
+
+private:
+  struct outcome {
+    status result;
+    bool taken = false;
+  };
+  struct numbered_run {
+    upgrade_run run;
+    std::uint64_t before = 0; // upgrades in the runs before it
+  };
+
+  void count(const frame_header& h) noexcept {
+    const std::uint64_t bytes = frame_header_bytes + h.payload_bytes;
+    if (h.kind != frame_kind::upgrade)
+      metrics.base_bytes += bytes;
+    if (h.kind != frame_kind::upgrade || last_was_light_)
+      metrics.light_bytes += bytes;
+  }
+
+  // One sender sends all heads; a base frame is of one layer, others are of all.
+  [[nodiscard]] bool covers_what_it_must(const frame_header& h) const noexcept {
+    const geometry& shape = cache.map().shape;
+    const bool layers =
+        h.kind == frame_kind::base ? h.layer_count == 1 : h.layer_first == 0 && h.layer_count == shape.layers;
+    return layers && h.head_first == 0 && h.head_count == shape.kv_heads && h.source_rank == 0;
+  }
+
+  outcome take(const frame_header& h, std::span<const std::byte> payload) {
+    if (!covers_what_it_must(h))
+      return {{errc::corrupt, "data lane: a frame of other layers, heads or senders"}, true};
+    switch (h.kind) {
+    case frame_kind::base:
+      return {cache.place_base(h.layer_first, h.first, h.count, payload), true};
+    case frame_kind::order:
+      return {take_order(h, payload), true};
+    case frame_kind::plan:
+      if (order_known_ < id.tokens)
+        return {};
+      return {take_plan(payload), true};
+    case frame_kind::upgrade:
+      if (!plan_known_ || !cache.base_complete())
+        return {};
+      return take_upgrade(h, payload);
+    default:
+      return {{errc::corrupt, "data lane: a frame that is not data"}, true};
+    }
+  }
+
+  status take_order(const frame_header& h, std::span<const std::byte> payload) {
+    const status bad{errc::corrupt, "order: not a permutation of the tokens"};
+    if (h.first > id.tokens || h.count > id.tokens - h.first || payload.size() != 4 * std::size_t{h.count} ||
+        order_known_ + h.count > id.tokens)
+      return bad;
+    for (std::uint32_t i = 0; i < h.count; ++i) {
+      const auto token = load<std::uint32_t>(&payload[4 * std::size_t{i}]);
+      if (token >= id.tokens || order_seen_[token] || plan_.order.tokens[h.first + i] != unknown)
+        return bad;
+      order_seen_[token] = true;
+      plan_.order.tokens[h.first + i] = token;
+    }
+    order_known_ += h.count;
+    return {};
+  }
+
+  status take_plan(std::span<const std::byte> payload) {
+    if (plan_known_)
+      return {errc::corrupt, "plan: came twice"};
+    if (const status s = plan_.read(payload, Policy::base_planes, planes::count); !s)
+      return s;
+    for (const upgrade_run& run : plan_.order.runs) {
+      runs_.push_back({run, planned_});
+      planned_ += run.count;
+    }
+    plan_known_ = true;
+    return {};
+  }
+
+  outcome take_upgrade(const frame_header& h, std::span<const std::byte> payload) {
+    const auto within = std::find_if(runs_.begin(), runs_.end(), [&](const numbered_run& n) {
+      return n.run.plane == h.plane && h.first >= n.run.first && h.count > 0 && h.count <= n.run.count &&
+             h.first - n.run.first <= n.run.count - h.count;
+    });
+    if (within == runs_.end())
+      return {{errc::corrupt, "upgrade: not one that was planned"}, true};
+    const auto tokens = std::span(plan_.order.tokens).subspan(h.first, h.count);
+    for (const std::uint32_t token : tokens) {
+      if (cache.planes_held(token) > h.plane)
+        return {{errc::corrupt, "upgrade: came twice"}, true};
+      if (cache.planes_held(token) < h.plane)
+        return {};
+    }
+    const status s = cache.place_upgrade(h.plane, tokens, payload);
+    const std::uint64_t begin = within->before + (h.first - within->run.first);
+    const std::uint64_t light_end = std::min(begin + h.count, plan_.light_tokens);
+    last_was_light_ = light_end > begin;
+    light_done_ += last_was_light_ ? light_end - begin : 0;
+    done_ += h.count;
+    return {s, true};
+  }
+
+  [[nodiscard]] bool sharp(std::uint32_t layer, std::uint32_t page) const {
+    const auto& map = cache.map();
+    bool stored = true;
+    for (std::uint32_t head = 0; head < map.shape.kv_heads; ++head)
+      for (const bool is_value : {false, true}) {
+        const std::uint32_t tile = map.index({head, is_value, page});
+        if (!cache.has_tile(layer, tile))
+          return false;
+        stored = stored && cache.has_stored_tile(layer, tile);
+      }
+    if (stored)
+      return true;
+    const std::uint32_t first = page * Policy::page_tokens;
+    for (std::uint32_t token = first; token < first + map.tokens_of(page); ++token)
+      if (cache.planes_held(token) < planes::count)
+        return false;
+    return true;
+  }
+
+  static constexpr std::uint32_t unknown = 0xFFFF'FFFFu; // a rank whose token has not come
+
+  std::list<std::pair<frame_header, buffer>> staged_;
+  upgrade_plan plan_;
+  std::vector<numbered_run> runs_;
+  std::vector<bool> order_seen_;
+  std::uint32_t order_known_ = 0;
+  bool plan_known_ = false, last_was_light_ = false;
+  std::uint64_t planned_ = 0, done_ = 0, light_done_ = 0; // upgrades
+};
+
+} // namespace detail
+} // namespace planecast::inline v0

@@ -1,0 +1,140 @@
+// Payloads that are not coded values: who the peers are, and the plan of a request.
+#pragma once
+
+#include "planecast/cache/geometry.hpp"
+#include "planecast/plan/upgrades.hpp"
+#include "planecast/stream/frame.hpp"
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace planecast::inline v0 {
+
+enum class role : std::uint32_t { sender = 1, receiver = 2 };
+
+/// What each side says first. On the wire 12 little-endian u64: role, chunk_bytes, dtype, layers, kv_heads,
+/// key_dim, value_dim, geometry fingerprint, page_tokens, planes, policy fingerprint, zero.
+struct hello {
+  role who = role::sender;
+  std::uint32_t chunk_bytes = 0; ///< sender: longest payload it will send; receiver: longest it will take
+  geometry shape;
+  std::uint32_t page_tokens = 0;
+  std::uint32_t planes = 0;
+  std::uint64_t policy = 0;
+
+  static constexpr std::size_t bytes = 12 * 8;
+
+  /// Throws `error` for a shape that cannot be coded.
+  template <class Policy>
+  static hello of(role who, std::uint32_t chunk_bytes, const geometry& shape) {
+    if (const status s = shape.check(); !s)
+      throw error(s);
+    return {who, chunk_bytes, shape, Policy::page_tokens, Policy::planes::count, Policy::fingerprint()};
+  }
+
+  [[nodiscard]] std::array<std::uint64_t, 12> fields() const noexcept {
+    return {static_cast<std::uint64_t>(who),
+            chunk_bytes,
+            static_cast<std::uint64_t>(shape.dtype),
+            shape.layers,
+            shape.kv_heads,
+            shape.key_dim,
+            shape.value_dim,
+            shape.fingerprint(),
+            page_tokens,
+            planes,
+            policy,
+            0};
+  }
+  void write(frame_writer& to) const noexcept {
+    for (const std::uint64_t field : fields())
+      to.add_number(field);
+  }
+
+  /// Compares with what the peer said: ok, or on what the two disagree. Fingerprints come last, so that a
+  /// field with a name is named.
+  [[nodiscard]] status compare(std::span<const std::byte> theirs) const noexcept {
+    constexpr std::array<const char*, 12> names = {"role",
+                                                   "chunk_bytes",
+                                                   "geometry: dtype",
+                                                   "geometry: layers",
+                                                   "geometry: kv_heads",
+                                                   "geometry: key_dim",
+                                                   "geometry: value_dim",
+                                                   "geometry: fingerprint",
+                                                   "policy: page_tokens",
+                                                   "policy: planes",
+                                                   "policy: fingerprint",
+                                                   "hello: reserved field"};
+    if (theirs.size() != bytes)
+      return {errc::corrupt, "hello: not of its length"};
+    const auto mine = fields();
+    for (std::size_t i = 0; i < mine.size(); ++i) {
+      const auto there = detail::load<std::uint64_t>(&theirs[8 * i]);
+      bool good = mine[i] == there;
+      if (i == 0) // the other role
+        good = there + mine[i] == 3 && (there == 1 || there == 2);
+      else if (i == 1) // the sender's chunks fit the receiver's slots
+        good = who == role::sender ? mine[i] <= there : there <= mine[i];
+      if (!good)
+        return {errc::mismatch, names[i], mine[i], there};
+    }
+    return {};
+  }
+};
+
+/// An upgrade order and where it is cut: the first light_tokens upgrades come before decoding starts.
+/// On the wire the tokens go in `order` frames (u32 each); the rest is u64 light_tokens, u32 number of runs,
+/// u32 zero, and for each run u32 plane, first, count.
+struct upgrade_plan {
+  upgrade_order order;
+  std::uint64_t light_tokens = 0;
+
+  static constexpr std::size_t fixed_bytes = 16, run_bytes = 12;
+
+  [[nodiscard]] std::size_t bytes() const noexcept { return fixed_bytes + run_bytes * order.runs.size(); }
+
+  void write(frame_writer& to) const noexcept {
+    to.add_number(light_tokens);
+    to.add_number(static_cast<std::uint32_t>(order.runs.size()));
+    to.add_number(std::uint32_t{0});
+    for (const upgrade_run& run : order.runs)
+      for (const std::uint32_t field : {run.plane, run.first, run.count})
+        to.add_number(field);
+  }
+
+  /// Reads runs and cut; the tokens are there already. Every token's planes must rise one by one from
+  /// base_planes and end below plane_count.
+  [[nodiscard]] status read(std::span<const std::byte> in, std::uint32_t base_planes,
+                            std::uint32_t plane_count) {
+    const status bad{errc::corrupt, "plan: makes no sense"};
+    if (in.size() < fixed_bytes)
+      return bad;
+    const auto count = detail::load<std::uint32_t>(&in[8]);
+    if (detail::load<std::uint32_t>(&in[12]) != 0 ||
+        in.size() != fixed_bytes + run_bytes * std::size_t{count})
+      return bad;
+    std::vector<std::uint8_t> held(order.tokens.size(), static_cast<std::uint8_t>(base_planes));
+    std::uint64_t upgrades = 0;
+    order.runs.clear();
+    for (std::size_t at = fixed_bytes; at < in.size(); at += run_bytes) {
+      const upgrade_run run{detail::load<std::uint32_t>(&in[at]), detail::load<std::uint32_t>(&in[at + 4]),
+                            detail::load<std::uint32_t>(&in[at + 8])};
+      if (run.count == 0 || run.first > held.size() || run.count > held.size() - run.first ||
+          run.plane >= plane_count)
+        return bad;
+      for (std::uint32_t rank = run.first; rank < run.first + run.count; ++rank)
+        if (held[rank]++ != run.plane)
+          return bad;
+      upgrades += run.count;
+      order.runs.push_back(run);
+    }
+    light_tokens = detail::load<std::uint64_t>(&in[0]);
+    return light_tokens <= upgrades ? status{} : bad;
+  }
+};
+
+} // namespace planecast::inline v0

@@ -1,0 +1,50 @@
+// What was counted, and when it happened.
+#pragma once
+
+#include "planecast/stream/event.hpp"
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <optional>
+
+namespace planecast::inline v0 {
+
+/// Of one end of a connection.
+struct stream_metrics {
+  std::uint64_t data_frames = 0;  ///< sent or received
+  std::uint64_t data_bytes = 0;   ///< on the data lane, headers included
+  std::uint64_t damaged = 0;      ///< frames that failed a check
+  std::uint64_t sent_again = 0;   ///< sender: frames that were asked for again
+  std::uint64_t not_expected = 0; ///< receiver: frames twice, or of requests that are over
+};
+
+/// Of one request. Times are of the steady clock.
+struct request_metrics {
+  using time = std::chrono::steady_clock::time_point;
+
+  std::uint64_t raw_bytes = 0;    ///< the cache as it was
+  std::uint64_t base_bytes = 0;   ///< data lane: base and plan, headers included
+  std::uint64_t light_bytes = 0;  ///< data lane: base, plan and the upgrades before the cut; at the receiver
+                                  ///< what is in the pages of it
+  std::uint64_t data_bytes = 0;   ///< data lane: all that was sent or received, repeats included
+  std::uint64_t stored_tiles = 0; ///< sender: tiles that are not smaller coded
+  time opened;
+  std::optional<time> first_byte, last_byte; ///< on the data lane
+  std::array<std::optional<time>, 4> events; ///< when each event came true
+
+  [[nodiscard]] std::optional<time> at(event e) const noexcept { return events[static_cast<std::size_t>(e)]; }
+  void note(event e) noexcept {
+    auto& at = events[static_cast<std::size_t>(e)];
+    if (!at)
+      at = std::chrono::steady_clock::now();
+  }
+  void note_bytes(std::uint64_t n) noexcept {
+    last_byte = std::chrono::steady_clock::now();
+    if (!first_byte)
+      first_byte = last_byte;
+    data_bytes += n;
+  }
+};
+
+} // namespace planecast::inline v0

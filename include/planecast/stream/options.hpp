@@ -1,0 +1,39 @@
+// What a caller may choose at either end of a stream.
+#pragma once
+
+#include "planecast/plan/importance.hpp"
+#include "planecast/policy/tier.hpp"
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+namespace planecast::inline v0 {
+
+struct sender_options {
+  std::uint32_t chunk_bytes = 512 * 1024; ///< longest payload of a frame
+  /// Bytes given to the transport and not yet taken by it. Small, so that a new request's first light finds
+  /// little before it; at least the link's rate times its latency, so that the link never idles.
+  std::size_t window_bytes = 2 * 1024 * 1024;
+  /// At its end it waits this long at most until what it told the peer has left.
+  std::chrono::milliseconds linger{200};
+};
+
+struct receiver_options {
+  std::uint32_t chunk_bytes = 1024 * 1024; ///< longest payload that is taken
+  std::uint32_t slots = 4;                 ///< frames granted to the sender at a time
+  /// Frames that wait for poll(), over all requests, in units of chunk_bytes: at this many no more are
+  /// granted, and the link stands still until an engine polls.
+  std::uint32_t staged_frames = 64;
+  std::uint32_t unexpected_requests = 64; ///< announced by the sender before expect(); more are refused
+  std::uint64_t code_bytes = std::uint64_t{16} << 30; ///< kept for sharpening, over all requests
+  /// At its end it waits this long at most until what it told the peer has left.
+  std::chrono::milliseconds linger{200};
+};
+
+struct plan_options {
+  pinned_tokens pinned;
+  int until = lossless; ///< the last tier to send, in bits: a plan may end at 8, or at the base
+};
+
+} // namespace planecast::inline v0

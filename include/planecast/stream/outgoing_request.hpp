@@ -1,0 +1,195 @@
+// One request at the sender: its codes, its plan, and the frames that the two make.
+#pragma once
+
+#include "planecast/code/coded_cache.hpp"
+#include "planecast/plan/budget.hpp"
+#include "planecast/stream/messages.hpp"
+#include "planecast/stream/metrics.hpp"
+#include "planecast/stream/options.hpp"
+#include "planecast/stream/request.hpp"
+#include "planecast/stream/schedule.hpp"
+
+#include <algorithm>
+#include <cstdint>
+#include <span>
+#include <stdexcept>
+#include <vector>
+
+namespace planecast::inline v0 {
+
+namespace detail {
+
+template <class Policy, class Backend>
+class outgoing_request {
+public:
+  using map_type = tile_map<Policy>;
+
+  outgoing_request(request r, std::uint32_t number, const geometry& shape, std::uint32_t chunk_bytes)
+      : id(r), opening(number), shape_(shape), chunk_bytes_(chunk_bytes), cache_({shape, r.tokens}, r.how),
+        queued_(shape.layers) {
+    metrics.raw_bytes = shape.raw_bytes(r.tokens);
+    metrics.opened = std::chrono::steady_clock::now();
+  }
+
+  /// A frame holds one token's longest upgrade, or one tile's base, at least.
+  [[nodiscard]] static std::uint64_t least_chunk_bytes(const geometry& shape) noexcept {
+    const std::uint64_t padding = 2 * std::uint64_t{shape.layers} * shape.kv_heads; // of tails, to bytes
+    std::uint64_t least = shape.raw_bytes(1) + padding;
+    map_type{shape, Policy::page_tokens}.with_whole_layouts(
+        [&](auto layout) { least = std::max<std::uint64_t>(least, layout.bound()); });
+    return least;
+  }
+
+  const request id;
+  const std::uint32_t opening; ///< names it on the wire, together with the id
+  bool accepted = false;
+  status result;
+  request_metrics metrics;
+
+  [[nodiscard]] std::uint64_t bytes_held() const noexcept { return cache_.bytes(); }
+  void release() noexcept { cache_.clear(); }
+
+  void put(std::uint32_t layer, const kv_view& view) {
+    cache_.put(layer, view);
+    if (++layers_put_ < shape_.layers)
+      return;
+    metrics.stored_tiles = cache_.stored_tiles();
+    metrics.note(source_free);
+    metrics.note(quiesced); // the pages were read into memory of our own
+  }
+  /// Whether put() may be called with these.
+  [[nodiscard]] bool takes(std::uint32_t layer, const kv_view& view) const noexcept {
+    return layer < shape_.layers && view.tokens() == id.tokens && !cache_.has(layer);
+  }
+
+  status make_plan(budget b, std::span<const float> scores, const plan_options& how) {
+    if (layers_put_ != shape_.layers || planned_)
+      throw std::logic_error("planecast: plan: called before the last put, or twice");
+    if (!scores.empty() && scores.size() != id.tokens)
+      throw std::invalid_argument("planecast: plan: one score per token is needed");
+    const std::uint32_t end = Policy::planes::holding(static_cast<std::uint32_t>(how.until));
+    if (end < Policy::base_planes)
+      throw std::invalid_argument("planecast: plan: no tier ends there");
+    const std::vector<float> level(scores.empty() ? id.tokens : 0);
+    plan_.order = greedy_order(rank(scores.empty() ? level : scores, how.pinned), Policy::base_planes, end);
+
+    const std::uint64_t base = base_bytes();
+    const std::uint64_t ceiling = b.ceiling(metrics.raw_bytes, base);
+    if (ceiling < base)
+      return {errc::infeasible, "budget", ceiling, base};
+    cut_ = cut(
+        plan_.order,
+        [&](std::uint32_t plane, std::uint32_t token) { return cache_.upgrade_bytes(plane, token); },
+        {chunk_bytes_, frame_header_bytes}, ceiling - base);
+    plan_.light_tokens = cut_.light_tokens;
+    metrics.base_bytes = base;
+    metrics.light_bytes = base + cut_.light_bytes;
+    planned_ = true;
+    return {};
+  }
+
+  [[nodiscard]] bool planned() const noexcept { return planned_; }
+
+  /// Puts into the schedule what may go now and is not there yet.
+  void enqueue(schedule& to) {
+    if (!accepted)
+      return;
+    for (std::uint32_t layer = 0; layer < shape_.layers; ++layer) {
+      if (queued_[layer] || !cache_.has(layer))
+        continue;
+      queued_[layer] = true;
+      each_base_frame(layer, [&](std::uint32_t first, std::uint32_t count, auto) {
+        frame_header h = header(frame_kind::base, first, count);
+        h.layer_first = static_cast<std::uint16_t>(layer);
+        h.layer_count = 1;
+        to.add({h, true, {}});
+      });
+    }
+    if (!planned_ || plan_queued_)
+      return;
+    plan_queued_ = true;
+    each_order_frame([&](std::uint32_t first, std::uint32_t count) {
+      to.add({header(frame_kind::order, first, count), true, {}});
+    });
+    to.add({header(frame_kind::plan, 0, 0), true, {}});
+    for (std::size_t i = 0; i < cut_.chunks.size(); ++i) {
+      const upgrade_run& run = cut_.chunks[i].run;
+      frame_header h = header(frame_kind::upgrade, run.first, run.count);
+      h.plane = static_cast<std::uint8_t>(run.plane);
+      to.add({h, i < cut_.light, {}});
+    }
+  }
+
+  /// Gathers the payload of one of those frames.
+  void fill(const frame_header& h, frame_writer& w) const {
+    const auto add = [&](std::span<const std::byte> piece) { w.add(piece); };
+    const std::span<const std::uint32_t> tokens = plan_.order.tokens;
+    switch (h.kind) {
+    case frame_kind::base:
+      return cache_.give_base(h.layer_first, h.first, h.count, add);
+    case frame_kind::order:
+      return w.add(std::as_bytes(tokens.subspan(h.first, h.count)));
+    case frame_kind::plan:
+      return plan_.write(w);
+    default:
+      return cache_.give_upgrade(h.plane, tokens.subspan(h.first, h.count), add);
+    }
+  }
+
+private:
+  [[nodiscard]] frame_header header(frame_kind kind, std::uint32_t first,
+                                    std::uint32_t count) const noexcept {
+    return {.kind = kind,
+            .request = id.id,
+            .first = first,
+            .count = count,
+            .layer_count = static_cast<std::uint16_t>(shape_.layers),
+            .head_count = static_cast<std::uint16_t>(shape_.kv_heads),
+            .opening = opening};
+  }
+
+  // Splits a layer's tiles into frames: f(first tile, tiles, payload bytes).
+  template <class F>
+  void each_base_frame(std::uint32_t layer, F&& f) const {
+    const std::uint32_t tiles = cache_.map().tiles_per_layer();
+    std::uint32_t first = 0;
+    std::uint64_t bytes = 0;
+    for (std::uint32_t tile = 0; tile < tiles; ++tile) {
+      const std::uint32_t more = cache_.base_bytes(layer, tile);
+      if (bytes + more > chunk_bytes_) {
+        f(first, tile - first, bytes);
+        first = tile;
+        bytes = 0;
+      }
+      bytes += more;
+    }
+    f(first, tiles - first, bytes);
+  }
+  // Likewise the order's tokens: f(first rank, ranks).
+  template <class F>
+  void each_order_frame(F&& f) const {
+    const std::uint32_t most = chunk_bytes_ / 4;
+    for (std::uint32_t first = 0; first < id.tokens; first += most)
+      f(first, std::min(most, id.tokens - first));
+  }
+  // What must cross before anything can be decoded from: base, order, plan, their headers.
+  [[nodiscard]] std::uint64_t base_bytes() const {
+    std::uint64_t sum = frame_header_bytes + plan_.bytes();
+    for (std::uint32_t layer = 0; layer < shape_.layers; ++layer)
+      each_base_frame(layer, [&](auto, auto, std::uint64_t bytes) { sum += frame_header_bytes + bytes; });
+    each_order_frame([&](auto, std::uint64_t ranks) { sum += frame_header_bytes + 4 * ranks; });
+    return sum;
+  }
+
+  geometry shape_;
+  std::uint32_t chunk_bytes_;
+  coded_cache<Policy, Backend> cache_;
+  upgrade_plan plan_;
+  cut_order cut_;
+  std::uint32_t layers_put_ = 0;
+  std::vector<bool> queued_; // layers whose base is in the schedule
+  bool planned_ = false, plan_queued_ = false;
+};
+
+} // namespace detail
+} // namespace planecast::inline v0

@@ -1,0 +1,57 @@
+// Caches of hard tiles, at both ends of a request.
+#pragma once
+
+#include "planecast/cache/geometry.hpp"
+#include "planecast/cache/kv_view.hpp"
+
+#include "code/rows.hpp"
+
+#include <cstdint>
+#include <vector>
+
+namespace planecast_test {
+
+/// Layers of keys and values, tokens × heads × dim.
+struct test_cache {
+  planecast::geometry shape;
+  std::uint32_t tokens = 0;
+  std::vector<std::vector<std::uint16_t>> keys, values;
+
+  test_cache(planecast::geometry g, std::uint32_t n)
+      : shape(g), tokens(n), keys(g.layers, std::vector<std::uint16_t>(n * g.kv_heads * g.key_dim)),
+        values(g.layers, std::vector<std::uint16_t>(n * g.kv_heads * g.value_dim)) {}
+
+  template <class View>
+  [[nodiscard]] View view(std::uint32_t layer) {
+    using planecast::kv_strides;
+    return View(keys[layer].data(), kv_strides::nhd(shape.kv_heads, shape.key_dim), values[layer].data(),
+                kv_strides::nhd(shape.kv_heads, shape.value_dim), tokens);
+  }
+  [[nodiscard]] std::vector<planecast::kv_pages> pages() {
+    std::vector<planecast::kv_pages> all;
+    for (std::uint32_t layer = 0; layer < shape.layers; ++layer)
+      all.push_back(view<planecast::kv_pages>(layer));
+    return all;
+  }
+  friend bool operator==(const test_cache& a, const test_cache& b) {
+    return a.keys == b.keys && a.values == b.values;
+  }
+};
+
+/// Keys hard by channel, values hard by token.
+inline test_cache hard_cache(planecast::geometry shape, std::uint32_t tokens, std::uint32_t kinds,
+                             random_source& random) {
+  test_cache cache(shape, tokens);
+  const auto fill = [&](std::vector<std::uint16_t>& to, std::uint32_t dim, bool by_channel) {
+    const planecast::tile_shape all{tokens, shape.kv_heads * dim};
+    to = shape.dtype == planecast::number::bf16 ? hard_tile<planecast::bf16>(all, by_channel, kinds, random)
+                                                : hard_tile<planecast::fp16>(all, by_channel, kinds, random);
+  };
+  for (std::uint32_t layer = 0; layer < shape.layers; ++layer) {
+    fill(cache.keys[layer], shape.key_dim, true);
+    fill(cache.values[layer], shape.value_dim, false);
+  }
+  return cache;
+}
+
+} // namespace planecast_test

@@ -1,0 +1,117 @@
+// What goes on the wire, pinned: the encoder still writes these bytes, and a decoder that shares no code with
+// the library reads from them what the library reads.
+#include "planecast/cpu/cpu.hpp"
+
+#include "code/independent_decoder.hpp"
+
+#include <cstdint>
+#include <doctest/doctest.h>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <vector>
+
+namespace pc = planecast;
+
+namespace {
+
+struct golden {
+  independent::description what;
+  bool stored = false;
+  std::vector<std::uint16_t> values;
+  std::vector<std::uint8_t> tile;
+};
+
+golden read(const std::filesystem::path& path) {
+  golden g;
+  std::ifstream in(path);
+  std::string line, part, digits;
+  while (std::getline(in, line)) {
+    std::istringstream words(line);
+    std::string key, word;
+    words >> key;
+    if (key == "values" || key == "tile")
+      part = key;
+    else if (part == "values")
+      for (words.seekg(0); words >> word;)
+        g.values.push_back(static_cast<std::uint16_t>(std::stoul(word, nullptr, 16)));
+    else if (part == "tile")
+      for (words.seekg(0); words >> word;)
+        for (std::size_t i = 0; i + 1 < word.size(); i += 2)
+          g.tile.push_back(static_cast<std::uint8_t>(std::stoul(word.substr(i, 2), nullptr, 16)));
+    else if (key == "dtype")
+      g.what.bf16 = (words >> word, word == "bf16");
+    else if (key == "quantizer")
+      g.what.per_channel = (words >> word, word == "per_channel");
+    else if (key == "planes")
+      for (unsigned width = 0; words >> width;)
+        g.what.planes.push_back(width);
+    else if (key == "tokens")
+      words >> g.what.tokens;
+    else if (key == "dim")
+      words >> g.what.dim;
+    else if (key == "stored")
+      words >> g.stored;
+  }
+  return g;
+}
+
+template <class Q, class Planes>
+void check(const golden& g) {
+  const pc::number dtype = g.what.bf16 ? pc::number::bf16 : pc::number::fp16;
+  const pc::tile_layout<Q, Planes> layout{
+      {static_cast<std::uint32_t>(g.what.tokens), static_cast<std::uint32_t>(g.what.dim)}};
+  REQUIRE(g.values.size() == layout.shape.values());
+  std::vector<std::byte> tile(layout.bound());
+  std::vector<std::uint32_t> ends(layout.shape.tokens);
+  const pc::encoded_tile coded = pc::cpu::encode(dtype, layout, g.values.data(), tile.data(), ends.data());
+  std::vector<std::uint8_t> bytes;
+  for (std::uint32_t i = 0; i < coded.bytes; ++i)
+    bytes.push_back(std::to_integer<std::uint8_t>(tile[i]));
+  CHECK(coded.stored == g.stored);
+  CHECK(bytes == g.tile);
+
+  const independent::decoder decoder(g.what, g.tile);
+  CHECK(decoder.stored() == g.stored);
+  if (Planes::has_tail || g.stored)
+    CHECK(decoder.exact() == g.values);
+  for (std::uint32_t p = 1; p <= Planes::fixed && !g.stored; ++p) {
+    std::vector<std::uint16_t> shown(g.values.size());
+    for (std::uint32_t t = 0; t < layout.shape.tokens; ++t)
+      pc::cpu::decode(dtype, layout, tile.data(), t, p, shown.data() + t * layout.shape.dim);
+    CAPTURE(p);
+    CHECK(decoder.prefix(p) == shown);
+  }
+}
+
+template <class Planes>
+bool check_if(const golden& g, const std::vector<unsigned>& planes) {
+  if (g.what.planes != planes)
+    return false;
+  if (g.what.per_channel)
+    check<pc::per_channel<64>, Planes>(g);
+  else
+    check<pc::per_token, Planes>(g);
+  return true;
+}
+
+} // namespace
+
+TEST_CASE("golden: the encoder writes these bytes, and an independent decoder reads them") {
+  int files = 0, stored = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(PLANECAST_GOLDEN)) {
+    const std::string name = entry.path().filename().string();
+    CAPTURE(name);
+    const golden g = read(entry.path());
+    const bool known = check_if<pc::planes<4, 4, pc::tail>>(g, {4, 4, 0}) ||
+                       check_if<pc::planes<2, 2, 2, 2, pc::tail>>(g, {2, 2, 2, 2, 0}) ||
+                       check_if<pc::planes<8, pc::tail>>(g, {8, 0}) ||
+                       check_if<pc::planes<4, pc::tail>>(g, {4, 0}) || check_if<pc::planes<4, 4>>(g, {4, 4});
+    CHECK(known);
+    ++files;
+    stored += g.stored ? 1 : 0;
+  }
+  CHECK(files == 20);
+  CHECK(stored == 4);
+}

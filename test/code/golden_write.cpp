@@ -1,0 +1,120 @@
+// Writes the golden vectors, each a text of its own: planecast-golden-write FOLDER
+#include "planecast/cpu/cpu.hpp"
+
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <functional>
+#include <iomanip>
+#include <iostream>
+#include <string>
+#include <vector>
+
+namespace pc = planecast;
+
+namespace {
+
+std::uint64_t state = 1;
+std::uint32_t noise() {
+  state = state * 6364136223846793005u + 1442695040888963407u;
+  return static_cast<std::uint32_t>(state >> 33);
+}
+// About a bell curve, of width 1: the sum of twelve.
+template <class Number>
+std::uint16_t bell(float scale = 1, float centre = 0) {
+  std::int32_t sum = 0;
+  for (int i = 0; i < 12; ++i)
+    sum += static_cast<std::int32_t>(noise() % 4096) - 2048;
+  return Number::nearest((static_cast<float>(sum) / 4096 + centre) * scale);
+}
+
+template <class Number, class Q, int... Widths>
+void write(const std::string& folder, const std::string& name, pc::tile_shape shape,
+           const std::function<std::uint16_t(std::uint32_t token, std::uint32_t channel)>& value) {
+  const pc::tile_layout<Q, pc::planes<Widths...>> layout{shape};
+  std::vector<std::uint16_t> values;
+  for (std::uint32_t i = 0; i < shape.values(); ++i)
+    values.push_back(value(i / shape.dim, i % shape.dim));
+  std::vector<std::byte> tile(layout.bound());
+  std::vector<std::uint32_t> ends(shape.tokens);
+  const pc::encoded_tile coded = pc::cpu::encode(Number::id, layout, values.data(), tile.data(), ends.data());
+
+  std::ofstream out(folder + "/" + name + ".txt");
+  out << "dtype " << (Number::id == pc::number::bf16 ? "bf16" : "fp16") << "\nquantizer "
+      << (Q::page_tokens != 0 ? "per_channel" : "per_token") << "\nplanes";
+  ((out << ' ' << Widths), ...);
+  out << "\ntokens " << shape.tokens << "\ndim " << shape.dim << "\nstored " << coded.stored << "\nvalues"
+      << std::hex << std::setfill('0');
+  for (std::size_t i = 0; i < values.size(); ++i)
+    out << (i % shape.dim % 16 == 0 ? '\n' : ' ') << std::setw(4) << values[i];
+  out << "\ntile";
+  for (std::size_t i = 0; i < coded.bytes; ++i)
+    out << (i % 32 == 0 ? "\n" : i % 4 == 0 ? " " : "") << std::setw(2) << std::to_integer<unsigned>(tile[i]);
+  out << "\n";
+  std::cout << name << ": " << coded.bytes << " bytes" << (coded.stored ? ", stored" : "") << "\n";
+}
+
+template <class Number>
+void write_all(const std::string& folder, const std::string& dtype) {
+  using keys = pc::per_channel<64>;
+  constexpr std::uint16_t infinite = Number::id == pc::number::bf16 ? 0x7F80 : 0x7C00;
+  const auto strange = [](std::uint32_t t, std::uint32_t c) {
+    switch ((t * 32 + c) % 101) {
+    case 5:
+      return infinite;
+    case 11:
+      return static_cast<std::uint16_t>(infinite | 0x8000);
+    case 17:
+      return static_cast<std::uint16_t>(infinite + 1); // signalling
+    case 23:
+      return std::uint16_t{0xFFFF};
+    case 29:
+      return std::uint16_t{0x8000};
+    case 31:
+      return std::uint16_t{1};
+    default:
+      return bell<Number>();
+    }
+  };
+  write<Number, keys, 4, 4, 0>(folder, dtype + "_keys_page", {64, 8}, [](std::uint32_t, std::uint32_t c) {
+    return bell<Number>(c == 3 ? 16.f : 1.f, c == 3 ? 4.f : 0.f); // an outlier channel
+  });
+  write<Number, keys, 4, 4, 0>(
+      folder, dtype + "_keys_7_tokens", {7, 16}, [](std::uint32_t t, std::uint32_t c) {
+        return c % 4 == 0   ? std::uint16_t{0}                              // dead
+               : c % 4 == 1 ? static_cast<std::uint16_t>(t % 2 * 0x8000)    // zeros of both signs
+               : c % 8 != 7 ? static_cast<std::uint16_t>(0x3C00 + t % 2)    // one value apart
+                            : static_cast<std::uint16_t>(noise() & 0x8007); // denormals of both signs
+      });
+  write<Number, keys, 4, 4, 0>(folder, dtype + "_keys_1_token_stored", {1, 8},
+                               [](std::uint32_t, std::uint32_t) { return bell<Number>(); });
+  write<Number, pc::per_token, 4, 4, 0>(folder, dtype + "_values_not_finite_among_numbers", {6, 32}, strange);
+  write<Number, pc::per_token, 4, 4, 0>(
+      folder, dtype + "_values_all_patterns_stored", {3, 16},
+      [](std::uint32_t, std::uint32_t) { return static_cast<std::uint16_t>(noise()); });
+  write<Number, pc::per_token, 4, 4, 0>(
+      folder, dtype + "_values_lost_beside_others", {4, 16}, [](std::uint32_t t, std::uint32_t c) {
+        return c == t ? static_cast<std::uint16_t>(1 + t % 2 * 0x8000)
+                      : static_cast<std::uint16_t>(bell<Number>(256.f) & 0x7FFFu);
+      });
+  write<Number, pc::per_token, 2, 2, 2, 2, 0>(folder, dtype + "_values_planes_of_2", {7, 24}, strange);
+  write<Number, keys, 8, 0>(folder, dtype + "_keys_plane_of_8", {16, 8}, [](std::uint32_t, std::uint32_t c) {
+    return bell<Number>(1.f, static_cast<float>(c));
+  });
+  write<Number, pc::per_token, 4, 0>(folder, dtype + "_values_code_of_4", {5, 16},
+                                     [](std::uint32_t, std::uint32_t) { return bell<Number>(1.f, 8.f); });
+  write<Number, pc::per_token, 4, 4>(folder, dtype + "_values_without_tail", {5, 16},
+                                     [](std::uint32_t, std::uint32_t) { return bell<Number>(); });
+}
+
+} // namespace
+
+int main(int count, char** arguments) {
+  if (count != 2) {
+    std::cerr << "usage: planecast-golden-write FOLDER\n";
+    return 2;
+  }
+  write_all<pc::bf16>(arguments[1], "bf16");
+  write_all<pc::fp16>(arguments[1], "fp16");
+}

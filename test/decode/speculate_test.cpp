@@ -1,0 +1,465 @@
+#include "planecast/decode/speculate.hpp"
+
+#include "scripted_cache.hpp"
+
+#include <chrono>
+#include <doctest/doctest.h>
+#include <random>
+#include <stdexcept>
+#include <vector>
+
+namespace {
+
+namespace pc = planecast;
+using namespace decode_test;
+using namespace std::chrono_literals;
+using pc::token_id, pc::token_tag;
+using ids = std::vector<token_id>;
+
+struct no_tier : scripted_cache<> {
+  void tier() const;
+};
+static_assert(!pc::arriving_cache<no_tier>);
+struct no_policy {
+  pc::status poll();
+  int tier() const;
+  bool reached(pc::event) const;
+  pc::status wait(pc::event, pc::deadline);
+};
+static_assert(!pc::arriving_cache<no_policy>);
+
+std::uint64_t mix(std::uint64_t a, std::uint64_t b) {
+  a = (a ^ b) * 0x9E3779B97F4A7C15u;
+  a = (a ^ (a >> 29)) * 0xBF58476D1CE4E5B9u;
+  return a ^ (a >> 32);
+}
+
+// An engine whose every token hangs on all that it holds: on the tiers of the prompt's tokens, and on how
+// each later entry was computed. Entries left from a coarse cache, or from another text, give another text.
+template <bool Invariant>
+struct hashing {
+  static constexpr bool batch_invariant = Invariant;
+  std::vector<int> prompt; // the tier of each token
+  int exact = 2;           // the tier that holds everything
+  std::uint64_t seed = 0;
+  std::vector<std::uint64_t> entries;
+  std::size_t steps = 0, fed_to_verify = 0;
+
+  hashing(std::size_t tokens, std::uint64_t s) : prompt(tokens, -1), seed(s) {}
+
+  token_id feed(token_id t, std::uint64_t noise) {
+    std::uint64_t h = mix(seed, static_cast<std::uint64_t>(t));
+    for (const std::uint64_t e : entries)
+      h = mix(h, e);
+    for (const int tier : prompt)
+      if (tier < exact)
+        noise = mix(noise + 1, static_cast<std::uint64_t>(tier + 1));
+    noise = noise == 0 ? 0 : mix(noise, h);
+    entries.push_back(static_cast<std::uint64_t>(t) * 2 + (noise != 0 && noise % 16 == 0 ? 1 : 0));
+    return static_cast<token_id>((h + (noise != 0 && noise / 16 % 16 == 0 ? 1 : 0)) % 1000);
+  }
+  token_id step(token_id t) {
+    ++steps;
+    return feed(t, Invariant ? 0 : 7); // the arithmetic of steps is not verify's
+  }
+  void verify(std::span<const token_id> run, std::span<token_id> next) {
+    REQUIRE(!run.empty());
+    REQUIRE(run.size() == next.size());
+    fed_to_verify += run.size();
+    for (std::size_t i = 0; i < run.size(); ++i)
+      next[i] = feed(run[i], 0);
+  }
+  void truncate(std::size_t n) {
+    REQUIRE(n <= position());
+    REQUIRE(n >= prompt.size());
+    entries.resize(n - prompt.size());
+  }
+  std::size_t position() const { return prompt.size() + entries.size(); }
+};
+
+constexpr std::uint32_t prompt_tokens = 8;
+constexpr token_id first = 5;
+
+// What sequential decoding gives on a cache whose tokens hold these tiers, by verify's arithmetic.
+ids sequential(std::uint64_t seed, const std::vector<int>& tiers, std::size_t max_tokens) {
+  hashing<true> e(tiers.size(), seed);
+  e.prompt = tiers;
+  ids text = {first};
+  while (text.size() < max_tokens)
+    text.push_back(e.step(text.back()));
+  return text;
+}
+ids sequential(std::uint64_t seed, int tier, std::size_t max_tokens) {
+  return sequential(seed, std::vector<int>(prompt_tokens, tier), max_tokens);
+}
+
+// Follows the events and objects to those that make no sense.
+struct witness {
+  ids text;
+  std::vector<token_tag> tags;
+  std::size_t drafts = 0, taken_back = 0, drafts_taken_back = 0;
+  std::vector<bool> was_draft;
+
+  void operator()(const pc::token_event& e) {
+    if (e.tag == token_tag::retracted) {
+      REQUIRE(e.index + 1 == text.size());
+      REQUIRE(e.id == text.back());
+      REQUIRE(tags.back() != token_tag::verified);
+      ++taken_back;
+      drafts_taken_back += was_draft.back() ? 1 : 0;
+      text.pop_back();
+      tags.pop_back();
+      was_draft.pop_back();
+    } else if (e.index == text.size()) {
+      text.push_back(e.id);
+      tags.push_back(e.tag);
+      was_draft.push_back(e.tag == token_tag::drafted);
+      drafts += e.tag == token_tag::drafted ? 1 : 0;
+    } else {
+      REQUIRE(e.index < text.size());
+      REQUIRE(e.id == text[e.index]);
+      REQUIRE(e.tag > tags[e.index]);
+      tags[e.index] = e.tag;
+    }
+  }
+};
+
+struct outcome {
+  pc::speculated result;
+  std::size_t position, steps, polls, taken_back;
+};
+
+template <bool Invariant = true, class Policy = three_tiers>
+outcome decode(std::uint64_t seed, const script& s, pc::speculate_options options) {
+  hashing<Invariant> e(prompt_tokens, seed);
+  e.exact = static_cast<int>(Policy::tiers::count) - 1;
+  scripted_cache<Policy> kv(prompt_tokens, s, [&](std::uint32_t token, int tier) { e.prompt[token] = tier; });
+  witness seen;
+  options.first = first;
+  options.on_token = std::ref(seen);
+  pc::speculated r = pc::speculate(e, kv, options);
+  CHECK(seen.text == r.tokens);
+  CHECK(seen.tags == r.tags);
+  CHECK(r.drafted == seen.drafts);
+  CHECK(r.accepted + seen.drafts_taken_back == r.drafted);
+  CHECK(r.wasted <= seen.taken_back);
+  CHECK(r.wasted <= e.steps);
+  CHECK((r.rounds > 0) == (e.fed_to_verify > 0));
+  CHECK(r.tags.at(0) == token_tag::verified);
+  CHECK(r.degraded() == !r.status.ok());
+  // All but the last token are held, and nothing else.
+  const std::size_t position = e.position();
+  CHECK(position == prompt_tokens + r.tokens.size() - 1);
+  return {std::move(r), position, e.steps, kv.polls(), seen.taken_back};
+}
+
+bool all(const pc::speculated& r, token_tag tag) {
+  return std::all_of(r.tags.begin() + 1, r.tags.end(), [&](token_tag t) { return t == tag; });
+}
+
+// Base at some poll, refines and tails in some order after it, each token at a time of its own.
+script random_script(std::mt19937_64& random, int top = 2) {
+  const auto below = [&](std::size_t n) { return static_cast<std::size_t>(random() % n); };
+  script s;
+  const std::size_t begin = below(4), refined = begin + below(25), end = refined + below(25);
+  s.whole(begin, prompt_tokens, 0);
+  const bool staged = below(2) == 0;
+  std::size_t last = begin;
+  for (std::uint32_t t = 0; t < prompt_tokens; ++t)
+    for (int tier = 1; tier <= top; ++tier) {
+      const std::size_t from = staged && tier == 2 ? refined : begin,
+                        to = staged && tier == 1 ? refined : end;
+      const std::size_t at = from + below(to - from + 1);
+      s.arrivals.push_back({at, t, tier});
+      last = std::max(last, at);
+    }
+  s.first_light = begin + (below(3) == 0 ? below(10) : 0);
+  s.focused = std::max(last + below(3), s.first_light);
+  return s;
+}
+
+TEST_CASE("after the lossless tier the text is the original cache's, whatever the order of arrival") {
+  std::mt19937_64 random(1);
+  std::size_t taken_back = 0, by_int8 = 0;
+  const int trials = sanitized ? 300 : 3000;
+  for (int trial = 0; trial < trials; ++trial) {
+    const std::uint64_t seed = random();
+    const script s = random_script(random);
+    pc::speculate_options options{.max_tokens = 1 + static_cast<std::size_t>(random() % 40)};
+    if (random() % 3 == 0)
+      options.max_drafts = static_cast<std::size_t>(random() % 6);
+    const bool invariant = random() % 2 == 0;
+    const outcome o = invariant ? decode<true>(seed, s, options) : decode<false>(seed, s, options);
+    CHECK(o.result.status.ok());
+    REQUIRE(o.result.tokens == sequential(seed, 2, options.max_tokens));
+    CHECK(all(o.result, token_tag::verified));
+    taken_back += o.taken_back;
+    by_int8 += o.result.first_verified_int8 ? 1 : 0;
+    if (options.max_tokens > 1) {
+      CHECK(o.result.first_light.has_value());
+      CHECK(o.result.first_verified.has_value());
+      CHECK(o.result.focused >= o.result.first_light);
+      CHECK(o.result.first_verified >= o.result.focused);
+    }
+  }
+  CHECK(taken_back > static_cast<std::size_t>(trials)); // else the schedules tried nothing
+  CHECK(by_int8 > static_cast<std::size_t>(trials / 4));
+}
+
+TEST_CASE("a plan that ends at int8 gives the int8 cache's text, verified at int8") {
+  std::mt19937_64 random(2);
+  for (int trial = 0; trial < 300; ++trial) {
+    const std::uint64_t seed = random();
+    const script s = random_script(random, 1);
+    const outcome o = trial % 2 == 0 ? decode<true>(seed, s, {.max_tokens = 24})
+                                     : decode<false>(seed, s, {.max_tokens = 24});
+    CHECK(o.result.status.ok());
+    REQUIRE(o.result.tokens == sequential(seed, 1, 24));
+    CHECK(all(o.result, token_tag::verified_int8));
+    CHECK(!o.result.first_verified);
+    CHECK(o.result.focused.has_value());
+  }
+}
+
+TEST_CASE("a plan that sharpens some tokens only gives the final cache's text, still drafted") {
+  std::mt19937_64 random(3);
+  for (int trial = 0; trial < 200; ++trial) {
+    const std::uint64_t seed = random();
+    script s;
+    std::vector<int> tiers(prompt_tokens, 0);
+    s.whole(1, prompt_tokens, 0);
+    for (std::uint32_t t = 1; t < prompt_tokens; t += 2) {
+      tiers[t] = 1 + static_cast<int>(random() % 2);
+      s.arrivals.push_back({2 + static_cast<std::size_t>(random() % 15), t, tiers[t]});
+    }
+    s.first_light = 1;
+    s.focused = 17;
+    const outcome o = trial % 2 == 0 ? decode<true>(seed, s, {.max_tokens = 24})
+                                     : decode<false>(seed, s, {.max_tokens = 24});
+    CHECK(o.result.status.ok());
+    REQUIRE(o.result.tokens == sequential(seed, tiers, 24));
+    CHECK(all(o.result, token_tag::drafted));
+  }
+}
+
+TEST_CASE("a cache that is whole at first light needs no verification") {
+  script s;
+  s.whole(1, prompt_tokens, 2);
+  s.first_light = s.focused = 1;
+  const outcome o = decode(9, s, {.max_tokens = 20});
+  CHECK(o.result.tokens == sequential(9, 2, 20));
+  CHECK(all(o.result, token_tag::verified));
+  CHECK(o.result.rounds == 0);
+  CHECK(o.result.drafted == 0);
+  CHECK(o.steps == 19);
+  CHECK(!o.result.first_drafted);
+
+  const outcome careful = decode<false>(9, s, {.max_tokens = 20});
+  CHECK(careful.result.tokens == o.result.tokens);
+  CHECK(careful.result.rounds > 0);
+  CHECK(careful.result.rounds < 20);
+}
+
+TEST_CASE("int8 is skipped when lossless comes before it is noticed") {
+  script s;
+  s.whole(1, prompt_tokens, 0);
+  s.whole(10, prompt_tokens, 1);
+  s.whole(10, prompt_tokens, 2);
+  s.first_light = 1;
+  s.focused = 10;
+  const outcome o = decode(11, s, {.max_tokens = 40});
+  CHECK(o.result.tokens == sequential(11, 2, 40));
+  CHECK(!o.result.first_verified_int8);
+  CHECK(o.result.rounds == 1);
+  CHECK(o.result.first_drafted < o.result.first_verified);
+}
+
+TEST_CASE("the stages come one after the other, each with a pass of its own") {
+  script s;
+  s.whole(1, prompt_tokens, 0);
+  s.whole(8, prompt_tokens, 1);
+  s.whole(16, prompt_tokens, 2);
+  s.first_light = 1;
+  s.focused = 16;
+  const outcome o = decode(12, s, {.max_tokens = 40});
+  CHECK(o.result.rounds == 2);
+  CHECK(o.result.first_drafted < o.result.first_verified_int8);
+  CHECK(o.result.first_verified_int8 < o.result.first_verified);
+  CHECK(o.result.first_light <= o.result.first_drafted);
+  CHECK(o.result.drafted >= 6);
+  CHECK(o.result.drafted <= 7);
+}
+
+TEST_CASE("a policy without a lossless tier, and one of a single tier") {
+  using two = pc::precision_policy<pc::tiers<4, 8>, pc::keys<pc::per_channel<64>>, pc::values<pc::per_token>>;
+  script s;
+  s.whole(1, prompt_tokens, 0);
+  s.whole(9, prompt_tokens, 1);
+  s.first_light = 1;
+  s.focused = 12;
+  const outcome o = decode<true, two>(13, s, {.max_tokens = 20});
+  CHECK(o.result.status.ok());
+  CHECK(o.result.tokens.size() == 20);
+  CHECK(all(o.result, token_tag::verified_int8));
+  CHECK(o.result.rounds == 1);
+
+  using one = pc::precision_policy<pc::tiers<8>, pc::keys<pc::per_channel<64>>, pc::values<pc::per_token>>;
+  script once;
+  once.whole(1, prompt_tokens, 0);
+  once.first_light = once.focused = 1;
+  const outcome p = decode<true, one>(13, once, {.max_tokens = 20});
+  CHECK(p.result.status.ok());
+  CHECK(all(p.result, token_tag::drafted));
+}
+
+TEST_CASE("one token needs no cache") {
+  const outcome o = decode(14, {}, {.max_tokens = 1});
+  CHECK(o.result.status.ok());
+  CHECK(o.result.tokens == ids{first});
+  CHECK(o.polls == 0);
+  CHECK_THROWS_AS((void)decode(14, {}, {.max_tokens = 0}), std::invalid_argument);
+}
+
+TEST_CASE("the text ends with the end token, in the exact text and not in a draft of it") {
+  std::mt19937_64 random(4);
+  std::size_t shorter = 0;
+  for (int trial = 0; trial < 300; ++trial) {
+    const std::uint64_t seed = random();
+    const ids exact = sequential(seed, 2, 30), draft = sequential(seed, 0, 30);
+    const token_id end = (trial % 2 == 0 ? exact : draft)[1 + static_cast<std::size_t>(random() % 29)];
+    ids expected = exact;
+    if (const auto at = std::ranges::find(expected, end); at != expected.end())
+      expected.erase(at + 1, expected.end());
+    shorter += expected.size() < 30 ? 1 : 0;
+    pc::speculate_options options{.max_tokens = 30, .end = end};
+    const script s = random_script(random);
+    const outcome o = trial % 3 == 0 ? decode<false>(seed, s, options) : decode<true>(seed, s, options);
+    REQUIRE(o.result.tokens == expected);
+    CHECK(all(o.result, token_tag::verified));
+  }
+  CHECK(shorter > 100);
+}
+
+TEST_CASE("max_drafts bounds what is ahead of verification") {
+  script s;
+  s.whole(1, prompt_tokens, 0);
+  s.whole(200, prompt_tokens, 2);
+  s.first_light = 1;
+  s.focused = 200;
+  const outcome o = decode(15, s, {.max_tokens = 40, .max_drafts = 6});
+  CHECK(o.result.drafted == 6);
+  CHECK(o.result.tokens == sequential(15, 2, 40));
+  const outcome none = decode(15, s, {.max_tokens = 40, .max_drafts = 0});
+  CHECK(none.result.drafted == 0);
+  CHECK(none.result.tokens == o.result.tokens);
+}
+
+TEST_CASE("without first light there is the first token, and the reason") {
+  script s;
+  const outcome late = decode(16, s, {.max_tokens = 10, .timeout = 5ms});
+  CHECK(late.result.status == pc::errc::timeout);
+  CHECK(late.result.tokens == ids{first});
+  s.lost = 3;
+  const outcome lost = decode(16, s, {.max_tokens = 10});
+  CHECK(lost.result.status == pc::errc::closed);
+  CHECK(lost.result.degraded());
+  CHECK(!lost.result.first_light);
+}
+
+TEST_CASE("focus that never comes ends at the deadline; tokens keep their best tag") {
+  script s;
+  s.whole(1, prompt_tokens, 0);
+  s.first_light = 1;
+  const auto before = std::chrono::steady_clock::now();
+  const outcome o = decode(17, s, {.max_tokens = 10, .timeout = 20ms});
+  const auto took = std::chrono::steady_clock::now() - before;
+  CHECK(o.result.status == pc::errc::timeout);
+  CHECK(took >= 20ms);
+  CHECK(took < 5s);
+  CHECK(o.result.tokens == sequential(17, 0, 10));
+  CHECK(all(o.result, token_tag::drafted));
+
+  s.whole(5, prompt_tokens, 1);
+  const outcome half = decode(17, s, {.max_tokens = 10, .timeout = 20ms});
+  CHECK(half.result.status == pc::errc::timeout);
+  CHECK(half.result.tokens == sequential(17, 1, 10));
+  CHECK(all(half.result, token_tag::verified_int8));
+  const outcome careful = decode<false>(17, s, {.max_tokens = 10, .timeout = 20ms});
+  CHECK(careful.result.tokens == half.result.tokens);
+  CHECK(all(careful.result, token_tag::verified_int8));
+
+  const outcome bounded = decode(17, s, {.max_tokens = 10, .timeout = 20ms, .max_drafts = 2});
+  CHECK(bounded.result.tokens == half.result.tokens);
+}
+
+TEST_CASE("a link lost after first light ends decoding, or the precision at hand goes on") {
+  std::mt19937_64 random(5);
+  std::size_t degraded = 0;
+  for (int trial = 0; trial < 300; ++trial) {
+    const std::uint64_t seed = random();
+    script s = random_script(random);
+    s.lost = std::max<std::size_t>(s.first_light, 1) + 1 + static_cast<std::size_t>(random() % 20);
+    const bool go_on = trial % 2 == 0, invariant = trial % 4 < 2;
+    const pc::speculate_options options{.max_tokens = 24, .go_on = go_on};
+    const outcome o = invariant ? decode<true>(seed, s, options) : decode<false>(seed, s, options);
+    if (!o.result.degraded()) { // everything had come
+      CHECK(o.result.tokens == sequential(seed, 2, 24));
+      continue;
+    }
+    ++degraded;
+    CHECK(o.result.status == pc::errc::closed);
+    CHECK(!o.result.first_verified);
+    if (go_on)
+      CHECK(o.result.tokens.size() == 24);
+    else
+      CHECK(o.result.tokens.size() <= o.polls + 2);
+    const bool at_int8 = o.result.first_verified_int8.has_value();
+    if (at_int8 && go_on)
+      CHECK(all(o.result, token_tag::verified_int8));
+  }
+  CHECK(degraded > 60);
+}
+
+TEST_CASE("a link that is lost once everything is there does no harm") {
+  script s;
+  s.whole(1, prompt_tokens, 0);
+  s.whole(9, prompt_tokens, 2);
+  s.first_light = 1;
+  s.focused = s.lost = 9;
+  const outcome o = decode(19, s, {.max_tokens = 30});
+  CHECK(o.result.status.ok());
+  CHECK(o.result.tokens == sequential(19, 2, 30));
+  CHECK(o.polls == 9);
+
+  const outcome waiting = decode(19, s, {.max_tokens = 3}); // nothing to draft any more when it happens
+  CHECK(waiting.result.status.ok());
+  CHECK(waiting.result.tokens == sequential(19, 2, 3));
+}
+
+TEST_CASE("go_on after the deadline") {
+  script s;
+  s.whole(1, prompt_tokens, 0);
+  s.first_light = 1;
+  const outcome o = decode(18, s, {.max_tokens = 30, .timeout = 5ms, .max_drafts = 4, .go_on = true});
+  CHECK(o.result.status == pc::errc::timeout);
+  CHECK(o.result.tokens == sequential(18, 0, 30));
+}
+
+TEST_CASE("the engine's exceptions pass") {
+  struct broken : hashing<true> {
+    using hashing<true>::hashing;
+    token_id step(token_id t) {
+      if (steps == 3)
+        throw std::runtime_error("device lost");
+      return hashing<true>::step(t);
+    }
+  };
+  broken e(prompt_tokens, 1);
+  script s;
+  s.whole(1, prompt_tokens, 0);
+  s.first_light = 1;
+  scripted_cache<> kv(prompt_tokens, s, [&](std::uint32_t token, int tier) { e.prompt[token] = tier; });
+  CHECK_THROWS_WITH((void)pc::speculate(e, kv, {.first = first}), "device lost");
+}
+
+} // namespace

@@ -1,0 +1,77 @@
+# Runs the demo at a fifth of its size and checks what it writes.
+execute_process(COMMAND ${DEMO} --prompt 300 --tokens 24 --seconds 0.5 --step 5 --json ${JSON}
+                RESULT_VARIABLE result OUTPUT_VARIABLE out ERROR_VARIABLE err)
+if(NOT result EQUAL 0)
+  message(FATAL_ERROR "the demo ended with ${result}\n${out}${err}")
+endif()
+file(READ ${JSON} text)
+message("${out}${text}")
+
+function(expect mode field) # [value…]: the field is one of these
+  string(JSON found GET "${mode}" ${field})
+  string(JSON type TYPE "${mode}" ${field})
+  if(type STREQUAL NULL)
+    set(found null)
+  endif()
+  string(JSON name GET "${mode}" name)
+  list(FIND ARGN "${found}" at)
+  if(ARGN STREQUAL number)
+    if(NOT type STREQUAL NUMBER)
+      message(FATAL_ERROR "${name}: ${field} is ${found}, not a number")
+    endif()
+  elseif(at EQUAL -1)
+    message(FATAL_ERROR "${name}: ${field} is ${found}, not ${ARGN}")
+  endif()
+endfunction()
+
+string(JSON count LENGTH "${text}" modes)
+if(NOT count EQUAL 4)
+  message(FATAL_ERROR "${count} modes")
+endif()
+foreach(i RANGE 3)
+  string(JSON mode${i} GET "${text}" modes ${i})
+  foreach(field IN ITEMS bytes_before_first_token bytes_total raw_bytes)
+    expect("${mode${i}}" ${field} number)
+    string(JSON ${field}${i} GET "${mode${i}}" ${field})
+  endforeach()
+endforeach()
+
+expect("${mode0}" name raw)
+expect("${mode0}" first_drafted_s null)
+expect("${mode0}" first_verified_int8_s null)
+expect("${mode0}" first_verified_exact_s number)
+expect("${mode0}" cache_equals_original ON)
+expect("${mode0}" tokens_equal_original ON)
+
+expect("${mode1}" name int8)
+expect("${mode1}" first_verified_int8_s number)
+expect("${mode1}" first_verified_exact_s null)
+expect("${mode1}" cache_equals_original OFF)
+
+expect("${mode2}" name int4)
+expect("${mode2}" first_drafted_s number)
+expect("${mode2}" first_verified_int8_s null)
+expect("${mode2}" first_verified_exact_s null)
+expect("${mode2}" accepted null)
+expect("${mode2}" cache_equals_original OFF)
+
+expect("${mode3}" name planecast)
+expect("${mode3}" first_drafted_s number)
+expect("${mode3}" first_verified_exact_s number)
+expect("${mode3}" drafted number)
+expect("${mode3}" accepted number)
+expect("${mode3}" cache_equals_original ON)
+expect("${mode3}" tokens_equal_original ON)
+
+# INT4 is the least, planecast begins with little more, and sends less than raw in all.
+foreach(pair IN ITEMS "${bytes_total2}<${bytes_total1}" "${bytes_total1}<${bytes_total3}"
+                      "${bytes_total3}<${bytes_total0}" "${raw_bytes0}<${bytes_total0}"
+                      "${bytes_before_first_token3}<${bytes_before_first_token1}"
+                      "${bytes_before_first_token3}<${bytes_total3}")
+  string(REPLACE "<" ";" pair "${pair}")
+  list(GET pair 0 less)
+  list(GET pair 1 more)
+  if(NOT less LESS more)
+    message(FATAL_ERROR "${less} bytes are not less than ${more}")
+  endif()
+endforeach()

@@ -1,0 +1,79 @@
+#include "planecast/policy/quantizer.hpp"
+
+#include <doctest/doctest.h>
+
+namespace pc = planecast;
+
+namespace {
+
+// The least that a quantizer must have.
+struct one_row {
+  static constexpr std::uint32_t page_tokens = 0;
+  static constexpr std::uint32_t scale_rows(pc::tile_shape) noexcept { return 1; }
+  static constexpr std::uint32_t scale_row(pc::tile_shape, std::uint32_t, std::uint32_t) noexcept {
+    return 0;
+  }
+  static constexpr std::uint64_t fingerprint() noexcept { return 99; }
+};
+struct no_page : one_row {
+private:
+  using one_row::page_tokens;
+};
+struct no_row : one_row {
+private:
+  using one_row::scale_row;
+};
+struct may_throw : one_row {
+  static constexpr std::uint32_t scale_rows(pc::tile_shape) { return 1; }
+};
+struct signed_rows : one_row {
+  static constexpr int scale_row(pc::tile_shape, std::uint32_t, std::uint32_t) noexcept { return 0; }
+};
+struct short_fingerprint : one_row {
+  static constexpr std::uint32_t fingerprint() noexcept { return 99; }
+};
+
+static_assert(pc::quantizer<one_row>);
+static_assert(!pc::quantizer<no_page>);
+static_assert(!pc::quantizer<no_row>);
+static_assert(!pc::quantizer<may_throw>);
+static_assert(!pc::quantizer<signed_rows>);
+static_assert(!pc::quantizer<short_fingerprint>);
+static_assert(!pc::quantizer<int>);
+
+template <class Q>
+void rows_are_in_range(pc::tile_shape shape) {
+  bool in_range = true;
+  for (std::uint32_t t = 0; t < shape.tokens; ++t)
+    for (std::uint32_t c = 0; c < shape.dim; ++c)
+      in_range = in_range && Q::scale_row(shape, t, c) < Q::scale_rows(shape);
+  CHECK(in_range);
+}
+
+} // namespace
+
+TEST_CASE("quantizer: a scale for each channel") {
+  using q = pc::per_channel<64>;
+  CHECK(q::page_tokens == 64);
+  CHECK(q::scale_rows({7, 128}) == 128);
+  CHECK(q::scale_row({7, 128}, 6, 100) == 100);
+  rows_are_in_range<q>({64, 576});
+}
+
+TEST_CASE("quantizer: a scale for each token") {
+  using q = pc::per_token;
+  CHECK(q::page_tokens == 0);
+  CHECK(q::scale_rows({7, 128}) == 7);
+  CHECK(q::scale_row({7, 128}, 6, 100) == 6);
+  rows_are_in_range<q>({64, 576});
+}
+
+TEST_CASE("quantizer: other rows have other fingerprints") {
+  CHECK(pc::per_token::fingerprint() != pc::per_channel<64>::fingerprint());
+  CHECK(pc::per_channel<32>::fingerprint() != pc::per_channel<64>::fingerprint());
+}
+
+TEST_CASE("quantizer: a shape counts its values") {
+  CHECK(pc::tile_shape{64, 576}.values() == 36864);
+  CHECK(pc::tile_shape{1, 8} == pc::tile_shape{1, 8});
+}

@@ -1,0 +1,376 @@
+#include "planecast/planecast.hpp"
+#include "planecast/stream/incoming_request.hpp"
+
+#include "stream/recorded.hpp"
+#include "support/cache_case.hpp"
+#include "support/dice.hpp"
+
+#include <algorithm>
+#include <cstdint>
+#include <doctest/doctest.h>
+#include <memory>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+using namespace planecast;
+
+namespace {
+
+using usual = precision_policy<tiers<4, 8, lossless>, keys<per_channel<64>>, values<per_token>>;
+using small_pages =
+    precision_policy<tiers<4, lossless>, keys<per_channel<8>>, values<per_token>, planes<2, 2, 4, tail>>;
+
+// A request's frames, and where they go.
+template <class Policy>
+struct receiving {
+  using incoming = detail::incoming_request<Policy, cpu>;
+
+  explicit receiving(test::dice& dice, int until = lossless) : receiving(dice, until, dice.one_in(6)) {}
+  receiving(test::dice& dice, int until, bool raw)
+      : shape(test::random_geometry(dice)), tokens(test::random_tokens(dice)), from(shape, tokens, dice),
+        to(shape, tokens, dice) {
+    test::fill(from, shape.dtype, dice);
+    const std::uint64_t least = stream_sender<Policy, loopback, cpu>::least_chunk_bytes(shape);
+    const auto chunk = static_cast<std::uint32_t>(least + dice.below(2 * least));
+    detail::outgoing_request<Policy, cpu> out({7, tokens, raw ? coding::raw : coding::planes}, 3, shape,
+                                              chunk);
+    for (std::uint32_t l = 0; l < shape.layers; ++l)
+      out.put(l, from.template view<kv_view>(l));
+    std::vector<float> scores(tokens);
+    for (float& s : scores)
+      s = dice.gaussian();
+    const double share = 0.01 * dice.below(150);
+    plan_options options{{dice.below(5), dice.below(20)}, until};
+    if (!out.make_plan(budget::of_raw(share), scores, options).ok())
+      CHECK(out.make_plan(budget::base(), scores, options).ok());
+    out.accepted = true;
+    schedule line;
+    out.enqueue(line);
+    frames = test::emptied(line, out, chunk);
+    in = std::make_unique<incoming>(request{7, tokens}, shape, to.pages());
+  }
+  status give(const test::recorded_frame& f) {
+    in->stage(f.pending.header, test::buffer_of(f.bytes));
+    return in->apply([&](detail::buffer) { ++used; });
+  }
+
+  geometry shape;
+  std::uint32_t tokens;
+  test::cache_memory from, to;
+  std::vector<test::recorded_frame> frames;
+  std::unique_ptr<incoming> in;
+  std::size_t used = 0;
+};
+
+// Tiles that a base frame stores as they are, by layer and page; read from its bytes.
+template <class Policy>
+std::multiset<std::pair<std::uint32_t, std::uint32_t>> stored_in(const receiving<Policy>& r,
+                                                                 const test::recorded_frame& f) {
+  const tile_map<Policy> map{r.shape, r.tokens};
+  const frame_header& h = f.pending.header;
+  std::multiset<std::pair<std::uint32_t, std::uint32_t>> found;
+  std::size_t at = 0;
+  for (std::uint32_t i = h.first; h.kind == frame_kind::base && i < h.first + h.count; ++i)
+    map.with_layout(map.tile(i), [&](auto layout) {
+      const bool stored = detail::load<std::uint32_t>(&f.payload()[at]) == 0xFFFF'FFFFu;
+      if (stored)
+        found.insert({h.layer_first, map.tile(i).page});
+      at += stored ? layout.stored_bytes() : layout.plane_at(Policy::base_planes);
+    });
+  CHECK((h.kind != frame_kind::base || at == f.payload().size()));
+  return found;
+}
+
+// What unsharp() is to say, from the planes that each token holds and the stored tiles that came.
+template <class Policy>
+std::vector<layer_page> lacking(const receiving<Policy>& r, const std::vector<std::uint32_t>& held,
+                                const std::multiset<std::pair<std::uint32_t, std::uint32_t>>& stored) {
+  std::vector<layer_page> found;
+  for (std::uint32_t layer = 0; layer < r.shape.layers; ++layer)
+    for (std::uint32_t page = 0; page * Policy::page_tokens < r.tokens; ++page)
+      for (std::uint32_t t = page * Policy::page_tokens;
+           t < std::min(r.tokens, (page + 1) * Policy::page_tokens); ++t)
+        if (held[t] < Policy::planes::count && stored.count({layer, page}) < 2 * r.shape.kv_heads) {
+          found.push_back({layer, page});
+          break;
+        }
+  return found;
+}
+
+template <class Policy>
+void check_in_order(unsigned seed) {
+  test::dice dice(seed);
+  receiving<Policy> r(dice);
+  CHECK(r.in->tier() == -1);
+  int tier = -1;
+  std::size_t left = r.frames.size();
+  std::size_t light = 0;
+  for (const auto& f : r.frames)
+    light += f.pending.before_cut ? 1 : 0;
+  std::vector<std::uint32_t> held(r.tokens, 0), order(r.tokens);
+  std::uint32_t tiles = 0;
+  std::multiset<std::pair<std::uint32_t, std::uint32_t>> stored;
+  for (std::size_t i = 0; i < r.frames.size(); ++i, --left) {
+    const auto& f = r.frames[i];
+    CHECK(!r.in->reached_focus());
+    CHECK(r.in->reached_first_light() == (i >= light));
+    CHECK(r.in->unsharp() == lacking<Policy>(r, held, stored));
+    REQUIRE(r.give(f).ok());
+    CHECK(r.in->staged() == 0);
+    CHECK(r.in->tier() >= tier);
+    tier = r.in->tier();
+
+    const frame_header& h = f.pending.header;
+    if (h.kind == frame_kind::base)
+      tiles += h.count;
+    stored.merge(stored_in<Policy>(r, f));
+    if (tiles == r.in->cache.map().tiles_per_layer() * r.shape.layers && h.kind == frame_kind::base)
+      std::fill(held.begin(), held.end(), Policy::base_planes);
+    for (std::uint32_t k = 0; h.kind == frame_kind::order && k < h.count; ++k)
+      order[h.first + k] = detail::load<std::uint32_t>(&f.payload()[4 * k]);
+    for (std::uint32_t k = 0; h.kind == frame_kind::upgrade && k < h.count; ++k)
+      ++held[order[h.first + k]];
+    for (std::uint32_t t = 0; t < r.tokens; ++t)
+      if (r.in->cache.planes_held(t) != held[t])
+        FAIL_CHECK("token " << t);
+    const std::uint32_t lowest = *std::min_element(held.begin(), held.end());
+    int expected = -1;
+    for (std::uint32_t k = 0; k < Policy::tiers::count; ++k)
+      if (lowest >= Policy::planes::holding(Policy::tiers::bits(k)))
+        expected = static_cast<int>(k);
+    CHECK(tier == expected);
+  }
+  CHECK(r.in->reached_first_light());
+  CHECK(r.in->reached_focus());
+  CHECK(r.in->unsharp().empty());
+  CHECK(r.in->tier() == static_cast<int>(Policy::tiers::count) - 1);
+  CHECK(r.to.values() == r.from.values());
+  CHECK(r.used == r.frames.size());
+}
+
+template <class Policy>
+void check_shuffled(unsigned seed) {
+  test::dice dice(seed);
+  receiving<Policy> r(dice);
+  std::shuffle(r.frames.begin(), r.frames.end(), dice.engine());
+  int tier = -1;
+  for (const auto& f : r.frames) {
+    CHECK(!r.in->reached_focus());
+    REQUIRE(r.give(f).ok());
+    CHECK(r.in->tier() >= tier);
+    tier = r.in->tier();
+  }
+  CHECK(r.in->staged() == 0);
+  CHECK(r.used == r.frames.size());
+  CHECK(r.in->reached_first_light());
+  CHECK(r.in->reached_focus());
+  CHECK(r.in->unsharp().empty());
+  CHECK(r.to.values() == r.from.values());
+  CHECK(r.to.untouched_values() == r.to.all_values() - r.shape.values_per_token() * r.tokens);
+}
+
+// The frames of a fixed small request.
+receiving<usual> fixed() {
+  test::dice dice(12);
+  while (true) {
+    receiving<usual> r(dice);
+    if (r.tokens > 70 && r.shape.layers > 1 && r.frames[0].pending.header.kind == frame_kind::base &&
+        r.frames.back().bytes.size() > 200)
+      return r;
+  }
+}
+template <class R>
+const test::recorded_frame& first_of(const R& r, frame_kind kind) {
+  return *std::find_if(r.frames.begin(), r.frames.end(),
+                       [&](const auto& f) { return f.pending.header.kind == kind; });
+}
+
+} // namespace
+
+TEST_CASE("incoming_request: frame by frame, tiers rise and what is not sharp is listed") {
+  for (unsigned seed = 0; seed < 40; ++seed) {
+    CAPTURE(seed);
+    check_in_order<usual>(seed);
+    check_in_order<small_pages>(seed);
+  }
+}
+
+TEST_CASE("incoming_request: frames in any order give the same cache") {
+  for (unsigned seed = 0; seed < 60; ++seed) {
+    CAPTURE(seed);
+    check_shuffled<usual>(seed);
+    check_shuffled<small_pages>(seed);
+  }
+}
+
+TEST_CASE("incoming_request: a plan that ends below lossless is focused there, and says what lacks") {
+  for (const bool raw : {false, true}) {
+    CAPTURE(raw);
+    test::dice dice(77);
+    receiving<usual> r(dice, 8, raw);
+    std::multiset<std::pair<std::uint32_t, std::uint32_t>> stored;
+    for (const auto& f : r.frames) {
+      REQUIRE(r.give(f).ok());
+      stored.merge(stored_in<usual>(r, f));
+    }
+    CHECK(r.in->reached_focus());
+    CHECK(r.in->tier() == 1);
+    CHECK(r.in->unsharp() == lacking<usual>(r, std::vector<std::uint32_t>(r.tokens, 2), stored));
+    CHECK(r.in->unsharp().empty() == raw); // what is stored has no more to come
+    CHECK((r.to.values() == r.from.values()) == raw);
+  }
+}
+
+TEST_CASE(
+    "incoming_request: a page lacks nothing once all its tiles are there as they were, and not before") {
+  test::dice dice(78);
+  while (true) {
+    receiving<small_pages> r(dice, lossless, true);
+    if (r.shape.layers < 2 || r.tokens < 30 || r.frames.size() < 12)
+      continue;
+    const std::size_t pages = (r.tokens + 7) / 8;
+    CHECK(r.in->unsharp().size() == r.shape.layers * pages);
+    std::multiset<std::pair<std::uint32_t, std::uint32_t>> stored;
+    for (const auto& f : r.frames) {
+      REQUIRE(r.give(f).ok());
+      stored.merge(stored_in<small_pages>(r, f));
+      std::set<std::pair<std::uint32_t, std::uint32_t>> whole;
+      for (const auto& page : stored)
+        if (stored.count(page) == 2 * r.shape.kv_heads)
+          whole.insert(page);
+      CHECK(r.in->unsharp().size() == r.shape.layers * pages - whole.size());
+    }
+    CHECK(r.in->unsharp().empty());
+    return;
+  }
+}
+
+TEST_CASE("incoming_request: frames that wait are given back unread") {
+  receiving<usual> r = fixed();
+  for (const auto& f : r.frames)
+    r.in->stage(f.pending.header, test::buffer_of(f.bytes));
+  CHECK(r.in->staged() == r.frames.size());
+  std::size_t back = 0;
+  r.in->drop([&](const frame_header& h, detail::buffer b) { back += b.size >= h.payload_bytes ? 1 : 0; });
+  CHECK(back == r.frames.size());
+  CHECK(r.in->staged() == 0);
+  CHECK(r.to.untouched_values() == r.to.all_values());
+}
+
+TEST_CASE("incoming_request: an order that is no permutation is corrupt") {
+  const auto given = [](std::vector<std::pair<std::uint32_t, std::vector<std::uint32_t>>> pieces) {
+    test::dice dice(1);
+    const geometry shape{number::bf16, 1, 1, 8, 8};
+    test::cache_memory to(shape, 4, dice);
+    detail::incoming_request<usual, cpu> in({1, 4}, shape, to.pages());
+    status s;
+    for (const auto& [first, tokens] : pieces) {
+      test::message payload;
+      for (const std::uint32_t t : tokens)
+        test::append(payload, t);
+      const test::message m = test::frame({.kind = frame_kind::order,
+                                           .first = first,
+                                           .count = static_cast<std::uint32_t>(tokens.size()),
+                                           .layer_count = 1,
+                                           .head_count = 1},
+                                          payload);
+      in.stage(test::header_of(m), test::buffer_of(m));
+      s = in.apply([](detail::buffer) {});
+      if (!s.ok())
+        break;
+    }
+    return s;
+  };
+  CHECK(given({{0, {3, 1, 0, 2}}}).ok());
+  CHECK(given({{2, {0, 2}}, {0, {3, 1}}}).ok());
+  CHECK(given({{0, {3, 1, 0, 4}}}) == errc::corrupt);           // no such token
+  CHECK(given({{0, {3, 1, 0, 0xFFFFFFFFu}}}) == errc::corrupt); //
+  CHECK(given({{0, {3, 1, 0, 3}}}) == errc::corrupt);           // twice
+  CHECK(given({{0, {3, 1}}, {2, {1, 0}}}) == errc::corrupt);    // twice, in two frames
+  CHECK(given({{0, {3, 1}}, {1, {0, 2}}}) == errc::corrupt);    // a rank twice, another not at all
+  CHECK(given({{0, {3, 1}}, {0, {0, 2}}}) == errc::corrupt);
+  CHECK(given({{1, {3, 1, 0, 2}}}) == errc::corrupt); // ranks out of range
+  CHECK(given({{4, {0}}}) == errc::corrupt);
+  CHECK(given({{0xFFFFFFFFu, {0}}}) == errc::corrupt);
+  CHECK(given({{0, {3, 1, 0, 2, 0}}}) == errc::corrupt); // more than there are
+}
+
+TEST_CASE("incoming_request: frames that lie are corrupt") {
+  const auto outcome = [](auto change) {
+    receiving<usual> r = fixed();
+    change(r);
+    status s;
+    for (const auto& f : r.frames)
+      if (s = r.give(f); !s.ok())
+        break;
+    CHECK((!s.ok() || r.in->reached_focus()));
+    return s;
+  };
+  using rig = receiving<usual>&;
+  const auto change_first = [&](frame_kind kind, auto change) {
+    return outcome([&](rig r) {
+      auto& f = const_cast<test::recorded_frame&>(first_of(r, kind));
+      test::message payload(f.payload().begin(), f.payload().end());
+      change(f.pending.header, payload);
+      f.bytes = test::frame(f.pending.header, payload);
+      f.pending.header = test::header_of(f.bytes);
+    });
+  };
+  using header = frame_header&;
+  using bytes = test::message&;
+  CHECK(outcome([](rig) {}).ok());
+  CHECK(change_first(frame_kind::base, [](header h, bytes) { h.kind = static_cast<frame_kind>(99); }) ==
+        errc::corrupt);
+  CHECK(change_first(frame_kind::base, [](header h, bytes) { h.kind = frame_kind::hello; }) == errc::corrupt);
+  CHECK(change_first(frame_kind::base, [](header h, bytes) { h.layer_first = 60000; }) == errc::corrupt);
+  CHECK(change_first(frame_kind::base, [](header h, bytes) { h.first = 0xFFFFFFFFu; }) == errc::corrupt);
+  CHECK(change_first(frame_kind::base, [](header h, bytes) { h.count = 0xFFFFFFFFu; }) == errc::corrupt);
+  CHECK(change_first(frame_kind::base, [](header h, bytes) { h.count += 1; }) == errc::corrupt);
+  CHECK(change_first(frame_kind::base, [](header h, bytes) { h.count -= 1; }) == errc::corrupt);
+  CHECK(change_first(frame_kind::base, [](header, bytes b) { b.pop_back(); }) == errc::corrupt);
+  CHECK(change_first(frame_kind::base, [](header, bytes b) { b.push_back(std::byte{0}); }) == errc::corrupt);
+  CHECK(change_first(frame_kind::order, [](header, bytes b) { b[3] = std::byte{1}; }) == errc::corrupt);
+  CHECK(change_first(frame_kind::order, [](header, bytes b) { b.pop_back(); }) == errc::corrupt);
+  CHECK(change_first(frame_kind::plan, [](header, bytes b) { b[7] = std::byte{1}; }) == errc::corrupt);
+  CHECK(change_first(frame_kind::plan, [](header, bytes b) { b.resize(16); }) == errc::corrupt);
+  CHECK(change_first(frame_kind::upgrade, [](header h, bytes) { h.plane = 0; }) == errc::corrupt);
+  CHECK(change_first(frame_kind::upgrade, [](header h, bytes) { h.plane = 255; }) == errc::corrupt);
+  CHECK(change_first(frame_kind::upgrade, [](header h, bytes) { h.count = 0; }) == errc::corrupt);
+  CHECK(change_first(frame_kind::upgrade, [](header h, bytes) { h.count = 0xFFFFFFFFu; }) == errc::corrupt);
+  CHECK(change_first(frame_kind::upgrade, [](header h, bytes) { h.first = 0xFFFFFFFFu; }) == errc::corrupt);
+  CHECK(change_first(frame_kind::upgrade, [](header, bytes b) { b.pop_back(); }) == errc::corrupt);
+  CHECK(change_first(frame_kind::upgrade, [](header, bytes b) { b.push_back(std::byte{0}); }) ==
+        errc::corrupt);
+  // What one sender of all heads does not send: layers, heads, ranks.
+  for (const frame_kind kind : {frame_kind::base, frame_kind::order, frame_kind::plan, frame_kind::upgrade}) {
+    CAPTURE(kind);
+    const auto refused = [&](auto change) {
+      const status s = change_first(kind, [&](header h, bytes) { change(h); });
+      CHECK(s == errc::corrupt);
+      CHECK(std::string(s.about) == "data lane: a frame of other layers, heads or senders");
+    };
+    refused([](header h) { h.layer_count = 0; });
+    refused([](header h) { ++h.layer_count; });
+    refused([](header h) { h.layer_count = 0xFFFF; });
+    refused([](header h) { h.head_count = 0; });
+    refused([](header h) { ++h.head_count; });
+    refused([](header h) { --h.head_count; });
+    refused([](header h) { h.head_count = 0xFFFF; });
+    refused([](header h) { h.head_first = 1; });
+    refused([](header h) { h.head_first = 0xFFFF; });
+    refused([](header h) { h.source_rank = 1; });
+    refused([](header h) { h.source_rank = 0xFFFF; });
+    if (kind != frame_kind::base) {
+      refused([](header h) { h.layer_first = 1; });
+      refused([](header h) { h.layer_count = 1; }); // of all layers, or none
+    }
+  }
+  CHECK(outcome([](rig r) { r.frames.insert(r.frames.end() - 1, first_of(r, frame_kind::upgrade)); }) ==
+        errc::corrupt); // twice, under another number
+  CHECK(outcome([](rig r) { r.frames.insert(r.frames.end() - 1, first_of(r, frame_kind::plan)); }) ==
+        errc::corrupt);
+  CHECK(outcome([](rig r) { r.frames.insert(r.frames.end() - 1, first_of(r, frame_kind::order)); }) ==
+        errc::corrupt);
+}

@@ -1,0 +1,232 @@
+#include "planecast/stream/messages.hpp"
+
+#include "stream/scripted.hpp"
+#include "support/dice.hpp"
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <doctest/doctest.h>
+#include <numeric>
+#include <string>
+#include <vector>
+
+using namespace planecast;
+
+namespace {
+
+const geometry shape{number::bf16, 32, 8, 128, 64};
+const hello sender{role::sender, 1000, shape, 64, 3, 0xABCDEF};
+const hello receiver{role::receiver, 1000, shape, 64, 3, 0xABCDEF};
+
+test::message payload_of(const hello& h) {
+  const test::message m = test::frame_of(h);
+  return {m.begin() + frame_header_bytes, m.end()};
+}
+test::message payload_of(const upgrade_plan& p) {
+  test::message m(frame_header_bytes + p.bytes());
+  frame_writer w(m);
+  p.write(w);
+  CHECK(w.finish({}).size() == m.size());
+  return {m.begin() + frame_header_bytes, m.end()};
+}
+
+// A plan over `tokens` tokens, as bytes of its definition.
+test::message plan_of(std::uint64_t light, std::vector<upgrade_run> runs) {
+  test::message m = test::numbers(light, static_cast<std::uint32_t>(runs.size()), std::uint32_t{0});
+  for (const upgrade_run& r : runs) {
+    test::append(m, r.plane);
+    test::append(m, r.first);
+    test::append(m, r.count);
+  }
+  return m;
+}
+status read(const test::message& m, std::uint32_t tokens, std::uint32_t base = 1, std::uint32_t planes = 3) {
+  upgrade_plan p;
+  p.order.tokens.resize(tokens);
+  return p.read(m, base, planes);
+}
+
+} // namespace
+
+TEST_CASE("hello: two that agree, either way") {
+  CHECK(sender.compare(payload_of(receiver)).ok());
+  CHECK(receiver.compare(payload_of(sender)).ok());
+}
+
+TEST_CASE("hello: what it is on the wire") {
+  const test::message m = payload_of(sender);
+  REQUIRE(m.size() == hello::bytes);
+  const std::uint64_t fields[] = {1, 1000, 2, 32, 8, 128, 64, shape.fingerprint(), 64, 3, 0xABCDEF, 0};
+  for (std::size_t i = 0; i < 12; ++i)
+    CHECK(detail::load<std::uint64_t>(&m[8 * i]) == fields[i]);
+  test::message room(frame_header_bytes + hello::bytes);
+  frame_writer w(room);
+  sender.write(w);
+  w.finish({.kind = frame_kind::hello});
+  CHECK(room == test::frame_of(sender));
+}
+
+TEST_CASE("hello: the first field that differs is named, with both values") {
+  const char* names[] = {"role",
+                         "chunk_bytes",
+                         "geometry: dtype",
+                         "geometry: layers",
+                         "geometry: kv_heads",
+                         "geometry: key_dim",
+                         "geometry: value_dim",
+                         "geometry: fingerprint",
+                         "policy: page_tokens",
+                         "policy: planes",
+                         "policy: fingerprint",
+                         "hello: reserved field"};
+  for (std::size_t i = 2; i < 12; ++i) {
+    CAPTURE(i);
+    test::message theirs = payload_of(receiver);
+    const auto here = detail::load<std::uint64_t>(&theirs[8 * i]);
+    for (const std::uint64_t there : {here + 1, here ^ 0x8000'0000'0000'0000u, here + 0x1'0000'0000u}) {
+      detail::store(&theirs[8 * i], there);
+      if (i < 11) // a later difference does not hide it
+        detail::store(&theirs[88], std::uint64_t{5});
+      const status s = sender.compare(theirs);
+      CHECK(s == errc::mismatch);
+      CHECK(std::string(s.about) == names[i]);
+      CHECK(s.here == here);
+      CHECK(s.there == there);
+    }
+  }
+}
+
+TEST_CASE("hello: the peer has the other role") {
+  for (const hello& mine : {sender, receiver})
+    for (const std::uint64_t there : {std::uint64_t{0}, static_cast<std::uint64_t>(mine.who),
+                                      std::uint64_t{3}, ~std::uint64_t{0}, std::uint64_t{0x1'0000'0001u}}) {
+      test::message theirs = payload_of(mine);
+      detail::store(theirs.data(), there);
+      const status s = mine.compare(theirs);
+      CHECK(s == errc::mismatch);
+      CHECK(std::string(s.about) == "role");
+      CHECK(s.there == there);
+    }
+}
+
+TEST_CASE("hello: the sender's chunks fit the receiver's slots, whoever looks") {
+  for (const std::uint32_t from : {1u, 999u, 1000u, 1001u, 0xFFFFFFFFu})
+    for (const std::uint32_t to : {1u, 999u, 1000u, 1001u, 0xFFFFFFFFu}) {
+      hello s = sender, r = receiver;
+      s.chunk_bytes = from;
+      r.chunk_bytes = to;
+      CHECK(s.compare(payload_of(r)).ok() == (from <= to));
+      CHECK(r.compare(payload_of(s)).ok() == (from <= to));
+      if (from > to) {
+        CHECK(std::string(s.compare(payload_of(r)).about) == "chunk_bytes");
+        CHECK(r.compare(payload_of(s)) == errc::mismatch);
+      }
+    }
+}
+
+TEST_CASE("hello: another length is no hello") {
+  const test::message theirs = payload_of(receiver);
+  for (std::size_t length = 0; length < theirs.size(); ++length)
+    CHECK(sender.compare(std::span(theirs).first(length)) == errc::corrupt);
+  test::message longer = theirs;
+  longer.push_back(std::byte{0});
+  CHECK(sender.compare(longer) == errc::corrupt);
+}
+
+TEST_CASE("plan: comes back as it went") {
+  for (unsigned seed = 0; seed < 500; ++seed) {
+    CAPTURE(seed);
+    test::dice dice(seed);
+    const std::uint32_t tokens = dice.between(1, 300), base = dice.between(1, 3);
+    const std::uint32_t end = base + dice.below(4), planes = end + dice.below(2);
+    std::vector<float> scores(tokens);
+    std::generate(scores.begin(), scores.end(), [&] { return dice.gaussian(); });
+    upgrade_plan out;
+    out.order = greedy_order(rank(scores, {dice.below(9), dice.below(40)}), base, end);
+    const std::uint64_t upgrades = std::uint64_t{tokens} * (end - base);
+    out.light_tokens = dice.one_in(4) ? upgrades : dice.below(upgrades + 1);
+
+    upgrade_plan in;
+    in.order.tokens = out.order.tokens;
+    in.order.runs = {{9, 9, 9}}; // forgotten
+    REQUIRE(in.read(payload_of(out), base, planes).ok());
+    CHECK(in.order.runs == out.order.runs);
+    CHECK(in.light_tokens == out.light_tokens);
+  }
+}
+
+TEST_CASE("plan: any order that gives every token its planes one by one") {
+  CHECK(read(plan_of(0, {}), 5).ok());
+  CHECK(read(plan_of(10, {{1, 0, 5}, {2, 0, 5}}), 5).ok());
+  CHECK(read(plan_of(3, {{1, 4, 1}, {2, 4, 1}, {1, 1, 3}}), 5).ok());
+  CHECK(read(plan_of(1, {{1, 2, 1}}), 5).ok()); // others stay where they are
+}
+
+TEST_CASE("plan: nonsense is refused") {
+  const auto refused = [](const test::message& m, std::uint32_t tokens = 5) {
+    return read(m, tokens) == errc::corrupt;
+  };
+  CHECK(refused(plan_of(0, {{2, 0, 5}})));                       // no plane below it
+  CHECK(refused(plan_of(0, {{0, 0, 5}})));                       // the base is no upgrade
+  CHECK(refused(plan_of(0, {{1, 0, 5}, {1, 0, 1}})));            // twice
+  CHECK(refused(plan_of(0, {{1, 0, 3}, {1, 2, 2}})));            // overlapping
+  CHECK(refused(plan_of(0, {{1, 0, 4}, {2, 0, 5}})));            // one of them has nothing below it
+  CHECK(refused(plan_of(0, {{1, 0, 5}, {2, 0, 5}, {3, 0, 5}}))); // no such plane
+  CHECK(refused(plan_of(0, {{0x101, 0, 5}})));                   // nor this one
+  CHECK(refused(plan_of(0, {{1, 0, 0}})));                       // empty
+  CHECK(refused(plan_of(0, {{1, 5, 1}})));                       // ranks out of range
+  CHECK(refused(plan_of(0, {{1, 0, 6}})));
+  CHECK(refused(plan_of(0, {{1, 4, 2}})));
+  CHECK(refused(plan_of(0, {{1, 6, 0xFFFFFFFFu}})));
+  CHECK(refused(plan_of(0, {{1, 1, 0xFFFFFFFFu}})));
+  CHECK(refused(plan_of(0, {{1, 0xFFFFFFFFu, 2}})));
+  CHECK(refused(plan_of(6, {{1, 0, 5}}))); // cut beyond the end
+  CHECK(refused(plan_of(1, {})));
+  CHECK(refused(plan_of(~std::uint64_t{0}, {{1, 0, 5}})));
+  CHECK(refused(plan_of(0, {{1, 0, 1}}), 0)); // no tokens
+
+  test::message m = plan_of(2, {{1, 0, 5}, {2, 0, 5}});
+  for (std::size_t length = 0; length < m.size(); ++length)
+    CHECK(refused({m.begin(), m.begin() + static_cast<std::ptrdiff_t>(length)}));
+  m.push_back(std::byte{0});
+  CHECK(refused(m));
+  m = plan_of(2, {{1, 0, 5}});
+  m[12] = std::byte{1}; // must be zero
+  CHECK(refused(m));
+  for (const std::uint32_t count : {0u, 2u, 0x15555556u, 0xFFFFFFFFu}) { // 0x15555556 · 12 wraps to 8
+    m = plan_of(2, {{1, 0, 5}});
+    detail::store(&m[8], count);
+    CHECK(refused(m));
+  }
+}
+
+TEST_CASE("plan: whatever bytes come, runs are in range") {
+  for (unsigned seed = 0; seed < 20000; ++seed) {
+    CAPTURE(seed);
+    test::dice dice(seed);
+    const std::uint32_t tokens = dice.below(12);
+    test::message m;
+    if (dice.one_in(4)) {
+      m.resize(dice.below(100));
+      std::generate(m.begin(), m.end(), [&] { return static_cast<std::byte>(dice.below(256)); });
+    } else {
+      std::vector<upgrade_run> runs(dice.below(5));
+      for (upgrade_run& r : runs)
+        r = {dice.below(4), dice.below(tokens + 2), dice.below(tokens + 2)};
+      m = plan_of(dice.below(12), runs);
+      if (dice.one_in(4))
+        m[dice.below(m.size())] = static_cast<std::byte>(dice.below(256));
+    }
+    upgrade_plan p;
+    p.order.tokens.resize(tokens);
+    if (!p.read(m, 1, 3).ok())
+      continue;
+    std::vector<std::uint32_t> held(tokens, 1);
+    std::uint64_t upgrades = 0;
+    for (const upgrade_run& r : p.order.runs)
+      for (std::uint32_t rank = r.first; rank < r.first + r.count; ++rank, ++upgrades)
+        CHECK(held.at(rank)++ == r.plane);
+    CHECK(p.light_tokens <= upgrades);
+  }
+}

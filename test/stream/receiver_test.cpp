@@ -1,0 +1,242 @@
+#include "planecast/stream/receiver.hpp"
+
+#include "support/cache_case.hpp"
+#include "support/stream_pair.hpp"
+
+#include <doctest/doctest.h>
+#include <optional>
+
+using namespace planecast;
+using namespace std::chrono_literals;
+
+namespace {
+
+const geometry small{number::fp16, 2, 2, 16, 24};
+
+struct caches {
+  std::uint32_t tokens;
+  test::dice dice{2};
+  test::cache_memory source, target;
+
+  explicit caches(std::uint32_t n) : tokens(n), source(small, n, dice), target(small, n, dice) {
+    test::fill(source, small.dtype, dice);
+  }
+  auto send(test::stream_pair<>& streams, std::uint64_t id, budget b = budget::base()) {
+    auto shot = streams.out.open({.id = id, .tokens = tokens});
+    for (std::uint32_t l = 0; l < small.layers; ++l)
+      (void)shot.put(l, source.view<kv_view>(l));
+    CHECK(shot.plan(b).ok());
+    return shot;
+  }
+};
+
+} // namespace
+
+TEST_CASE("receiver: what callers do wrong throws") {
+  test::stream_pair streams(small, {}, {.code_bytes = 100000});
+  caches c(70), big(20000);
+  auto pages = c.target.pages();
+  CHECK_THROWS_AS(streams.in.expect({.id = 1, .tokens = 71}, pages), std::invalid_argument);
+  for (const std::uint32_t tokens : {0u, 0x1000'0000u, 0xFFFF'FFFFu}) { // none, or more than can be numbered
+    const std::vector<kv_pages> endless(small.layers, kv_pages(nullptr, {}, nullptr, {}, tokens));
+    CHECK_THROWS_AS(streams.in.expect({.id = 1, .tokens = tokens}, endless), std::invalid_argument);
+  }
+  pages.pop_back();
+  CHECK_THROWS_AS(streams.in.expect({.id = 1, .tokens = 70}, pages), std::invalid_argument);
+  auto kv = streams.in.expect({.id = 1, .tokens = 70}, c.target.pages());
+  CHECK_THROWS_AS(streams.in.expect({.id = 1, .tokens = 70}, c.target.pages()), std::invalid_argument);
+  CHECK_THROWS_AS(streams.in.expect({.id = 2, .tokens = 20000}, big.target.pages()), error);
+}
+
+TEST_CASE("receiver: only poll and wait change the pages") {
+  test::stream_pair streams(small);
+  caches c(70);
+  auto kv = streams.in.expect({.id = 1, .tokens = 70}, c.target.pages());
+  auto shot = c.send(streams, 1);
+  const auto before = c.target.values();
+  streams.settle();
+  CHECK(kv.metrics().data_bytes > 0); // it has come
+  CHECK(c.target.values() == before); // and nothing moved
+  CHECK(kv.tier() == -1);
+  CHECK(kv.poll().ok());
+  CHECK(c.target.values() != before);
+}
+
+TEST_CASE("receiver: an engine that does not poll stops the link, not the machine") {
+  test::stream_pair streams(small, {.chunk_bytes = 8192}, {.slots = 2, .staged_frames = 3});
+  caches c(1000);
+  auto kv = streams.in.expect({.id = 1, .tokens = 1000}, c.target.pages());
+  auto shot = c.send(streams, 1);
+  streams.run([] { return false; }, 200);
+  CHECK(kv.metrics().data_bytes <= 3 * (8192 + frame_header_bytes));
+  CHECK(streams.run(kv, [&] { return kv.reached(focused); }));
+  CHECK(c.target.values() == c.source.values());
+}
+
+TEST_CASE("receiver: a request of another length is refused at both ends with both numbers") {
+  for (const bool expected_first : {true, false}) {
+    test::stream_pair streams(small);
+    caches c(70), longer(71);
+    std::optional<decltype(streams.in.expect({}, {}))> kv;
+    if (expected_first)
+      kv.emplace(streams.in.expect({.id = 1, .tokens = 71}, longer.target.pages()));
+    auto shot = streams.out.open({.id = 1, .tokens = 70});
+    streams.settle();
+    if (!expected_first)
+      kv.emplace(streams.in.expect({.id = 1, .tokens = 71}, longer.target.pages()));
+    streams.settle();
+    CHECK(shot.status() == errc::mismatch);
+    CHECK(shot.status().here == 70);
+    CHECK(shot.status().there == 71);
+    CHECK(kv->status() == errc::mismatch);
+    CHECK(streams.out.progress(deadline::passed()).ok()); // the connection is as it was
+  }
+}
+
+TEST_CASE("receiver: more requests than it cares to remember are refused") {
+  test::stream_pair streams(small, {}, {.unexpected_requests = 2});
+  caches c(70);
+  auto one = streams.out.open({.id = 1, .tokens = 70});
+  auto two = streams.out.open({.id = 2, .tokens = 70});
+  auto three = streams.out.open({.id = 3, .tokens = 70});
+  streams.settle();
+  CHECK(one.status().ok());
+  CHECK(two.status().ok());
+  CHECK(three.status() == errc::limit);
+}
+
+TEST_CASE("receiver: a dropped handle cancels; the pages are not touched any more") {
+  test::stream_pair streams(small);
+  caches c(300);
+  auto shot = streams.out.open({.id = 1, .tokens = 300});
+  {
+    auto kv = streams.in.expect({.id = 1, .tokens = 300}, c.target.pages());
+    CHECK(shot.put(0, c.source.view<kv_view>(0)).ok());
+    streams.settle();
+    CHECK(kv.poll().ok());
+  }
+  const auto before = c.target.values();
+  CHECK(streams.run([&] { return !shot.status().ok(); }));
+  CHECK(shot.status() == errc::cancelled);
+  streams.settle();
+  CHECK(c.target.values() == before);
+}
+
+TEST_CASE("receiver: what was given up before it was opened is answered with cancel, once") {
+  test::stream_pair streams(small);
+  caches c(70);
+  streams.settle();
+  {
+    auto kv = streams.in.expect({.id = 1, .tokens = 70}, c.target.pages());
+    kv.cancel();
+    CHECK(kv.status() == errc::cancelled);
+    CHECK(kv.reached(quiesced));
+  }
+  auto shot = streams.out.open({.id = 1, .tokens = 70});
+  auto other = streams.out.open({.id = 2, .tokens = 70});
+  streams.settle();
+  CHECK(shot.status() == errc::cancelled);
+  CHECK(other.status().ok());
+  // Opened again: that nobody gave up.
+  auto again = c.send(streams, 1);
+  streams.settle();
+  CHECK(again.status().ok());
+  auto kv = streams.in.expect({.id = 1, .tokens = 70}, c.target.pages());
+  CHECK(streams.run(kv, [&] { return kv.reached(focused) && again.reached(focused); }));
+  CHECK(c.target.values() == c.source.values());
+}
+
+TEST_CASE("receiver: what was given up and is expected again is taken when it is opened") {
+  test::stream_pair streams(small);
+  caches c(70), before(70);
+  auto given_up = streams.in.expect({.id = 1, .tokens = 70}, before.target.pages());
+  given_up.cancel();
+  auto kv = streams.in.expect({.id = 1, .tokens = 70}, c.target.pages());
+  given_up.cancel(); // over long ago
+  auto shot = c.send(streams, 1);
+  CHECK(streams.run(kv, [&] { return kv.reached(focused) && shot.reached(focused); }));
+  CHECK(c.target.values() == c.source.values());
+  CHECK(before.target.untouched_values() == before.target.all_values());
+}
+
+TEST_CASE("receiver: no more that was given up is remembered than it cares to") {
+  test::stream_pair streams(small, {}, {.unexpected_requests = 2});
+  caches c(70);
+  for (std::uint64_t id = 1; id <= 3; ++id)
+    streams.in.expect({.id = id, .tokens = 70}, c.target.pages()).cancel();
+  std::vector<status> seen;
+  for (std::uint64_t id = 1; id <= 3; ++id) {
+    auto shot = streams.out.open({.id = id, .tokens = 70});
+    streams.settle();
+    seen.push_back(shot.status());
+  }
+  CHECK(seen[0] == errc::cancelled);
+  CHECK(seen[1] == errc::cancelled);
+  CHECK(seen[2].ok()); // one that nobody expects yet
+}
+
+TEST_CASE("receiver: a peer that vanishes leaves what came, marked, within the deadline") {
+  auto streams = std::make_optional<test::stream_pair<>>(small);
+  caches c(200);
+  auto kv = streams->in.expect({.id = 1, .tokens = 200}, c.target.pages());
+  auto shot = streams->out.open({.id = 1, .tokens = 200});
+  for (std::uint32_t l = 0; l < small.layers; ++l)
+    (void)shot.put(l, c.source.view<kv_view>(l));
+  CHECK(shot.plan(budget::base()).ok());
+  REQUIRE(streams->run(kv, [&] {
+    streams->door->allowed = 5;
+    return kv.reached(first_light) || streams->door->data.size() > 5;
+  }));
+  streams->settle();
+  CHECK(kv.poll().ok());
+  CHECK(kv.wait(focused, 5ms) == errc::timeout); // late: it goes on
+  CHECK(kv.status().ok());
+  { auto gone = std::move(streams->out); }
+  CHECK(kv.wait(focused, 1h) == errc::closed); // lost
+  CHECK_FALSE(kv.reached(focused));
+  CHECK_FALSE(kv.unsharp().empty());
+}
+
+TEST_CASE("receiver: a corrupt request ends alone") {
+  // A base whose scalars cannot be: signed properly, so only the request is at fault.
+  auto [a, b] = loopback::pair();
+  plane_stream<test::default_policy, loopback>::receiver in(std::move(b), small);
+  struct liar {
+    void on_ready() {}
+    void on_nothing() {}
+    void on_control(const frame_header& h, std::span<const std::byte>) { last = h; }
+    void on_data(const frame_header&, const detail::buffer&) {}
+    frame_header last;
+  } says;
+  detail::connection<loopback> link(std::move(a),
+                                    {role::sender, 65536, small, 64, 3, test::default_policy::fingerprint()});
+  caches c(70), d(70);
+  auto kv = in.expect({.id = 1, .tokens = 70}, c.target.pages());
+  auto other = in.expect({.id = 2, .tokens = 70}, d.target.pages());
+  const auto turn = [&] {
+    for (int i = 0; i < 5; ++i) {
+      link.progress(says, deadline::passed());
+      (void)kv.poll();
+    }
+  };
+  turn();
+  link.send_control({.kind = frame_kind::open, .request = 1, .count = 70, .opening = 9});
+  turn();
+  CHECK(says.last.kind == frame_kind::accept);
+  auto memory = link.take_data_buffer();
+  frame_writer w(memory.room());
+  w.add(std::vector<std::byte>(1000, std::byte{0xEE}));
+  const std::size_t length = w.finish({.kind = frame_kind::base,
+                                       .request = 1,
+                                       .count = 1,
+                                       .layer_count = 1,
+                                       .head_count = 2,
+                                       .opening = 9})
+                                 .size();
+  REQUIRE(link.send_data(memory, length).ok());
+  turn();
+  CHECK(kv.status() == errc::corrupt);
+  CHECK(kv.reached(quiesced));
+  CHECK(says.last.kind == frame_kind::cancel);
+  CHECK(other.status().ok());
+}
