@@ -1,0 +1,46 @@
+#!/bin/sh
+# Builds and runs all tests: sh cmake/test.sh [preset …]
+# Without arguments: cpu, clang, asan, tsan. The last line is "N passed, N failed, N skipped".
+set -eu
+cd "$(dirname "$0")/.."
+. cmake/need.sh
+need g++ clang cmake ninja-build doctest-dev libasio-dev
+
+# nvcc is often installed beside the PATH.
+command -v nvcc >/dev/null 2>&1 || { [ -x /usr/local/cuda/bin/nvcc ] && PATH=$PATH:/usr/local/cuda/bin; } || true
+
+passed=0 failed=0 skipped=0
+attribute() { sed -n "s/^.* $2=\"\\([0-9]*\\)\".*/\\1/p" "$1" | head -n 1; }
+
+[ $# -gt 0 ] || set -- cpu clang asan tsan
+for preset in "$@"; do
+  echo "== $preset"
+  report=$PWD/build/$preset/report.xml
+  rm -f "$report"
+  log=$PWD/build/$preset.log
+  mkdir -p build
+  begun=$(date +%s)
+  if ! { cmake --preset "$preset" && cmake --build --preset "$preset"; } >"$log" 2>&1; then
+    tail -n 60 "$log"
+    echo "== $preset does not build"
+    failed=$((failed + 1))
+    continue
+  fi
+  built=$(date +%s)
+  ctest --preset "$preset" -j "$(nproc)" --output-junit "$report" >"$log" 2>&1 || true
+  if [ ! -s "$report" ]; then
+    tail -n 60 "$log"
+    failed=$((failed + 1))
+    continue
+  fi
+  all=$(attribute "$report" tests) bad=$(attribute "$report" failures) left=$(attribute "$report" skipped)
+  left=$((left + $(attribute "$report" disabled)))
+  [ "$bad" -eq 0 ] || sed -n '/tests failed out of/,$p; /^TEST CASE:/,/^===/p' "$log"
+  echo "== $preset: $((all - bad - left)) passed, $bad failed, $left skipped" \
+    "(built in $((built - begun)) s, tested in $(($(date +%s) - built)) s)"
+  [ "$left" -eq 0 ] || sed -n '/^The following tests did not run:/,/^$/p' "$log"
+  passed=$((passed + all - bad - left)) failed=$((failed + bad)) skipped=$((skipped + left))
+done
+
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
