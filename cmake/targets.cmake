@@ -31,7 +31,9 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/policy/quantizer.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/policy/tier.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/status.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/stream/announcements.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/stream/arrivals.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/stream/buffers.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/stream/checksum.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/stream/connection.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/stream/event.hpp
@@ -62,7 +64,8 @@ if(PLANECAST_ASIO_INCLUDE)
   add_library(planecast::socket ALIAS planecast_socket)
   target_link_libraries(planecast_socket INTERFACE planecast Threads::Threads)
   target_include_directories(planecast_socket SYSTEM INTERFACE ${PLANECAST_ASIO_INCLUDE})
-  target_compile_definitions(planecast_socket INTERFACE ASIO_STANDALONE)
+  # ASIO_NO_TYPEID: for users who build with -fno-rtti.
+  target_compile_definitions(planecast_socket INTERFACE ASIO_STANDALONE ASIO_NO_TYPEID)
   target_sources(planecast_socket INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR}/include FILES
     ${PROJECT_SOURCE_DIR}/include/planecast/transport/detail/tcp_greeting.hpp
     ${PROJECT_SOURCE_DIR}/include/planecast/transport/detail/tcp_link.hpp

@@ -10,7 +10,7 @@ need g++ clang cmake ninja-build doctest-dev libasio-dev
 command -v nvcc >/dev/null 2>&1 || { [ -x /usr/local/cuda/bin/nvcc ] && PATH=$PATH:/usr/local/cuda/bin; } || true
 
 passed=0 failed=0 skipped=0
-attribute() { sed -n "s/^.* $2=\"\\([0-9]*\\)\".*/\\1/p" "$1" | head -n 1; }
+attribute() { head -n 12 "$1" | sed -n "s/.*[[:space:]]$2=\"\([0-9]*\)\".*/\1/p"; } # of the report's root
 
 [ $# -gt 0 ] || set -- cpu clang asan tsan
 for preset in "$@"; do
@@ -28,7 +28,7 @@ for preset in "$@"; do
   fi
   built=$(date +%s)
   ctest --preset "$preset" -j "$(nproc)" --output-junit "$report" >"$log" 2>&1 || true
-  if [ ! -s "$report" ]; then
+  if [ ! -s "$report" ] || [ "$(attribute "$report" tests)" -eq 0 ]; then
     tail -n 60 "$log"
     failed=$((failed + 1))
     continue

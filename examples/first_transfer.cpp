@@ -28,12 +28,9 @@ void prefill_node(std::uint16_t port, const std::vector<layer>& cache, const std
   stream::sender out{pc::connect("127.0.0.1:" + std::to_string(port)), model};
   auto shot = out.open({.id = 1, .tokens = tokens});
   for (std::uint32_t l = 0; l < model.layers; ++l) // as each layer is computed, its base leaves
-    if (const auto s = shot.put(l, {cache[l].k.data(), strides, cache[l].v.data(), strides, tokens}); !s)
-      throw pc::error(s);
-  if (const auto s = shot.plan(pc::budget::of_raw(0.5), scores); !s) // the order of all that follows
-    throw pc::error(s);
-  if (const auto s = shot.wait(pc::focused, 5s); !s)
-    throw pc::error(s);
+    pc::check(shot.put(l, {cache[l].k.data(), strides, cache[l].v.data(), strides, tokens}));
+  pc::check(shot.plan(pc::budget::of_raw(0.5), scores)); // the order of all that follows
+  pc::check(shot.wait(pc::focused, 5s));
 }
 
 int main() {

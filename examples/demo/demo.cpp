@@ -80,11 +80,6 @@ struct original {
   [[nodiscard]] std::uint32_t tokens() const { return static_cast<std::uint32_t>(prompt.size()); }
 };
 
-void expect_ok(pc::status s) {
-  if (!s.ok())
-    throw pc::error(s);
-}
-
 /// The prefill side: sends its cache in each of the modes, over a connection of its own each time.
 void prefill(const demo::options& o) {
   const original mine(o);
@@ -95,13 +90,13 @@ void prefill(const demo::options& o) {
     prefill_stream::sender out(
         pc::shaped(pc::connect(o.peer, {}, 60s), {.bytes_per_second = rate, .latency = latency}), mine.shape,
         {.chunk_bytes = 64 * 1024, .window_bytes = 128 * 1024});
-    expect_ok(out.wait_connected(10s));
+    pc::check(out.wait_connected(10s));
     auto shot = out.open({.id = 1, .tokens = mine.tokens(), .how = m.how});
     for (std::uint32_t layer = 0; layer < mine.shape.layers; ++layer)
-      expect_ok(shot.put(layer, mine.engine.view(layer, mine.tokens())));
-    expect_ok(shot.plan(m.one_shot ? pc::budget::everything() : pc::budget::of_raw(o.budget),
+      pc::check(shot.put(layer, mine.engine.view(layer, mine.tokens())));
+    pc::check(shot.plan(m.one_shot ? pc::budget::everything() : pc::budget::of_raw(o.budget),
                         mine.engine.importance(), {.pinned = {}, .until = m.until}));
-    expect_ok(shot.wait(pc::focused, std::chrono::duration_cast<std::chrono::nanoseconds>(
+    pc::check(shot.wait(pc::focused, std::chrono::duration_cast<std::chrono::nanoseconds>(
                                          std::chrono::duration<double>(10 * o.seconds + 30))));
   }
 }
@@ -154,7 +149,7 @@ std::vector<demo::outcome> decode(const demo::options& o, pc::listener& door) {
                                                        out.bytes_before_first_token = kv.metrics().data_bytes;
                                                    },
                                                .timeout = timeout});
-    expect_ok(said.status);
+    pc::check(said.status);
     const auto seconds = [](const auto& t) {
       return t ? std::optional(std::chrono::duration<double>(*t).count()) : std::nullopt;
     };

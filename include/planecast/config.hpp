@@ -10,6 +10,10 @@
 #error "planecast: -ffast-math may reorder the arithmetic that fixes the coded bytes; build without it"
 #endif
 
+#if defined(__FLT_EVAL_METHOD__) && (__FLT_EVAL_METHOD__ == 1 || __FLT_EVAL_METHOD__ == 2)
+#error "planecast: float must be computed as float; the x87 unit would change the coded bytes"
+#endif
+
 #if __cplusplus < 202002L
 #error "planecast needs C++20"
 #endif

@@ -10,16 +10,17 @@
 
 namespace planecast::inline v0 {
 
+/// The values go on the wire: they do not change.
 enum class errc : std::uint8_t {
-  ok,
-  timeout,     ///< the deadline passed
-  closed,      ///< the peer or the link is gone
-  corrupt,     ///< bytes that fail their checksum or make no sense
-  mismatch,    ///< the peers disagree: `here` and `there` say on what
-  infeasible,  ///< the budget is below the least: `here` is the budget, `there` the least
-  limit,       ///< a stated limit would be passed: `here` is the limit, `there` what was asked
-  cancelled,   ///< either side gave the request up
-  unsupported, ///< not in this version
+  ok = 0,
+  timeout = 1,     ///< the deadline passed
+  closed = 2,      ///< the peer or the link is gone
+  corrupt = 3,     ///< bytes that fail their checksum or make no sense
+  mismatch = 4,    ///< the peers disagree: `here` and `there` say on what
+  infeasible = 5,  ///< the budget is below the least: `here` is the budget, `there` the least
+  limit = 6,       ///< a stated limit would be passed: `here` is the limit, `there` what was asked
+  cancelled = 7,   ///< either side gave the request up
+  unsupported = 8, ///< not in this version
 };
 
 /// Outcome of a call: a code, what it is about, and both sides' values where two disagree.
@@ -62,14 +63,19 @@ private:
   planecast::status status_;
 };
 
+/// Throws `error` unless the status is ok: for callers who would rather catch than look.
+inline void check(const status& s) {
+  if (!s.ok())
+    throw error(s);
+}
+
 /// The moment at which a wait ends. A duration converts: `wait(first_light, 2s)`. There is no "for ever".
 class deadline {
 public:
   using clock = std::chrono::steady_clock;
 
   template <class Rep, class Period>
-  deadline(std::chrono::duration<Rep, Period> from_now)
-      : at_(clock::now() + std::chrono::duration_cast<clock::duration>(from_now)) {}
+  deadline(std::chrono::duration<Rep, Period> from_now) : at_(after(clock::now(), from_now)) {}
   constexpr deadline(clock::time_point at) noexcept : at_(at) {}
 
   /// A deadline that has passed: look, do not wait.
@@ -84,6 +90,18 @@ public:
   }
 
 private:
+  // The longest durations end at the end of time, and not before its beginning.
+  template <class Rep, class Period>
+  static clock::time_point after(clock::time_point now, std::chrono::duration<Rep, Period> d) {
+    using seconds = std::chrono::duration<double>;
+    const double wanted = seconds(d).count();
+    if (!(wanted > 0))
+      return clock::time_point::min();
+    if (wanted >= seconds(clock::time_point::max() - now).count())
+      return clock::time_point::max();
+    return now + std::chrono::duration_cast<clock::duration>(d);
+  }
+
   clock::time_point at_;
 };
 

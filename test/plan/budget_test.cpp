@@ -28,7 +28,7 @@ TEST_CASE("cut: by hand") {
   CHECK(c.chunks[0].bytes == 22);
   CHECK(c.chunks[1].run == upgrade_run{1, 2, 1}); // 33 > 30: a frame of its own, and it does not fit
   CHECK(c.light == 1);
-  CHECK(c.light_tokens == 2);
+  CHECK(c.light_upgrades == 2);
   CHECK(c.light_bytes == 27);
   CHECK(c.chunks[2].run == upgrade_run{2, 0, 1});
   CHECK(c.bytes == 96 + 5 * 5);
@@ -62,7 +62,7 @@ TEST_CASE("cut: a ceiling that holds, as near as one upgrade; nothing lost, noth
     const auto bytes_of = [&](std::uint32_t plane, std::uint32_t token) { return sizes[token] / plane; };
     const cut_order c = cut(order, bytes_of, rule, available);
 
-    std::uint64_t bytes = 0, light_bytes = 0, tokens = 0, light_tokens = 0;
+    std::uint64_t bytes = 0, light_bytes = 0, tokens = 0, light_upgrades = 0;
     std::vector<upgrade_run> joined;
     for (std::size_t i = 0; i < c.chunks.size(); ++i) {
       const upgrade_chunk& chunk = c.chunks[i];
@@ -75,7 +75,7 @@ TEST_CASE("cut: a ceiling that holds, as near as one upgrade; nothing lost, noth
       tokens += chunk.run.count;
       if (i < c.light) {
         light_bytes += payload + rule.header_bytes;
-        light_tokens += chunk.run.count;
+        light_upgrades += chunk.run.count;
       }
       if (!joined.empty() && joined.back().plane == chunk.run.plane &&
           joined.back().first + joined.back().count == chunk.run.first)
@@ -94,9 +94,9 @@ TEST_CASE("cut: a ceiling that holds, as near as one upgrade; nothing lost, noth
     REQUIRE(joined == expected);
     REQUIRE(bytes == c.bytes);
     REQUIRE(light_bytes == c.light_bytes);
-    REQUIRE(light_tokens == c.light_tokens);
+    REQUIRE(light_upgrades == c.light_upgrades);
     REQUIRE(c.light_bytes <= available);
-    if (c.light_tokens < tokens) { // the next upgrade would not have fitted
+    if (c.light_upgrades < tokens) { // the next upgrade would not have fitted
       const upgrade_chunk& next = c.chunks[c.light];
       const std::uint32_t size = bytes_of(next.run.plane, order.tokens[next.run.first]);
       REQUIRE(c.light_bytes + size + rule.header_bytes > available - (c.light > 0 ? rule.header_bytes : 0));

@@ -143,16 +143,16 @@ TEST_CASE("plan: comes back as it went") {
     std::vector<float> scores(tokens);
     std::generate(scores.begin(), scores.end(), [&] { return dice.gaussian(); });
     upgrade_plan out;
-    out.order = greedy_order(rank(scores, {dice.below(9), dice.below(40)}), base, end);
+    out.order = greedy_order(rank_tokens(scores, {dice.below(9), dice.below(40)}), base, end);
     const std::uint64_t upgrades = std::uint64_t{tokens} * (end - base);
-    out.light_tokens = dice.one_in(4) ? upgrades : dice.below(upgrades + 1);
+    out.light_upgrades = dice.one_in(4) ? upgrades : dice.below(upgrades + 1);
 
     upgrade_plan in;
     in.order.tokens = out.order.tokens;
     in.order.runs = {{9, 9, 9}}; // forgotten
     REQUIRE(in.read(payload_of(out), base, planes).ok());
     CHECK(in.order.runs == out.order.runs);
-    CHECK(in.light_tokens == out.light_tokens);
+    CHECK(in.light_upgrades == out.light_upgrades);
   }
 }
 
@@ -227,6 +227,20 @@ TEST_CASE("plan: whatever bytes come, runs are in range") {
     for (const upgrade_run& r : p.order.runs)
       for (std::uint32_t rank = r.first; rank < r.first + r.count; ++rank, ++upgrades)
         CHECK(held.at(rank)++ == r.plane);
-    CHECK(p.light_tokens <= upgrades);
+    CHECK(p.light_upgrades <= upgrades);
+  }
+}
+
+TEST_CASE("hello: chunks are chosen by the shape, so that the default ends of any model agree") {
+  using policy = precision_policy<tiers<4, 8, lossless>, keys<per_channel<64>>, planecast::values<per_token>>;
+  for (const geometry& g : {geometry{number::bf16, 32, 8, 128, 128},
+                            {number::bf16, 32, 32, 128, 128},
+                            {number::fp16, 80, 64, 128, 128},
+                            {number::bf16, 1, 1, 8, 8}}) {
+    const hello sends = hello::of<policy>(role::sender, 0, 512 * 1024, g);
+    const hello takes = hello::of<policy>(role::receiver, 0, 1024 * 1024, g);
+    CHECK(sends.chunk_bytes >= least_chunk_bytes<policy>(g));
+    CHECK(sends.chunk_bytes >= 512 * 1024);
+    CHECK(takes.chunk_bytes >= sends.chunk_bytes);
   }
 }

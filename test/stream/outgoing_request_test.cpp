@@ -155,7 +155,7 @@ void check_frames(unsigned seed) {
   }
   CHECK(tiles.size() == std::size_t{map.shape.layers} * map.tiles_per_layer());
   CHECK(upgrades.size() == std::size_t{from.tokens} * (Policy::planes::count - Policy::base_planes));
-  CHECK(plan.light_tokens == light_upgrades);
+  CHECK(plan.light_upgrades == light_upgrades);
   std::vector<std::uint32_t> sorted = order;
   std::sort(sorted.begin(), sorted.end());
   for (std::uint32_t t = 0; t < from.tokens; ++t)

@@ -203,6 +203,7 @@ TEST_CASE("receiver: a corrupt request ends alone") {
   plane_stream<test::default_policy, loopback>::receiver in(std::move(b), small);
   struct liar {
     void on_ready() {}
+    void on_sent() {}
     void on_nothing() {}
     void on_control(const frame_header& h, std::span<const std::byte>) { last = h; }
     void on_data(const frame_header&, const detail::buffer&) {}
@@ -239,4 +240,41 @@ TEST_CASE("receiver: a corrupt request ends alone") {
   CHECK(kv.reached(quiesced));
   CHECK(says.last.kind == frame_kind::cancel);
   CHECK(other.status().ok());
+}
+
+TEST_CASE("receiver: an engine that does not poll one request does not keep another from its first light") {
+  test::stream_pair streams(small, {.chunk_bytes = 8192}, {.slots = 2, .staged_frames = 4});
+  caches big(3000), little(70);
+  auto idle = streams.in.expect({.id = 1, .tokens = 3000}, big.target.pages());
+  auto kv = streams.in.expect({.id = 2, .tokens = 70}, little.target.pages());
+  auto first = big.send(streams, 1);
+  streams.run([] { return false; }, 50); // the idle one's frames take all the room
+  auto second = little.send(streams, 2);
+  CHECK(streams.run([&] { return kv.wait(first_light, 0ms).ok(); }));
+  CHECK(streams.run([&] { return kv.wait(focused, 0ms).ok(); }));
+  CHECK(little.target.values() == little.source.values());
+  // The idle one's frames were given up; they come again when it is looked at.
+  CHECK(streams.run(idle, [&] { return idle.reached(focused); }));
+  CHECK(big.target.values() == big.source.values());
+}
+
+TEST_CASE("receiver: what arrived before the sender went away is not lost") {
+  auto streams =
+      std::make_optional<test::stream_pair<>>(small, sender_options{}, receiver_options{.slots = 64});
+  caches c(200);
+  auto kv = streams->in.expect({.id = 1, .tokens = 200}, c.target.pages());
+  auto shot = c.send(*streams, 1);
+  streams->run([&] { return kv.metrics().data_bytes == shot.metrics().data_bytes; }, 200);
+  streams->settle();
+  { auto gone = std::move(streams->out); }
+  CHECK(kv.wait(focused, 1s).ok());
+  CHECK(c.target.values() == c.source.values());
+}
+
+TEST_CASE("receiver: options that could never work throw") {
+  const auto make = [](receiver_options o) { test::stream_pair streams(small, {}, o); };
+  CHECK_THROWS_AS(make({.slots = 0}), std::invalid_argument);
+  CHECK_THROWS_AS(make({.slots = 4, .staged_frames = 3}), std::invalid_argument);
+  CHECK_THROWS_AS(test::stream_pair(small, {.window_bytes = 0}), std::invalid_argument);
+  CHECK_THROWS_AS(make({.chunk_bytes = 100}), error);
 }

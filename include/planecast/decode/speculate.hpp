@@ -94,7 +94,7 @@ class speculation {
 
 public:
   speculation(E& e, K& kv, const speculate_options& options)
-      : engine_(e), kv_(kv), options_(options), begun_(clock::now()), until_(begun_ + options.timeout),
+      : engine_(e), kv_(kv), options_(options), begun_(clock::now()), until_(options.timeout),
         start_(e.position()) {
     if (options.max_tokens == 0)
       throw std::invalid_argument("planecast: speculate needs max_tokens of at least 1");
@@ -282,7 +282,8 @@ private:
 /// Effects: the engine's position is that of the last token of the text, which is not fed.
 /// Errors: waits for first light, too, until the timeout; if it does not come, the text is `first` alone.
 /// Focus that is late or lost ends decoding, or with go_on its verification; either way the result is
-/// degraded, with the reason in its status. The engine's exceptions pass.
+/// degraded, with the reason in its status. Exceptions of the
+/// engine and of on_token pass; the cache is then as it was, and the engine where they left it.
 ///
 ///   auto text = speculate(engine, kv, {.first = t0, .max_tokens = 256, .on_token = show});
 template <engine E, arriving_cache K>

@@ -66,9 +66,9 @@ struct upgrade_chunk {
 struct cut_order {
   std::vector<upgrade_chunk> chunks;
   std::size_t light = 0;
-  std::uint64_t light_tokens = 0; ///< upgrades, a token's plane each, before the cut
-  std::uint64_t light_bytes = 0;  ///< headers included, the base apart
-  std::uint64_t bytes = 0;        ///< of all chunks, likewise
+  std::uint64_t light_upgrades = 0; ///< upgrades, a token's plane each, before the cut
+  std::uint64_t light_bytes = 0;    ///< headers included, the base apart
+  std::uint64_t bytes = 0;          ///< of all chunks, likewise
 };
 
 /// Cuts an order at the first upgrade that no longer fits into `available` bytes, and into frames. Sizes are
@@ -97,7 +97,7 @@ cut_order cut(const upgrade_order& order, const BytesOf& bytes_of, chunk_rule ru
       open->run.count += 1;
       open->bytes += bytes;
       result.bytes += cost;
-      result.light_tokens += before_cut ? 1u : 0u;
+      result.light_upgrades += before_cut ? 1u : 0u;
     }
   }
   if (before_cut) {

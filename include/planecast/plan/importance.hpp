@@ -29,7 +29,7 @@ struct ranking {
 /// Ranks tokens by score: pinned ones first, in the order of position, then by falling score, equal scores by
 /// position.
 /// Precondition: no score is NaN (throws std::invalid_argument); infinities are fine.
-inline ranking rank(std::span<const float> scores, pinned_tokens pins = {}) {
+inline ranking rank_tokens(std::span<const float> scores, pinned_tokens pins = {}) {
   if (std::any_of(scores.begin(), scores.end(), [](float s) { return std::isnan(s); }))
     throw std::invalid_argument("planecast: an importance score is NaN");
   const std::size_t count = scores.size();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "planecast/stream/arrivals.hpp"
+#include "planecast/stream/buffers.hpp"
 #include "planecast/stream/messages.hpp"
 #include "planecast/stream/metrics.hpp"
 #include "planecast/transport/transport.hpp"
@@ -10,25 +11,17 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
-#include <memory>
 #include <span>
 #include <utility>
 #include <vector>
 
 namespace planecast::inline v0::detail {
 
-/// A message's memory.
-struct buffer {
-  std::unique_ptr<std::byte[]> bytes;
-  std::size_t size = 0;
-
-  [[nodiscard]] std::span<std::byte> room() const noexcept { return {bytes.get(), size}; }
-};
-
 /// A transport with frames on it. Owner calls progress() with a handler:
 ///   on_ready()                       the peer's hello was compared and agrees
 ///   on_control(header, payload)      a frame on the control lane
 ///   on_data(header, buffer)          a frame on the data lane, whole and new; the buffer goes to the handler
+///   on_sent()                        the link has taken a data frame
 ///   on_nothing()                     a data slot was used up by a frame that is of no use
 /// After a failure status() says why for good, and progress() does nothing.
 template <transport T>
@@ -39,13 +32,15 @@ public:
     if (message < frame_header_bytes + mine.chunk_bytes)
       throw error({errc::limit, "chunk_bytes: the transport's messages are shorter", message,
                    frame_header_bytes + mine.chunk_bytes});
+    if (const std::size_t most = link_.limits().operations; most < least_operations)
+      throw error({errc::limit, "the transport takes too few operations", most, least_operations});
     for (int i = 0; i < control_slots; ++i)
-      post(operation::control_slot, frame_header_bytes + control_payload);
+      post(operation::control_slot, frame_header_bytes + most_control_payload);
     send_control({frame_kind::hello}, [&](frame_writer& w) { mine_.write(w); });
   }
 
   [[nodiscard]] planecast::status status() const noexcept { return status_; }
-  [[nodiscard]] bool ready() const noexcept { return ready_ && status_.ok(); }
+  [[nodiscard]] bool ready() const noexcept { return ready_ && status_.ok() && !lost_; }
   [[nodiscard]] const stream_metrics& metrics() const noexcept { return metrics_; }
   [[nodiscard]] stream_metrics& metrics() noexcept { return metrics_; }
 
@@ -61,9 +56,9 @@ public:
   }
   template <class Payload>
   void send_control(frame_header h, Payload&& payload) {
-    if (!status_.ok())
+    if (!status_.ok() || lost_)
       return;
-    buffer b = take(frame_header_bytes + control_payload);
+    buffer b = pool_.take(frame_header_bytes + most_control_payload);
     frame_writer w(b.room());
     payload(w);
     h.sequence = control_sent_++;
@@ -76,11 +71,8 @@ public:
   }
 
   /// A buffer for a data frame.
-  [[nodiscard]] buffer take_data_buffer() { return take(frame_header_bytes + mine_.chunk_bytes); }
-  void give_back(buffer b) {
-    if (spare_.size() < most_spare)
-      spare_.push_back(std::move(b));
-  }
+  [[nodiscard]] buffer take_data_buffer() { return pool_.take(frame_header_bytes + mine_.chunk_bytes); }
+  void give_back(buffer b) { pool_.give_back(std::move(b)); }
 
   /// Sends the first `length` bytes of b, a finished data frame. With `limit` the link takes no more now and
   /// b is still the caller's.
@@ -100,17 +92,23 @@ public:
   /// Grants the peer one more data frame. The buffer that carries it comes back through on_data.
   void post_data_slot() { post(operation::data_slot, frame_header_bytes + mine_.chunk_bytes); }
   [[nodiscard]] std::size_t data_slots() const noexcept { return data_slots_; }
-  /// A data frame that came is given up for want of room: the peer is to send it again.
-  void forget(std::uint64_t sequence) {
-    if (!arrivals_.forget(sequence))
-      return fail({errc::corrupt, "data frames: too many are missing"});
-    ask_again(sequence);
+  /// A data frame that came is given up for want of room, and is to be asked for again. False if that cannot
+  /// be.
+  bool forget(std::uint64_t sequence) {
+    if (arrivals_.forget(sequence))
+      return true;
+    fail({errc::corrupt, "data frames: too many are missing"});
+    return false;
+  }
+  void ask_again(std::uint64_t sequence) {
+    send_control({frame_kind::lost}, [&](frame_writer& w) { w.add_number(sequence); });
   }
 
   /// Runs the link until all control frames are with it, or the deadline passed.
   template <class Handler>
   void drain(Handler& handler, deadline until) {
-    while (status_.ok() && (control_in_flight_ > 0 || !waiting_control_.empty()) && !until.has_passed())
+    while (status_.ok() && !lost_ && (control_in_flight_ > 0 || !waiting_control_.empty()) &&
+           !until.has_passed())
       progress(handler, until);
   }
 
@@ -140,20 +138,8 @@ private:
   };
 
   static constexpr int control_slots = 8, most_rounds = 256;
-  static constexpr std::size_t control_payload = 192;
-  static constexpr std::size_t most_waiting = 4096, most_spare = 8;
-
-  buffer take(std::size_t size) {
-    for (buffer& b : spare_)
-      if (b.size == size) {
-        std::swap(b, spare_.back());
-        buffer found = std::move(spare_.back());
-        spare_.pop_back();
-        return found;
-      }
-    // Not std::make_unique, which would fill it with zeros first.
-    return {std::unique_ptr<std::byte[]>(new std::byte[size]), size};
-  }
+  static constexpr std::size_t least_operations = 16;
+  static constexpr std::size_t most_waiting = 4096;
 
   // Gives an operation to the link, and its memory with it if the link takes it.
   planecast::status start(operation what, buffer& b, std::size_t length) {
@@ -177,7 +163,7 @@ private:
   void post(operation what, std::size_t size) {
     if (!status_.ok())
       return;
-    buffer b = take(size);
+    buffer b = pool_.take(size);
     const planecast::status s = start(what, b, size);
     if (s.ok())
       data_slots_ += what == operation::data_slot ? 1 : 0;
@@ -200,6 +186,8 @@ private:
 
   template <class Handler>
   void finish(Handler& handler, const completion& c) {
+    if (c.id >= operations_.size() || operations_[c.id].what == operation::none)
+      return fail({errc::corrupt, "transport: an operation that was not under way has ended"});
     under_way op = std::exchange(operations_[c.id], {});
     free_.push_back(c.id);
     switch (op.what) {
@@ -210,21 +198,33 @@ private:
       else
         --control_in_flight_;
       give_back(std::move(op.memory));
-      return fail(c.result);
+      if (!c.result.ok())
+        return lose(c.result);
+      return op.what == operation::data_send ? handler.on_sent() : void();
     case operation::control_slot:
       if (!c.result.ok())
-        return fail(c.result);
+        return lose(c.result);
+      if (c.bytes > op.length)
+        return fail({errc::corrupt, "transport: more bytes than the slot has"});
       take_control(handler, op.memory.room().first(c.bytes));
       give_back(std::move(op.memory));
-      return post(operation::control_slot, frame_header_bytes + control_payload);
+      return post(operation::control_slot, frame_header_bytes + most_control_payload);
     case operation::data_slot:
       --data_slots_;
       if (!c.result.ok() && !(c.result == errc::limit))
         return fail(c.result);
-      return take_data(handler, std::move(op.memory), c.result.ok() ? c.bytes : 0);
+      return take_data(handler, std::move(op.memory), c.result.ok() && c.bytes <= op.length ? c.bytes : 0);
     case operation::none:
-      return fail({errc::corrupt, "transport: an operation that was not under way has ended"});
+      break;
     }
+  }
+
+  // The peer is gone, or the link. What it sent before is still taken, as long as slots are being filled.
+  void lose(const planecast::status& why) {
+    if (!(why == errc::closed) || data_slots_ == 0)
+      return fail(why);
+    lost_ = true;
+    waiting_control_.clear();
   }
 
   // The control lane is short and carries nothing twice: damage there ends the connection.
@@ -275,21 +275,18 @@ private:
       ask_again(h.sequence);
     handler.on_nothing();
   }
-  void ask_again(std::uint64_t sequence) {
-    send_control({frame_kind::lost}, [&](frame_writer& w) { w.add_number(sequence); });
-  }
 
   // Memory that the link borrows stands before the link, which is destroyed first.
   std::vector<under_way> operations_;
   std::vector<std::size_t> free_;
-  std::vector<buffer> spare_;
+  buffer_pool pool_;
   std::deque<std::pair<buffer, std::size_t>> waiting_control_;
   std::size_t in_flight_ = 0;         // bytes of data frames
   std::size_t control_in_flight_ = 0; // frames
   std::size_t data_slots_ = 0;
   std::uint64_t control_sent_ = 0, control_received_ = 0;
   arrivals arrivals_;
-  bool ready_ = false;
+  bool ready_ = false, lost_ = false;
   planecast::status status_;
   stream_metrics metrics_;
   hello mine_;

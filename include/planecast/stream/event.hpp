@@ -7,11 +7,12 @@
 
 namespace planecast::inline v0 {
 
+/// The values go on the wire: they do not change.
 enum class event : std::uint8_t {
-  source_free, ///< sender: the cache was read; its pages may be reused
-  first_light, ///< everything before the cut has arrived: decoding may start
-  focused,     ///< everything planned has arrived
-  quiesced,    ///< nothing of the caller's is touched any more
+  source_free = 0, ///< sender: the cache was read; its pages may be reused
+  first_light = 1, ///< everything before the cut has arrived: decoding may start
+  focused = 2,     ///< everything planned has arrived
+  quiesced = 3,    ///< nothing of the caller's is touched any more
 };
 
 inline constexpr event source_free = event::source_free;

@@ -18,7 +18,7 @@ enum class frame_kind : std::uint8_t {
   accept = 3,    ///< receiver: it is expected, send
   refuse = 4,    ///< receiver: it is not; `first` is an errc
   delivered = 5, ///< receiver: event `first` of the request has come true
-  lost = 6,      ///< receiver: data frame `sequence` came damaged, send it again
+  lost = 6,      ///< receiver: send a data frame again; its sequence is the payload, a u64
   cancel = 7,    ///< either: the request is given up
   // data lane
   base = 16,    ///< tiles first … first + count − 1 of layer_first
@@ -27,8 +27,18 @@ enum class frame_kind : std::uint8_t {
   upgrade = 19, ///< plane of the tokens of ranks first … first + count − 1
 };
 
-/// Header of a frame. Fields that a kind does not use are zero. Ranges of layers and heads say what part of
-/// the cache a frame covers; source_rank says which of several senders that split a cache speaks.
+/// Payloads. Control frames have at most 192 bytes, and none but hello and lost has any. base: the tiles'
+/// headers, scalars and lowest planes one after the other, without padding between tiles. order: a u32 for
+/// each rank. plan: see upgrade_plan; it fits one frame. upgrade: for each layer, head, K then V, and rank,
+/// the token's row of the plane; rows of stored tiles are empty, and rows of tails end where their codes say.
+///
+/// Order. Both sides say hello first. Data is sent for requests that were accepted. On the control lane
+/// frames are numbered without gaps, and damage there ends the connection; on the data lane it costs a
+/// repeat.
+inline constexpr std::size_t most_control_payload = 192;
+
+/// Header of a frame. Fields that a kind does not use are zero. Data frames name all heads; base frames one
+/// layer, others all; source_rank says which of several senders that split a cache speaks.
 struct frame_header {
   frame_kind kind = frame_kind::hello;
   std::uint8_t plane = 0;

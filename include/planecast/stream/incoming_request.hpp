@@ -52,6 +52,9 @@ public:
   /// A frame that has come; it waits for apply().
   void stage(const frame_header& h, buffer memory) { staged_.emplace_back(h, std::move(memory)); }
   [[nodiscard]] std::size_t staged() const noexcept { return staged_.size(); }
+  /// Numbers of frames that came and had to be given up: to be asked for when the request is looked at.
+  void owe(std::uint64_t sequence) { owed_.push_back(sequence); }
+  [[nodiscard]] std::vector<std::uint64_t> take_owed() noexcept { return std::exchange(owed_, {}); }
 
   /// Takes staged frames into the cache, those that may be: a plane waits for the planes below it. Calls
   /// done(buffer) for each that is used up. An error ends the request.
@@ -84,7 +87,7 @@ public:
   }
 
   [[nodiscard]] bool reached_first_light() const noexcept {
-    return cache.base_complete() && plan_known_ && light_done_ == plan_.light_tokens;
+    return cache.base_complete() && plan_known_ && light_done_ == plan_.light_upgrades;
   }
   [[nodiscard]] bool reached_focus() const noexcept {
     return cache.base_complete() && plan_known_ && done_ == planned_;
@@ -118,7 +121,11 @@ private:
   };
   struct numbered_run {
     upgrade_run run;
-    std::uint64_t before = 0; // upgrades in the runs before it
+    std::uint64_t before = 0; // upgrades in the runs before it, in the order of the plan
+
+    [[nodiscard]] std::pair<std::uint32_t, std::uint32_t> place() const noexcept {
+      return {run.plane, run.first};
+    }
   };
 
   void count(const frame_header& h) noexcept {
@@ -183,16 +190,17 @@ private:
       runs_.push_back({run, planned_});
       planned_ += run.count;
     }
+    std::ranges::sort(runs_, {}, &numbered_run::place); // runs of one plane do not overlap
     plan_known_ = true;
     return {};
   }
 
   outcome take_upgrade(const frame_header& h, std::span<const std::byte> payload) {
-    const auto within = std::find_if(runs_.begin(), runs_.end(), [&](const numbered_run& n) {
-      return n.run.plane == h.plane && h.first >= n.run.first && h.count > 0 && h.count <= n.run.count &&
-             h.first - n.run.first <= n.run.count - h.count;
-    });
-    if (within == runs_.end())
+    const auto after = std::ranges::upper_bound(
+        runs_, std::pair<std::uint32_t, std::uint32_t>(h.plane, h.first), {}, &numbered_run::place);
+    const auto within = after == runs_.begin() ? runs_.end() : after - 1;
+    if (within == runs_.end() || within->run.plane != h.plane || h.count == 0 ||
+        h.count > within->run.count || h.first - within->run.first > within->run.count - h.count)
       return {{errc::corrupt, "upgrade: not one that was planned"}, true};
     const auto tokens = std::span(plan_.order.tokens).subspan(h.first, h.count);
     for (const std::uint32_t token : tokens) {
@@ -203,7 +211,7 @@ private:
     }
     const status s = cache.place_upgrade(h.plane, tokens, payload);
     const std::uint64_t begin = within->before + (h.first - within->run.first);
-    const std::uint64_t light_end = std::min(begin + h.count, plan_.light_tokens);
+    const std::uint64_t light_end = std::min(begin + h.count, plan_.light_upgrades);
     last_was_light_ = light_end > begin;
     light_done_ += last_was_light_ ? light_end - begin : 0;
     done_ += h.count;
@@ -232,6 +240,7 @@ private:
   static constexpr std::uint32_t unknown = 0xFFFF'FFFFu; // a rank whose token has not come
 
   std::list<std::pair<frame_header, buffer>> staged_;
+  std::vector<std::uint64_t> owed_;
   upgrade_plan plan_;
   std::vector<numbered_run> runs_;
   std::vector<bool> order_seen_;

@@ -2,9 +2,11 @@
 #pragma once
 
 #include "planecast/cache/geometry.hpp"
+#include "planecast/code/tile_map.hpp"
 #include "planecast/plan/upgrades.hpp"
 #include "planecast/stream/frame.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -12,6 +14,16 @@
 #include <vector>
 
 namespace planecast::inline v0 {
+
+/// A frame holds one token's longest upgrade, or one tile's base, at least.
+template <class Policy>
+[[nodiscard]] constexpr std::uint64_t least_chunk_bytes(const geometry& shape) noexcept {
+  const std::uint64_t padding = 2 * std::uint64_t{shape.layers} * shape.kv_heads; // of tails, to bytes
+  std::uint64_t least = shape.raw_bytes(1) + padding;
+  tile_map<Policy>{shape, Policy::page_tokens}.with_whole_layouts(
+      [&](auto layout) { least = std::max<std::uint64_t>(least, layout.bound()); });
+  return least;
+}
 
 enum class role : std::uint32_t { sender = 1, receiver = 2 };
 
@@ -27,11 +39,17 @@ struct hello {
 
   static constexpr std::size_t bytes = 12 * 8;
 
-  /// Throws `error` for a shape that cannot be coded.
+  /// With chunk_bytes 0 it is `usual`, or more where the shape needs more. Throws `error` for a shape that
+  /// cannot be coded and for chunks that are too short for it.
   template <class Policy>
-  static hello of(role who, std::uint32_t chunk_bytes, const geometry& shape) {
-    if (const status s = shape.check(); !s)
-      throw error(s);
+  static hello of(role who, std::uint32_t chunk_bytes, std::uint32_t usual, const geometry& shape) {
+    check(shape.check());
+    const std::uint64_t least = least_chunk_bytes<Policy>(shape);
+    if (least > 0xFFFF'FFFFu - frame_header_bytes || (chunk_bytes != 0 && chunk_bytes < least))
+      throw error(
+          {errc::limit, "chunk_bytes: one token's upgrade, or one tile, is longer", chunk_bytes, least});
+    if (chunk_bytes == 0)
+      chunk_bytes = std::max(usual, static_cast<std::uint32_t>(least));
     return {who, chunk_bytes, shape, Policy::page_tokens, Policy::planes::count, Policy::fingerprint()};
   }
 
@@ -86,19 +104,19 @@ struct hello {
   }
 };
 
-/// An upgrade order and where it is cut: the first light_tokens upgrades come before decoding starts.
-/// On the wire the tokens go in `order` frames (u32 each); the rest is u64 light_tokens, u32 number of runs,
-/// u32 zero, and for each run u32 plane, first, count.
+/// An upgrade order and where it is cut: the first light_upgrades upgrades come before decoding starts.
+/// On the wire the tokens go in `order` frames (u32 each); the rest is u64 light_upgrades, u32 number of
+/// runs, u32 zero, and for each run u32 plane, first, count.
 struct upgrade_plan {
   upgrade_order order;
-  std::uint64_t light_tokens = 0;
+  std::uint64_t light_upgrades = 0;
 
   static constexpr std::size_t fixed_bytes = 16, run_bytes = 12;
 
   [[nodiscard]] std::size_t bytes() const noexcept { return fixed_bytes + run_bytes * order.runs.size(); }
 
   void write(frame_writer& to) const noexcept {
-    to.add_number(light_tokens);
+    to.add_number(light_upgrades);
     to.add_number(static_cast<std::uint32_t>(order.runs.size()));
     to.add_number(std::uint32_t{0});
     for (const upgrade_run& run : order.runs)
@@ -132,8 +150,8 @@ struct upgrade_plan {
       upgrades += run.count;
       order.runs.push_back(run);
     }
-    light_tokens = detail::load<std::uint64_t>(&in[0]);
-    return light_tokens <= upgrades ? status{} : bad;
+    light_upgrades = detail::load<std::uint64_t>(&in[0]);
+    return light_upgrades <= upgrades ? status{} : bad;
   }
 };
 

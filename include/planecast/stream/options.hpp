@@ -11,7 +11,8 @@
 namespace planecast::inline v0 {
 
 struct sender_options {
-  std::uint32_t chunk_bytes = 512 * 1024; ///< longest payload of a frame
+  /// Longest payload of a frame. 0 takes 512 KiB, or what one token of the shape needs if that is more.
+  std::uint32_t chunk_bytes = 0;
   /// Bytes given to the transport and not yet taken by it. Small, so that a new request's first light finds
   /// little before it; at least the link's rate times its latency, so that the link never idles.
   std::size_t window_bytes = 2 * 1024 * 1024;
@@ -20,8 +21,9 @@ struct sender_options {
 };
 
 struct receiver_options {
-  std::uint32_t chunk_bytes = 1024 * 1024; ///< longest payload that is taken
-  std::uint32_t slots = 4;                 ///< frames granted to the sender at a time
+  /// Longest payload that is taken. 0 takes 1 MiB, or what one token of the shape needs if that is more.
+  std::uint32_t chunk_bytes = 0;
+  std::uint32_t slots = 4; ///< frames granted to the sender at a time
   /// Frames that wait for poll(), over all requests, in units of chunk_bytes: at this many no more are
   /// granted, and the link stands still until an engine polls.
   std::uint32_t staged_frames = 64;

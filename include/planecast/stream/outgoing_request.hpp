@@ -22,22 +22,11 @@ namespace detail {
 template <class Policy, class Backend>
 class outgoing_request {
 public:
-  using map_type = tile_map<Policy>;
-
   outgoing_request(request r, std::uint32_t number, const geometry& shape, std::uint32_t chunk_bytes)
       : id(r), opening(number), shape_(shape), chunk_bytes_(chunk_bytes), cache_({shape, r.tokens}, r.how),
         queued_(shape.layers) {
     metrics.raw_bytes = shape.raw_bytes(r.tokens);
     metrics.opened = std::chrono::steady_clock::now();
-  }
-
-  /// A frame holds one token's longest upgrade, or one tile's base, at least.
-  [[nodiscard]] static std::uint64_t least_chunk_bytes(const geometry& shape) noexcept {
-    const std::uint64_t padding = 2 * std::uint64_t{shape.layers} * shape.kv_heads; // of tails, to bytes
-    std::uint64_t least = shape.raw_bytes(1) + padding;
-    map_type{shape, Policy::page_tokens}.with_whole_layouts(
-        [&](auto layout) { least = std::max<std::uint64_t>(least, layout.bound()); });
-    return least;
   }
 
   const request id;
@@ -68,10 +57,14 @@ public:
     if (!scores.empty() && scores.size() != id.tokens)
       throw std::invalid_argument("planecast: plan: one score per token is needed");
     const std::uint32_t end = Policy::planes::holding(static_cast<std::uint32_t>(how.until));
-    if (end < Policy::base_planes)
+    bool is_tier = false;
+    for (std::uint32_t i = 0; i < Policy::tiers::count; ++i)
+      is_tier = is_tier || Policy::tiers::bits(i) == static_cast<std::uint32_t>(how.until);
+    if (!is_tier)
       throw std::invalid_argument("planecast: plan: no tier ends there");
     const std::vector<float> level(scores.empty() ? id.tokens : 0);
-    plan_.order = greedy_order(rank(scores.empty() ? level : scores, how.pinned), Policy::base_planes, end);
+    plan_.order =
+        greedy_order(rank_tokens(scores.empty() ? level : scores, how.pinned), Policy::base_planes, end);
 
     const std::uint64_t base = base_bytes();
     const std::uint64_t ceiling = b.ceiling(metrics.raw_bytes, base);
@@ -81,7 +74,7 @@ public:
         plan_.order,
         [&](std::uint32_t plane, std::uint32_t token) { return cache_.upgrade_bytes(plane, token); },
         {chunk_bytes_, frame_header_bytes}, ceiling - base);
-    plan_.light_tokens = cut_.light_tokens;
+    plan_.light_upgrades = cut_.light_upgrades;
     metrics.base_bytes = base;
     metrics.light_bytes = base + cut_.light_bytes;
     planned_ = true;

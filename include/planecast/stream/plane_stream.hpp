@@ -16,14 +16,14 @@ namespace planecast::inline v0 {
 ///   stream::sender out{connect("127.0.0.1:7440"), shape};
 ///   auto shot = out.open({.id = 1, .tokens = n});
 ///   for (unsigned l = 0; l < shape.layers; ++l)
-///     shot.put(l, layer_view(l));                      // the base leaves
-///   shot.plan(budget::of_raw(0.5), scores);            // the order of all that follows
-///   shot.wait(focused, 10s);
+///     check(shot.put(l, layer_view(l)));               // the base leaves
+///   check(shot.plan(budget::of_raw(0.5), scores));     // the order of all that follows
+///   check(shot.wait(focused, 10s));
 ///
 ///   // decode node
 ///   stream::receiver in{listen(7440), shape};
 ///   auto kv = in.expect({.id = 1, .tokens = n}, pages);
-///   kv.wait(first_light, 2s);
+///   check(kv.wait(first_light, 2s));
 ///   auto text = speculate(engine, kv, {.first = t0, .max_tokens = 256, .on_token = show});
 template <class Policy, transport Transport, class Backend = cpu>
 struct plane_stream {

@@ -1,15 +1,16 @@
 // The decode node's end: takes frames into staging, and into the engine's pages when the engine says so.
 #pragma once
 
+#include "planecast/stream/announcements.hpp"
 #include "planecast/stream/connection.hpp"
 #include "planecast/stream/event.hpp"
 #include "planecast/stream/incoming_request.hpp"
 #include "planecast/stream/options.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <set>
 #include <span>
 #include <stdexcept>
 #include <utility>
@@ -18,8 +19,8 @@
 namespace planecast::inline v0 {
 
 /// Receives requests over one connection. Nothing runs behind the caller's back: poll(), wait() and
-/// progress() drive the link, on the thread that calls them; one thread at a time. Handles may outlive it;
-/// they then say `closed`.
+/// progress() drive the link, on the thread that calls them, one at a time. Handles may outlive it and then
+/// say `closed`.
 template <class Policy, transport Transport, class Backend>
 class stream_receiver {
   struct state;
@@ -28,11 +29,12 @@ class stream_receiver {
 public:
   class incoming;
 
-  /// Starts the handshake and returns at once; a disagreement shows as the status of whatever comes next.
-  /// Throws `error` if the shape is not one that can be coded.
+  /// Starts the handshake and returns at once; a disagreement is the status of whatever comes next. Throws
+  /// `error` for a shape that cannot be coded.
   stream_receiver(Transport link, geometry shape, receiver_options options = {})
       : state_(std::make_shared<state>(
-            std::move(link), hello::of<Policy>(role::receiver, options.chunk_bytes, shape), options)) {}
+            std::move(link), hello::of<Policy>(role::receiver, options.chunk_bytes, 1024 * 1024, shape),
+            options)) {}
   stream_receiver(stream_receiver&&) noexcept = default;
   stream_receiver& operator=(stream_receiver&&) = delete;
   ~stream_receiver() {
@@ -44,8 +46,7 @@ public:
 
   /// Says where a request goes: one view per layer, each of the request's tokens. The sender may send from
   /// now on. The views' memory is borrowed until the handle says quiesced or is destroyed.
-  /// Throws std::invalid_argument for views that do not fit or an id that is in use; `error` with `limit` if
-  /// the codes to keep would pass code_bytes.
+  /// Throws std::invalid_argument for views that do not fit or an id in use; `error` if code_bytes is passed.
   incoming expect(request r, std::vector<kv_pages> pages) {
     return incoming(state_, state_->expect(r, std::move(pages)));
   }
@@ -78,7 +79,7 @@ public:
   /// the engine: it, and wait(), are the only calls that change the pages. The request's status.
   planecast::status poll() {
     state_->progress(deadline::passed());
-    state_->apply(*request_);
+    state_->apply(*request_, false);
     return status();
   }
 
@@ -86,7 +87,7 @@ public:
   /// or the deadline passed (timeout: what has come by then is in the pages, and waiting may go on).
   planecast::status wait(event e, deadline until) {
     for (bool last = false;; state_->progress(until)) {
-      state_->apply(*request_);
+      state_->apply(*request_, true);
       if (reached(e))
         return {};
       if (const planecast::status s = status(); !s)
@@ -124,49 +125,43 @@ struct stream_receiver<Policy, Transport, Backend>::state {
 
   state(Transport l, const hello& mine, receiver_options o)
       : options(o), shape(mine.shape), link(std::move(l), mine) {
+    if (o.slots == 0 || o.staged_frames < o.slots)
+      throw std::invalid_argument("planecast: no slots, or fewer staged frames than slots");
     grant();
   }
 
   request_pointer expect(request r, std::vector<kv_pages> pages) {
-    bool fits = tile_map<Policy>{shape, r.tokens}.countable() && pages.size() == shape.layers &&
-                !requests.contains(r.id);
-    for (const kv_pages& layer : pages)
-      fits = fits && layer.tokens() == r.tokens;
-    if (!fits)
-      throw std::invalid_argument(
-          "planecast: expect: views that do not fit the request, or an id that is in use");
+    const bool fits = tile_map<Policy>{shape, r.tokens}.countable() && pages.size() == shape.layers &&
+                      std::ranges::all_of(pages, [&](const kv_pages& p) { return p.tokens() == r.tokens; });
+    if (!fits || requests.contains(r.id))
+      throw std::invalid_argument("planecast: expect: views that do not fit, or an id that is in use");
     const std::uint64_t needed = request_state::bytes_needed(shape, r.tokens);
     if (needed > options.code_bytes - code_bytes)
       throw error(
           {errc::limit, "expect: bytes to keep for sharpening", options.code_bytes, code_bytes + needed});
     code_bytes += needed;
-    given_up.erase(r.id);
     auto made = std::make_shared<request_state>(r, shape, std::move(pages));
     requests.emplace(r.id, made);
-    if (const auto known = announced.find(r.id); known != announced.end()) {
-      const announcement a = known->second;
-      announced.erase(known);
-      answer(*made, a);
-    }
+    if (const auto known = announced.expect(r.id))
+      answer(*made, *known);
     return made;
   }
 
   void progress(deadline until) { link.progress(*this, until); }
 
-  void apply(request_state& r) {
-    if (r.staged() == 0 || !live(r))
+  void apply(request_state& r, bool waiting) {
+    if (!live(r))
       return;
-    const auto used = [&](detail::buffer memory) {
-      link.give_back(std::move(memory));
-      --staged;
-    };
-    if (const status s = r.apply(used); !s.ok()) {
-      say(r, frame_kind::cancel);
+    for (const std::uint64_t sequence : r.take_owed())
+      link.ask_again(sequence);
+    if (r.staged() == 0)
+      return make_room(r, waiting);
+    if (const status s = r.apply([&](detail::buffer memory) { release(std::move(memory)); }); !s.ok()) {
+      say(r.id.id, r.opening, frame_kind::cancel);
       return close(r, s);
     }
     grant();
-    if (link.data_slots() == 0) // all room is taken by frames that wait for a lost one: let that one in
-      drop(r, true);
+    make_room(r, waiting);
     if (r.reached_first_light())
       tell(r, first_light);
     if (r.reached_focus()) {
@@ -179,9 +174,9 @@ struct stream_receiver<Policy, Transport, Backend>::state {
     if (!live(r))
       return;
     if (r.opening != 0)
-      say(r, frame_kind::cancel);
-    else if (given_up.size() < options.unexpected_requests)
-      given_up.insert(r.id.id);
+      say(r.id.id, r.opening, frame_kind::cancel);
+    else
+      announced.give_up(r.id.id);
     close(r, {errc::cancelled, "by the receiver"});
   }
 
@@ -191,24 +186,21 @@ struct stream_receiver<Policy, Transport, Backend>::state {
 
   // The connection's handler.
   void on_ready() {}
+  void on_sent() {}
   void on_nothing() { grant(); }
   void on_control(const frame_header& h, std::span<const std::byte>) {
     const auto found = requests.find(h.request);
     if (h.kind == frame_kind::open) {
       if (found != requests.end())
         return answer(*found->second, {h.count, h.opening});
-      if (given_up.erase(h.request) > 0)
-        return link.send_control({.kind = frame_kind::cancel, .request = h.request, .opening = h.opening});
-      if (announced.size() >= options.unexpected_requests && !announced.contains(h.request))
-        return link.send_control({.kind = frame_kind::refuse,
-                                  .request = h.request,
-                                  .first = static_cast<std::uint32_t>(errc::limit),
-                                  .count = options.unexpected_requests,
-                                  .opening = h.opening});
-      announced[h.request] = {h.count, h.opening};
+      if (announced.was_given_up(h.request))
+        return say(h.request, h.opening, frame_kind::cancel);
+      if (!announced.add(h.request, {h.count, h.opening}))
+        say(h.request, h.opening, frame_kind::refuse, static_cast<std::uint32_t>(errc::limit),
+            options.unexpected_requests);
     } else if (h.kind == frame_kind::cancel) {
-      announced.erase(h.request);
-      if (found != requests.end() && found->second->opening == h.opening) {
+      announced.withdraw(h.request);
+      if (found != requests.end() && h.opening != 0 && found->second->opening == h.opening) {
         const request_pointer keep = found->second;
         close(*keep, {errc::cancelled, "by the sender"});
       }
@@ -216,19 +208,19 @@ struct stream_receiver<Policy, Transport, Backend>::state {
       link.fail({errc::corrupt, "control: a frame that no sender sends"});
   }
   void on_data(const frame_header& h, detail::buffer memory) {
+    ++staged;
     const auto found = requests.find(h.request);
-    if (found == requests.end() || found->second->opening != h.opening) { // of a request that is over
-      link.metrics().not_expected += 1;
-      link.give_back(std::move(memory));
-    } else {
+    if (found != requests.end() && h.opening != 0 && found->second->opening == h.opening) {
       found->second->metrics.note_bytes(frame_header_bytes + h.payload_bytes);
       found->second->stage(h, std::move(memory));
-      ++staged;
+    } else { // of a request that is over
+      link.metrics().not_expected += 1;
+      release(std::move(memory));
     }
     grant();
   }
 
-  // Whether a request is not over. Its id alone does not say: it may be in use again.
+  // Not over; the id alone does not say, for it may be in use again.
   [[nodiscard]] bool live(const request_state& r) const noexcept {
     const auto found = requests.find(r.id.id);
     return found != requests.end() && found->second.get() == &r;
@@ -241,21 +233,17 @@ struct stream_receiver<Policy, Transport, Backend>::state {
       link.post_data_slot();
   }
 
-  struct announcement {
-    std::uint32_t tokens = 0, opening = 0;
-  };
-
-  void say(const request_state& r, frame_kind kind, std::uint32_t first = 0, std::uint32_t count = 0) {
-    link.send_control(
-        {.kind = kind, .request = r.id.id, .first = first, .count = count, .opening = r.opening});
+  void say(std::uint64_t id, std::uint32_t opening, frame_kind kind, std::uint32_t first = 0,
+           std::uint32_t count = 0) {
+    link.send_control({.kind = kind, .request = id, .first = first, .count = count, .opening = opening});
   }
-  void answer(request_state& r, announcement a) {
+  void answer(request_state& r, detail::announcement a) {
     if (r.opening != 0 || a.opening == 0)
       return link.fail({errc::corrupt, "control: a request is opened twice, or without a number"});
     r.opening = a.opening;
     if (a.tokens == r.id.tokens)
-      return say(r, frame_kind::accept);
-    say(r, frame_kind::refuse, static_cast<std::uint32_t>(errc::mismatch), r.id.tokens);
+      return say(r.id.id, r.opening, frame_kind::accept);
+    say(r.id.id, r.opening, frame_kind::refuse, static_cast<std::uint32_t>(errc::mismatch), r.id.tokens);
     const request_pointer keep = requests.at(r.id.id);
     close(r, {errc::mismatch, "tokens of the request", r.id.tokens, a.tokens});
   }
@@ -264,7 +252,7 @@ struct stream_receiver<Policy, Transport, Backend>::state {
     if (r.metrics.at(e))
       return;
     r.metrics.note(e);
-    say(r, frame_kind::delivered, static_cast<std::uint32_t>(e));
+    say(r.id.id, r.opening, frame_kind::delivered, static_cast<std::uint32_t>(e));
   }
 
   void close(request_state& r, status why) {
@@ -276,12 +264,27 @@ struct stream_receiver<Policy, Transport, Backend>::state {
     requests.erase(r.id.id);
   }
 
-  void drop(request_state& r, bool ask_again) {
+  // All room is taken by frames that wait: some give theirs up, and are asked for when their request is
+  // looked at. They are the request's own, or, where it is waited for and has none, those of the request with
+  // the most.
+  void make_room(request_state& r, bool waiting) {
+    if (link.data_slots() > 0 || (r.staged() == 0 && !waiting))
+      return;
+    if (r.staged() > 0)
+      return drop(r, true);
+    const auto most =
+        std::ranges::max_element(requests, {}, [](const auto& entry) { return entry.second->staged(); });
+    drop(*most->second, true);
+  }
+  void release(detail::buffer memory) {
+    link.give_back(std::move(memory));
+    --staged;
+  }
+  void drop(request_state& r, bool owe) {
     r.drop([&](const frame_header& h, detail::buffer memory) {
-      link.give_back(std::move(memory));
-      --staged;
-      if (ask_again)
-        link.forget(h.sequence);
+      release(std::move(memory));
+      if (owe && link.forget(h.sequence))
+        r.owe(h.sequence);
     });
     grant();
   }
@@ -289,9 +292,8 @@ struct stream_receiver<Policy, Transport, Backend>::state {
   receiver_options options;
   geometry shape;
   std::map<std::uint64_t, request_pointer> requests;
-  std::map<std::uint64_t, announcement> announced; // requests not expected yet
-  std::set<std::uint64_t> given_up;                // cancelled before the sender announced them
-  std::size_t staged = 0;                          // frames, over all requests
+  detail::announcements announced{options.unexpected_requests};
+  std::size_t staged = 0; // frames, over all requests
   std::uint64_t code_bytes = 0;
   detail::connection<Transport> link;
 };

@@ -18,8 +18,10 @@
 namespace planecast::inline v0 {
 
 /// Sends requests over one connection. Nothing runs behind the caller's back: put(), plan(), wait() and
-/// progress() drive the link, on the thread that calls them; one thread at a time. Handles may outlive it;
-/// they then say `closed`.
+/// progress() drive the link, on the thread that calls them, one thread at a time; each sends as much as the
+/// link takes. Where layers are computed for longer than the link needs for what it has taken, call
+/// progress(deadline::passed()) now and then. Destroying it ends all requests that are not focused. Handles
+/// may outlive it; they then say `closed`.
 template <class Policy, transport Transport, class Backend>
 class stream_sender {
   struct state;
@@ -31,7 +33,9 @@ public:
   /// Starts the handshake and returns at once; a disagreement shows as the status of whatever comes next.
   /// Throws `error` if the shape is not one that can be coded or a frame could not hold one token.
   stream_sender(Transport link, geometry shape, sender_options options = {})
-      : state_(std::make_shared<state>(std::move(link), checked(shape, options.chunk_bytes), options)) {}
+      : state_(std::make_shared<state>(
+            std::move(link), hello::of<Policy>(role::sender, options.chunk_bytes, 512 * 1024, shape),
+            options)) {}
   stream_sender(stream_sender&&) noexcept = default;
   stream_sender& operator=(stream_sender&&) = delete;
   ~stream_sender() {
@@ -62,21 +66,15 @@ public:
 
   /// The least chunk_bytes for a shape.
   [[nodiscard]] static std::uint64_t least_chunk_bytes(const geometry& shape) noexcept {
-    return request_state::least_chunk_bytes(shape);
+    return planecast::least_chunk_bytes<Policy>(shape);
   }
 
 private:
-  static hello checked(const geometry& shape, std::uint32_t chunk_bytes) {
-    const hello mine = hello::of<Policy>(role::sender, chunk_bytes, shape);
-    if (const std::uint64_t least = least_chunk_bytes(shape); chunk_bytes < least)
-      throw error({errc::limit, "chunk_bytes is below one token's upgrade or one tile", chunk_bytes, least});
-    return mine;
-  }
-
   std::shared_ptr<state> state_;
 };
 
-/// Handle of a request at the sender. Dropping it lets the transfer run on; cancel() ends it.
+/// Handle of a request at the sender. Dropping it lets the transfer run on while the sender lives and is
+/// driven; cancel() ends it.
 template <class Policy, transport Transport, class Backend>
 class stream_sender<Policy, Transport, Backend>::outgoing {
 public:
@@ -89,8 +87,8 @@ public:
 
   /// Orders all that follows and cuts it at a budget. Call it once, after the last layer was put (throws
   /// std::logic_error); scores hold one number per token, or nothing if all count the same (throws
-  /// std::invalid_argument). `infeasible` if the budget is below the base: nothing happened, the status says
-  /// the least, and it may be called again.
+  /// std::invalid_argument, as a NaN among them does; nothing happened then). `infeasible` if the budget is
+  /// below the base: nothing happened, the status says the least, and it may be called again.
   planecast::status plan(budget b, std::span<const float> scores = {}, plan_options options = {}) {
     return state_->plan(*request_, b, scores, options);
   }
@@ -130,7 +128,11 @@ struct stream_sender<Policy, Transport, Backend>::state {
   using request_pointer = std::shared_ptr<request_state>;
 
   state(Transport l, const hello& mine, sender_options o)
-      : options(o), shape(mine.shape), link(std::move(l), mine) {}
+      : options(o), shape(mine.shape), link(std::move(l), mine) {
+    if (o.window_bytes == 0)
+      throw std::invalid_argument("planecast: a window of no bytes");
+    options.chunk_bytes = mine.chunk_bytes;
+  }
 
   request_pointer open(request r) {
     if (!tile_map<Policy>{shape, r.tokens}.countable() || requests.contains(r.id))
@@ -185,6 +187,7 @@ struct stream_sender<Policy, Transport, Backend>::state {
     for (const auto& [id, r] : requests)
       announce(*r);
   }
+  void on_sent() { pump(); }
   void on_nothing() {}
   void on_data(const frame_header&, detail::buffer memory) {
     link.give_back(std::move(memory));

@@ -31,8 +31,9 @@ struct socket_options {
   std::string congestion_control{};    ///< "bbr", "cubic", …; "" = the system's
 };
 
-/// One end of a link over TCP: a connection for each lane. A message is a little-endian u32 length and its
-/// bytes, which are read straight into the posted slot, and not taken from the kernel before there is one.
+/// One end of a link over TCP: a connection for each lane. (Name it planecast::socket: POSIX has a socket
+/// too.) A message is a little-endian u32 length and its bytes, which are read straight into the posted slot,
+/// and not taken from the kernel before there is one.
 ///
 ///   Preconditions: made by connect, listen or listener::accept. A default-constructed or moved-from end is
 ///   closed. Nothing is encrypted, and so both ends are on one machine.

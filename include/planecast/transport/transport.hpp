@@ -52,8 +52,9 @@ struct transport_limits {
 /// send and receive never wait, whether or not they move at once what can be moved; completions come from
 /// poll alone. Where they do not return ok, nothing was taken and no completion comes:
 /// `limit` if the message, the pieces or the operations are too many, `closed` or `cancelled` after the end.
-/// When the link is lost, all operations under way complete with `closed`. Destroying an end aborts it.
-/// An end is used from one thread at a time; two ends of a link are independent of each other.
+/// When the link is lost, all operations under way complete with `closed`. Destroying an end aborts it, and
+/// returns only when no borrowed memory is touched any more. limits().operations is at least 16. An end is
+/// used from one thread at a time; two ends of a link are independent of each other.
 // clang-format off
 template <class T>
 concept transport =
