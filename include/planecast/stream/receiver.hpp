@@ -184,8 +184,7 @@ struct stream_receiver<Policy, Transport, Backend>::state {
     return r.result.ok() && !r.metrics.at(focused) ? link.status() : r.result;
   }
 
-  // The connection's handler.
-  void on_ready() {}
+  void on_ready() {} // the connection's handler, from here on
   void on_sent() {}
   void on_nothing() { grant(); }
   void on_control(const frame_header& h, std::span<const std::byte>) {
