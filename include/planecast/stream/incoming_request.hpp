@@ -10,7 +10,6 @@
 #include <algorithm>
 #include <cstdint>
 #include <list>
-#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -30,7 +29,6 @@ template <class Policy, class Backend>
 class incoming_request {
 public:
   using planes = typename Policy::planes;
-  using map_type = tile_map<Policy>;
 
   [[nodiscard]] static std::uint64_t bytes_needed(const geometry& shape, std::uint32_t tokens) noexcept {
     return assembly<Policy, Backend>::bytes_needed({shape, tokens});
