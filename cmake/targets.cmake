@@ -7,8 +7,12 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/cache/bytes.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cache/fingerprint.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cache/geometry.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cache/kv_strides.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cache/kv_view.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cache/layouts.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cache/number.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cache/shard.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cache/token_slots.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/code/assembly.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/code/backend.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/code/cell.hpp
@@ -23,6 +27,7 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/engine.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/speculate.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/plan/budget.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/plan/cut.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/plan/importance.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/plan/upgrades.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/planecast.hpp
@@ -38,16 +43,21 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/stream/connection.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/stream/event.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/stream/frame.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/stream/gathered.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/stream/incoming_request.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/stream/lending.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/stream/messages.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/stream/metrics.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/stream/options.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/stream/outgoing_request.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/stream/plane_stream.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/stream/receiver.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/stream/receiving.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/stream/request.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/stream/schedule.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/stream/sender.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/stream/sending.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/transport/detail/limits.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/transport/faulty.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/transport/loopback.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/transport/shaped.hpp
@@ -55,20 +65,22 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/version.hpp)
 set_target_properties(planecast PROPERTIES VERIFY_INTERFACE_HEADER_SETS ${PROJECT_IS_TOP_LEVEL})
 
-# TCP, on standalone Asio (Debian: libasio-dev). Left out where Asio is not there.
-find_path(PLANECAST_ASIO_INCLUDE asio.hpp)
+# TCP, on standalone Asio (Debian: libasio-dev) and threads. The headers are installed in any case; who links
+# them finds Asio on the machine at hand, and where it is not there, there is no planecast::socket.
+find_path(PLANECAST_ASIO_INCLUDE asio.hpp DOC "The directory that holds standalone Asio's asio.hpp")
 mark_as_advanced(PLANECAST_ASIO_INCLUDE)
+add_library(planecast_socket INTERFACE)
+target_link_libraries(planecast_socket INTERFACE planecast Threads::Threads)
+# ASIO_NO_TYPEID: for users who build with -fno-rtti.
+target_compile_definitions(planecast_socket INTERFACE ASIO_STANDALONE ASIO_NO_TYPEID)
+target_sources(planecast_socket INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR}/include FILES
+  ${PROJECT_SOURCE_DIR}/include/planecast/transport/detail/tcp_door.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/transport/detail/tcp_greeting.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/transport/detail/tcp_link.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/transport/socket.hpp)
 if(PLANECAST_ASIO_INCLUDE)
   find_package(Threads REQUIRED)
-  add_library(planecast_socket INTERFACE)
   add_library(planecast::socket ALIAS planecast_socket)
-  target_link_libraries(planecast_socket INTERFACE planecast Threads::Threads)
-  target_include_directories(planecast_socket SYSTEM INTERFACE ${PLANECAST_ASIO_INCLUDE})
-  # ASIO_NO_TYPEID: for users who build with -fno-rtti.
-  target_compile_definitions(planecast_socket INTERFACE ASIO_STANDALONE ASIO_NO_TYPEID)
-  target_sources(planecast_socket INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR}/include FILES
-    ${PROJECT_SOURCE_DIR}/include/planecast/transport/detail/tcp_greeting.hpp
-    ${PROJECT_SOURCE_DIR}/include/planecast/transport/detail/tcp_link.hpp
-    ${PROJECT_SOURCE_DIR}/include/planecast/transport/socket.hpp)
+  target_include_directories(planecast_socket SYSTEM INTERFACE $<BUILD_INTERFACE:${PLANECAST_ASIO_INCLUDE}>)
   set_target_properties(planecast_socket PROPERTIES VERIFY_INTERFACE_HEADER_SETS ${PROJECT_IS_TOP_LEVEL})
 endif()

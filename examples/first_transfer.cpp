@@ -1,6 +1,6 @@
 // The first transfer: a prefill node hands a cache to a decode node, here two threads of one program.
-#include "planecast/planecast.hpp"
-#include "planecast/transport/socket.hpp"
+#include <planecast/planecast.hpp>
+#include <planecast/transport/socket.hpp>
 
 #include <cstdint>
 #include <iostream>
@@ -14,10 +14,10 @@ using policy = pc::precision_policy<pc::tiers<4, 8, pc::lossless>, pc::keys<pc::
                                     pc::values<pc::per_token>>;
 using stream = pc::plane_stream<policy, pc::socket>;
 
-constexpr pc::geometry model{
+const pc::geometry model{
     .dtype = pc::number::bf16, .layers = 4, .kv_heads = 2, .key_dim = 64, .value_dim = 64};
 constexpr std::uint32_t tokens = 500;
-constexpr auto strides = pc::kv_strides::nhd(model.kv_heads, model.key_dim);
+const auto strides = pc::kv_strides::nhd(model.kv_heads, model.key_dim);
 
 // A layer's K and V as an engine might hold them: tokens × heads × channels.
 struct layer {

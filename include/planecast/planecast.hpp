@@ -9,7 +9,10 @@
 // What is sent.
 #include "planecast/cache/geometry.hpp"
 #include "planecast/cache/kv_view.hpp"
+#include "planecast/cache/layouts.hpp"
 #include "planecast/cache/number.hpp"
+#include "planecast/cache/shard.hpp"
+#include "planecast/cache/token_slots.hpp"
 
 // What changes the bytes.
 #include "planecast/policy/planes.hpp"
@@ -22,7 +25,6 @@
 #include "planecast/code/backend.hpp"
 #include "planecast/code/cell.hpp"
 #include "planecast/code/coded_cache.hpp"
-#include "planecast/code/tail.hpp"
 #include "planecast/code/tile.hpp"
 #include "planecast/code/tile_map.hpp"
 #include "planecast/cpu/cpu.hpp"
@@ -41,6 +43,7 @@
 
 // Planes to bytes and back.
 #include "planecast/stream/event.hpp"
+#include "planecast/stream/gathered.hpp"
 #include "planecast/stream/metrics.hpp"
 #include "planecast/stream/plane_stream.hpp"
 #include "planecast/stream/receiver.hpp"

@@ -1,8 +1,11 @@
 #include "planecast/cache/kv_view.hpp"
 
+#include "support/dice.hpp"
+
 #include <cstdint>
 #include <cstring>
 #include <doctest/doctest.h>
+#include <stdexcept>
 #include <type_traits>
 #include <vector>
 
@@ -35,17 +38,17 @@ TEST_CASE("kv_view: tokens x heads x dim") {
 
 TEST_CASE("kv_view: heads x tokens x dim, and strides that run backwards") {
   const auto memory = counted(3 * 4 * 8);
-  const pc::kv_strides hnd{8, 32, 0, 0};
+  const pc::kv_strides hnd{.token = 8, .head = 32};
   const pc::kv_view view(memory.data(), hnd, memory.data(), hnd, 4);
   CHECK(at(view.key(2, 1)) == 32 + 16);
-  const pc::kv_strides backwards{-8, 32, 0, 0};
+  const pc::kv_strides backwards{.token = -8, .head = 32};
   const pc::kv_view reversed(memory.data() + 24, backwards, memory.data() + 24, backwards, 4);
   CHECK(at(reversed.value(3, 2)) == 64);
 }
 
 TEST_CASE("kv_view: pages come through the slot mapping, padding is passed over") {
   const auto memory = counted(6 * 4 * 2 * 8); // 6 blocks of 4 slots, 2 heads of 8
-  const pc::kv_strides paged{16, 8, 64, 4};
+  const pc::kv_strides paged{.token = 16, .head = 8, .block = 64, .block_size = 4};
   const std::vector<std::int64_t> slots = {9, -1, 8, 23, -1};
   const pc::kv_view view(memory.data(), paged, memory.data(), paged, slots);
   CHECK(view.tokens() == 3);
@@ -56,7 +59,7 @@ TEST_CASE("kv_view: pages come through the slot mapping, padding is passed over"
 
 TEST_CASE("kv_view: blocks without a mapping follow their stride") {
   const auto memory = counted(2 * 100);
-  const pc::kv_strides blocks{8, 8, 100, 2};
+  const pc::kv_strides blocks{.token = 8, .head = 8, .block = 100, .block_size = 2};
   const pc::kv_view view(memory.data(), blocks, memory.data(), blocks, 4);
   CHECK(at(view.key(1, 0)) == 8);
   CHECK(at(view.key(3, 0)) == 108);
@@ -65,7 +68,7 @@ TEST_CASE("kv_view: blocks without a mapping follow their stride") {
 TEST_CASE("kv_view: a mapping of padding alone holds no token, and a wild slot is refused") {
   const auto memory = counted(8);
   const pc::kv_strides flat = pc::kv_strides::nhd(1, 8);
-  const std::vector<std::int64_t> padding(3, pc::kv_view::padding), wild = {0, -2};
+  const std::vector<std::int64_t> padding(3, pc::token_slots::padding), wild = {0, -2};
   CHECK(pc::kv_view(memory.data(), flat, memory.data(), flat, padding).tokens() == 0);
   CHECK_THROWS_AS(pc::kv_view(memory.data(), flat, memory.data(), flat, wild), std::invalid_argument);
   CHECK(pc::kv_view{}.tokens() == 0);
@@ -80,4 +83,94 @@ TEST_CASE("kv_view: what is sent cannot be written, what is received can") {
   const std::uint16_t seven = 7;
   std::memcpy(pages.value(0, 0), &seven, 2);
   CHECK(memory[0] == 7);
+}
+
+TEST_CASE("kv_view: rows side by side are read and written as they lie") {
+  for (std::uint64_t seed = 0; seed < 200; ++seed) {
+    CAPTURE(seed);
+    test::dice random(seed);
+    const std::uint32_t dim = 8 * random.between(1, 72), heads = random.between(1, 3), tokens = 3;
+    const pc::kv_strides flat = pc::kv_strides::nhd(heads, dim);
+    const auto from = counted(tokens * heads * dim);
+    std::vector<std::uint16_t> to(from.size());
+    const pc::kv_view view(from.data(), flat, from.data(), flat, tokens);
+    const pc::kv_pages pages(to.data(), flat, to.data(), flat, tokens);
+    const std::uint32_t t = random.below(tokens), h = random.below(heads);
+    const bool is_value = random.one_in(2);
+    std::vector<std::uint16_t> row(dim);
+    view.read(is_value, t, h, dim, row.data());
+    CHECK(std::memcmp(row.data(), is_value ? view.value(t, h) : view.key(t, h), 2 * std::size_t{dim}) == 0);
+    pages.write(is_value, t, h, dim, row.data());
+    for (std::size_t i = 0; i < to.size(); ++i)
+      if (to[i] != (i / dim == t * heads + h ? from[i] : 0))
+        FAIL_CHECK("value " << i);
+  }
+}
+
+TEST_CASE("kv_view: channels that lie apart, or backwards") {
+  const auto memory = counted(8 * 100);
+  const pc::kv_strides transposed{.token = 1, .channel = 100};
+  const pc::kv_strides backwards{.token = 100, .channel = -1};
+  const pc::kv_view view(memory.data(), transposed, memory.data() + 99, backwards, 2);
+  std::uint16_t row[8];
+  view.read(false, 1, 0, 8, row);
+  CHECK(row[0] == 1);
+  CHECK(row[7] == 701);
+  view.read(true, 1, 0, 8, row);
+  CHECK(row[0] == 199);
+  CHECK(row[7] == 192);
+}
+
+TEST_CASE("kv_view: from a head on") {
+  auto memory = counted(2 * 3 * 4 * 8); // keys, then values: 3 tokens of 4 heads of 8
+  const pc::kv_strides flat = pc::kv_strides::nhd(4, 8), apart{.token = 32, .head = 1, .channel = 4};
+  const pc::kv_view view(memory.data(), flat, memory.data() + 96, apart, 3);
+  const pc::kv_view rest = view.from_head(3);
+  CHECK(rest.tokens() == 3);
+  for (std::uint32_t t = 0; t < 3; ++t) {
+    CHECK(rest.key(t, 0) == view.key(t, 3));
+    CHECK(rest.value(t, 0) == view.value(t, 3));
+    std::uint16_t row[8];
+    rest.read(true, t, 0, 8, row);
+    CHECK(row[5] == 96 + t * 32 + 5 * 4 + 3);
+  }
+  CHECK(view.from_head(1).from_head(1).key(2, 1) == view.key(2, 3));
+  CHECK(view.from_head(0).key(1, 1) == view.key(1, 1));
+  const pc::kv_pages pages(memory.data(), flat, memory.data() + 96, apart, 3);
+  const std::vector<std::uint16_t> sevens(8, 7777);
+  pages.from_head(2).write(false, 1, 1, 8, sevens.data());
+  CHECK(memory[32 + 3 * 8] == 7777);
+  CHECK(memory[32 + 3 * 8 + 7] == 7777);
+  CHECK(memory[32 + 3 * 8 - 1] == 32 + 3 * 8 - 1);
+}
+
+TEST_CASE("kv_view: an array by name must hold keys and values, and the layer") {
+  using namespace pc::layouts;
+  const auto memory = counted(2 * 2 * 2 * 4 * 2 * 8);
+  const pc::kv_extents e{.layers = 2, .blocks = 2, .block_size = 4, .heads = 2, .dim = 8};
+  const pc::token_slots tokens = pc::token_slots::first(8);
+  const auto key_of = [&](const pc::kv_layout& layout, std::uint32_t layer) {
+    return at(pc::kv_view(layout, memory.data(), e, tokens, layer).key(0, 0));
+  };
+  CHECK(key_of(nb_nl_two_bs_nh_hs, 0) == 0);
+  CHECK(key_of(nb_nl_two_bs_nh_hs, 1) == 2 * 4 * 2 * 8);
+  CHECK(key_of(nl_x_two_nb_bs_nh_hs, 0) == 0);
+  CHECK_THROWS_AS(key_of(nb_nl_two_bs_nh_hs, 2), std::invalid_argument);
+  CHECK_THROWS_AS(key_of(nl_x_two_nb_bs_nh_hs, 1), std::invalid_argument); // a list: give the layer's array
+  CHECK_THROWS_AS(key_of(nb_bs_nh_hs, 0), std::invalid_argument);
+  CHECK_THROWS_AS(key_of(nh_hs_nbbs, 0), std::invalid_argument);
+}
+
+TEST_CASE("kv_view: views of all layers share their slots") {
+  static_assert(std::is_nothrow_copy_constructible_v<pc::kv_view>); // a copy of the slots might fail
+  const auto memory = counted(64);
+  const pc::kv_strides flat = pc::kv_strides::nhd(1, 8);
+  pc::kv_view copy;
+  {
+    const std::vector<std::int32_t> slots = {5, 3};
+    const pc::kv_view view(memory.data(), flat, memory.data(), flat, slots);
+    copy = view;
+  }
+  CHECK(copy.tokens() == 2);
+  CHECK(at(copy.key(1, 0)) == 24);
 }

@@ -6,7 +6,9 @@
 
 #include "code/rows.hpp"
 
+#include <algorithm>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 namespace planecast_test {
@@ -17,15 +19,18 @@ struct test_cache {
   std::uint32_t tokens = 0;
   std::vector<std::vector<std::uint16_t>> keys, values;
 
-  test_cache(planecast::geometry g, std::uint32_t n)
-      : shape(g), tokens(n), keys(g.layers, std::vector<std::uint16_t>(n * g.kv_heads * g.key_dim)),
-        values(g.layers, std::vector<std::uint16_t>(n * g.kv_heads * g.value_dim)) {}
+  test_cache(planecast::geometry g, std::uint32_t n) : shape(std::move(g)), tokens(n) {
+    for (std::uint32_t layer = 0; layer < shape.layers; ++layer) {
+      keys.emplace_back(n * shape.heads(layer) * shape.key_dim);
+      values.emplace_back(n * shape.heads(layer) * shape.value_dim);
+    }
+  }
 
   template <class View>
   [[nodiscard]] View view(std::uint32_t layer) {
     using planecast::kv_strides;
-    return View(keys[layer].data(), kv_strides::nhd(shape.kv_heads, shape.key_dim), values[layer].data(),
-                kv_strides::nhd(shape.kv_heads, shape.value_dim), tokens);
+    return View(keys[layer].data(), kv_strides::nhd(shape.heads(layer), shape.key_dim), values[layer].data(),
+                kv_strides::nhd(shape.heads(layer), shape.value_dim), tokens);
   }
   [[nodiscard]] std::vector<planecast::kv_pages> pages() {
     std::vector<planecast::kv_pages> all;
@@ -33,23 +38,30 @@ struct test_cache {
       all.push_back(view<planecast::kv_pages>(layer));
     return all;
   }
+  /// f(value) for every value of the first tokens.
+  template <class F>
+  void each_of_first(std::uint32_t count, F&& f) {
+    for (auto* const all : {&keys, &values})
+      for (auto& layer : *all)
+        std::for_each_n(layer.begin(), layer.size() / tokens * count, f);
+  }
   friend bool operator==(const test_cache& a, const test_cache& b) {
     return a.keys == b.keys && a.values == b.values;
   }
 };
 
 /// Keys hard by channel, values hard by token.
-inline test_cache hard_cache(planecast::geometry shape, std::uint32_t tokens, std::uint32_t kinds,
+inline test_cache hard_cache(const planecast::geometry& shape, std::uint32_t tokens, std::uint32_t kinds,
                              random_source& random) {
   test_cache cache(shape, tokens);
-  const auto fill = [&](std::vector<std::uint16_t>& to, std::uint32_t dim, bool by_channel) {
-    const planecast::tile_shape all{tokens, shape.kv_heads * dim};
+  const auto fill = [&](std::vector<std::uint16_t>& to, std::uint32_t width, bool by_channel) {
+    const planecast::tile_shape all{tokens, width};
     to = shape.dtype == planecast::number::bf16 ? hard_tile<planecast::bf16>(all, by_channel, kinds, random)
                                                 : hard_tile<planecast::fp16>(all, by_channel, kinds, random);
   };
   for (std::uint32_t layer = 0; layer < shape.layers; ++layer) {
-    fill(cache.keys[layer], shape.key_dim, true);
-    fill(cache.values[layer], shape.value_dim, false);
+    fill(cache.keys[layer], shape.heads(layer) * shape.key_dim, true);
+    fill(cache.values[layer], shape.heads(layer) * shape.value_dim, false);
   }
   return cache;
 }

@@ -32,7 +32,8 @@ std::uint16_t bell(float scale = 1, float centre = 0) {
 template <class Number, class Q, int... Widths>
 void write(const std::string& folder, const std::string& name, pc::tile_shape shape,
            const std::function<std::uint16_t(std::uint32_t token, std::uint32_t channel)>& value) {
-  const pc::tile_layout<Q, pc::planes<Widths...>> layout{shape};
+  using layout_planes = pc::planes<Widths...>;
+  const pc::tile_layout<Q, layout_planes> layout{shape};
   std::vector<std::uint16_t> values;
   for (std::uint32_t i = 0; i < shape.values(); ++i)
     values.push_back(value(i / shape.dim, i % shape.dim));
@@ -46,11 +47,21 @@ void write(const std::string& folder, const std::string& name, pc::tile_shape sh
   ((out << ' ' << Widths), ...);
   out << "\ntokens " << shape.tokens << "\ndim " << shape.dim << "\nstored " << coded.stored << "\nvalues"
       << std::hex << std::setfill('0');
-  for (std::size_t i = 0; i < values.size(); ++i)
-    out << (i % shape.dim % 16 == 0 ? '\n' : ' ') << std::setw(4) << values[i];
+  const auto list = [&](const std::vector<std::uint16_t>& numbers) {
+    for (std::size_t i = 0; i < numbers.size(); ++i)
+      out << (i % shape.dim % 16 == 0 ? '\n' : ' ') << std::setw(4) << numbers[i];
+  };
+  list(values);
   out << "\ntile";
   for (std::size_t i = 0; i < coded.bytes; ++i)
     out << (i % 32 == 0 ? "\n" : i % 4 == 0 ? " " : "") << std::setw(2) << std::to_integer<unsigned>(tile[i]);
+  for (std::uint32_t planes = 1; planes <= layout_planes::fixed && !coded.stored; ++planes) {
+    std::vector<std::uint16_t> shown(values.size());
+    for (std::uint32_t t = 0; t < shape.tokens; ++t)
+      pc::cpu::decode(Number::id, layout, tile.data(), t, planes, &shown[std::size_t{t} * shape.dim]);
+    out << "\nplanes_shown " << planes;
+    list(shown);
+  }
   out << "\n";
   std::cout << name << ": " << coded.bytes << " bytes" << (coded.stored ? ", stored" : "") << "\n";
 }
@@ -106,6 +117,23 @@ void write_all(const std::string& folder, const std::string& dtype) {
                                      [](std::uint32_t, std::uint32_t) { return bell<Number>(1.f, 8.f); });
   write<Number, pc::per_token, 4, 4>(folder, dtype + "_values_without_tail", {5, 16},
                                      [](std::uint32_t, std::uint32_t) { return bell<Number>(); });
+  // Without noise from here on, so that what is above stays as it is.
+  write<Number, pc::per_token, 2, 0>(
+      folder, dtype + "_values_code_of_2", {6, 16}, [](std::uint32_t t, std::uint32_t c) {
+        return Number::nearest(static_cast<float>((t * 67 + c * 29) % 113) * 0.06f + 8.f);
+      });
+  const auto spread = [](float least) { // from `least` to its negative, in even steps
+    return [least](std::uint32_t t, std::uint32_t c) {
+      const auto step = static_cast<float>((t * 5 + c) % 16);
+      return Number::nearest(least - least / 7.5f * step);
+    };
+  };
+  const bool wide = Number::id == pc::number::bf16;
+  write<Number, pc::per_token, 4, 4, 0>(folder, dtype + "_values_far_apart", {3, 16},
+                                        spread(wide ? -0x1.FAp125f : -65504.f));
+  if (wide)
+    write<Number, pc::per_token, 4, 4, 0>(folder, dtype + "_values_too_far_apart_stored", {3, 16},
+                                          spread(-0x1.FCp125f));
 }
 
 } // namespace

@@ -24,12 +24,12 @@ TEST_CASE("tail: numbers of any width come back") {
       bits += width;
     }
     std::vector<std::byte> bytes((bits + 7) / 8); // not one more: a sanitizer sees what is written past it
-    pc::bit_writer out(bytes.data());
+    pc::detail::bit_writer out(bytes.data());
     for (const auto& [number, width] : numbers)
       out.put(number, width);
     CHECK(out.finish() == bytes.data() + bytes.size());
 
-    pc::bit_reader in(bytes.data(), bytes.size());
+    pc::detail::bit_reader in(bytes.data(), bytes.size());
     bool same = true;
     for (const auto& [number, width] : numbers)
       same = in.get(width) == number && same;
@@ -42,7 +42,7 @@ TEST_CASE("tail: numbers of any width come back") {
 
 TEST_CASE("tail: the first number is in the lowest bits, and what is left over is zero") {
   std::byte bytes[3]{};
-  pc::bit_writer out(bytes);
+  pc::detail::bit_writer out(bytes);
   out.put(0x5, 3);
   out.put(0x1FF, 9);
   CHECK(out.finish() == bytes + 2);
@@ -53,20 +53,20 @@ TEST_CASE("tail: the first number is in the lowest bits, and what is left over i
 
 TEST_CASE("tail: nothing written is no bytes") {
   std::byte byte{};
-  pc::bit_writer out(&byte);
+  pc::detail::bit_writer out(&byte);
   out.put(0, 0);
   CHECK(out.finish() == &byte);
 }
 
 TEST_CASE("tail: a reader past the end gives zeros and says so") {
   const std::byte byte{0xFF};
-  pc::bit_reader in(&byte, 1);
+  pc::detail::bit_reader in(&byte, 1);
   CHECK(in.get(4) == 0xF);
   CHECK(!in.past_end());
   CHECK(in.get(16) == 0xF);
   CHECK(in.past_end());
   CHECK(in.get(16) == 0);
-  pc::bit_reader empty(nullptr, 0);
+  pc::detail::bit_reader empty(nullptr, 0);
   CHECK(empty.get(0) == 0);
   CHECK(!empty.past_end());
   CHECK(empty.get(1) == 0);
@@ -75,7 +75,7 @@ TEST_CASE("tail: a reader past the end gives zeros and says so") {
 
 TEST_CASE("tail: a reader sees padding that is not zero") {
   const std::byte bytes[] = {std::byte{0x12}, std::byte{0x80}};
-  pc::bit_reader in(bytes, 2);
+  pc::detail::bit_reader in(bytes, 2);
   CHECK(in.get(9) == 0x12);
   CHECK(!in.padding_is_zero());
 }

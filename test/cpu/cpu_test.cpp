@@ -272,6 +272,82 @@ TEST_CASE("cpu: gaussian caches take the measured bits per value") {
   CHECK(measured<pc::bf16, keys>(true, tiles) < measured<pc::bf16, pc::per_token>(true, tiles));
 }
 
+namespace {
+
+// Squared error of each prefix of a Gaussian tile's planes, by the square of its values; then, if there is a
+// tail, of all of it.
+template <class Number, class Q, class Planes>
+std::vector<double> prefix_errors() {
+  const pc::tile_layout<Q, Planes> layout{{64, 128}};
+  random_source random(first_seed());
+  std::vector<std::uint16_t> values;
+  for (std::uint32_t i = 0; i < layout.shape.values(); ++i)
+    values.push_back(nearest<Number>(random.gaussian()));
+  const coded tile = encode(Number::id, layout, values);
+  CHECK(!tile.stored);
+  std::vector<double> errors;
+  for (std::uint32_t p = 1; p <= Planes::count; ++p) {
+    double error = 0, all = 0;
+    for (std::uint32_t t = 0; t < 64; ++t) {
+      std::vector<std::uint16_t> row(128);
+      if constexpr (Planes::has_tail) {
+        std::size_t used = 0;
+        const auto tails =
+            std::span(tile.bytes).subspan(layout.tails_at() + (t == 0 ? 0 : tile.tail_ends[t - 1]));
+        if (p == Planes::count)
+          CHECK(
+              pc::cpu::decode_exact(Number::id, layout, tile.bytes.data(), t, tails, row.data(), used).ok());
+      }
+      if (p <= Planes::fixed)
+        pc::cpu::decode(Number::id, layout, tile.bytes.data(), t, p, row.data());
+      for (std::uint32_t c = 0; c < 128; ++c) {
+        const double x = static_cast<double>(Number::value(values[t * 128 + c]));
+        const double d = x - static_cast<double>(Number::value(row[c]));
+        error += d * d;
+        all += x * x;
+      }
+    }
+    errors.push_back(error / all);
+  }
+  return errors;
+}
+
+// Each bit takes about three quarters of the error, the tail all that is left.
+template <class Number, class Q, class Planes>
+void errors_fall() {
+  const auto errors = prefix_errors<Number, Q, Planes>();
+  double before = 2.5; // a prefix of w bits leaves about 2.2 · 4⁻ʷ
+  for (std::uint32_t p = 0; p < Planes::fixed; ++p) {
+    CAPTURE(p);
+    const double kept = std::pow(0.25, Planes::width(p));
+    CHECK(errors[p] < before * kept * 1.4);
+    CHECK(errors[p] > before * kept * 0.4);
+    before = errors[p];
+  }
+  if (Planes::has_tail)
+    CHECK(errors.back() == 0);
+}
+
+template <class Planes>
+void errors_fall() {
+  CAPTURE(Planes::fingerprint());
+  errors_fall<pc::bf16, keys, Planes>();
+  errors_fall<pc::fp16, keys, Planes>();
+  errors_fall<pc::bf16, pc::per_token, Planes>();
+  errors_fall<pc::fp16, pc::per_token, Planes>();
+}
+
+} // namespace
+
+TEST_CASE("cpu: the error falls from plane to plane, and the tail leaves none") {
+  errors_fall<standard>();
+  errors_fall<pc::planes<2, 2, 2, 2, pc::tail>>();
+  errors_fall<pc::planes<8, pc::tail>>();
+  errors_fall<pc::planes<4, 4>>();
+  errors_fall<pc::planes<4, 2, 1, 1, pc::tail>>();
+  errors_fall<pc::planes<1, 1, 2, 4, pc::tail>>();
+}
+
 TEST_CASE("cpu: tails that are cut, or padded with ones, are corrupt") {
   const pc::tile_layout<pc::per_token, standard> layout{{1, 24}};
   random_source random(first_seed());
@@ -314,7 +390,7 @@ TEST_CASE("cpu: a tail outside of its cell is corrupt, and the value stays insid
   REQUIRE(!tile.stored);
   const auto cells = cells_of<pc::bf16>(layout, values).first[0];
   std::vector<std::byte> tails(128);
-  pc::bit_writer out(tails.data());
+  pc::detail::bit_writer out(tails.data());
   std::vector<std::uint16_t> ends; // the greatest pattern of each value's cell
   bool outside = false;
   for (const std::uint16_t x : values) {

@@ -1,6 +1,7 @@
 // From a prefilled cache to tokens: coded, planned, sent in any order, drafted on, verified.
 #include "planecast/planecast.hpp"
 
+#include "decode/driven.hpp"
 #include "support/dice.hpp"
 #include "support/gated.hpp"
 #include "toy_engine/toy_engine.hpp"
@@ -25,38 +26,7 @@ std::shared_ptr<const toy::model> model_of(number dtype) {
   return std::make_shared<const toy::model>(toy::config{.layers = 3, .context = 512, .dtype = dtype});
 }
 
-/// The decode side's cache with the prefill side driven from the same thread: every `looks` looks one more
-/// data frame crosses.
-struct driven_cache {
-  using policy = ::policy;
-  decode_end::incoming& kv;
-  prefill_end& out;
-  test::gate& door;
-  std::size_t looks;
-  std::size_t looked = 0;
-
-  status poll() {
-    turn();
-    return kv.poll();
-  }
-  status wait(event e, deadline d) {
-    while (!kv.reached(e)) {
-      turn();
-      if (const status s = kv.wait(e, deadline::passed()); !(s == errc::timeout) || d.has_passed())
-        return s;
-    }
-    return {};
-  }
-  [[nodiscard]] int tier() const { return kv.tier(); }
-  [[nodiscard]] bool reached(event e) const { return kv.reached(e); }
-
-private:
-  void turn() {
-    if (++looked % looks == 0)
-      door.allowed = std::min(door.allowed, door.data.size()) + 1;
-    (void)out.progress(deadline::passed());
-  }
-};
+using driven_cache = decode_test::driven_cache<decode_end::incoming>;
 static_assert(arriving_cache<driven_cache>);
 static_assert(arriving_cache<decode_end::incoming>);
 
@@ -114,7 +84,8 @@ TEST_CASE("end to end: the text is the original's, whatever the cut, the order o
       REQUIRE(shot.plan(budget::bytes(planned.there), prefill.importance()).ok());
     door->allowed = 0;
 
-    driven_cache arriving{kv, out, *door, dice.between(2, 6)};
+    driven_cache arriving(
+        kv, [&, slow = decode_test::slowly(dice.between(2, 6))]() mutable { slow(out, *door); });
     std::vector<token_id> shown;
     std::vector<token_tag> tags;
     std::size_t frames_at_first_draft = 0;

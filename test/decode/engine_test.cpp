@@ -6,7 +6,8 @@ namespace {
 
 using planecast::token_id;
 
-// The least that is an engine: its next token is the number of tokens held.
+// The least that is an engine: its next token is the number of tokens held. Each near miss below changes one
+// thing of it.
 struct minimal {
   static constexpr bool batch_invariant = true;
   std::size_t held = 0;
@@ -48,6 +49,35 @@ struct position_needs_more : minimal {
   std::size_t position();
 };
 static_assert(!planecast::engine<position_needs_more>);
+
+struct verify_wants_to_write_the_run : minimal {
+  void verify(std::span<token_id> run, std::span<token_id> next);
+};
+static_assert(!planecast::engine<verify_wants_to_write_the_run>);
+
+struct truncate_says_how_many : minimal {
+  std::size_t truncate(std::size_t);
+};
+static_assert(!planecast::engine<truncate_says_how_many>);
+
+struct counts_in_int : minimal {
+  int position() const;
+};
+static_assert(!planecast::engine<counts_in_int>);
+
+struct no_truncate : minimal {
+private:
+  using minimal::truncate;
+};
+static_assert(!planecast::engine<no_truncate>);
+static_assert(!planecast::engine<int>);
+
+// What throws is an engine like another.
+struct may_throw_or_not : minimal {
+  token_id step(token_id) noexcept;
+  std::size_t position() const noexcept;
+};
+static_assert(planecast::engine<may_throw_or_not>);
 
 struct cannot_truncate : minimal {
   void truncate(std::size_t) = delete;

@@ -47,7 +47,9 @@ struct scene {
 /// A prefill process. It ends by itself: with 0 if all was delivered.
 class prefill_process {
 public:
-  prefill_process(const scene& s, std::uint16_t port, double share, double bytes_per_second) : id_(fork()) {
+  prefill_process(const scene& s, std::uint16_t port, double share, double bytes_per_second,
+                  const pc::shard& part = {})
+      : id_(fork()) {
     REQUIRE(id_ >= 0);
     if (id_ > 0)
       return;
@@ -55,10 +57,11 @@ public:
     try {
       prefill_stream::sender out(pc::shaped(pc::connect("127.0.0.1:" + std::to_string(port)),
                                             {.bytes_per_second = bytes_per_second}),
-                                 s.shape, {.chunk_bytes = 16 * 1024, .window_bytes = 32 * 1024});
+                                 s.shape,
+                                 {.carries = part, .chunk_bytes = 16 * 1024, .window_bytes = 32 * 1024});
       auto shot = out.open({.id = 1, .tokens = s.tokens});
       for (std::uint32_t l = 0; l < s.shape.layers; ++l)
-        (void)shot.put(l, s.engine.view(l, s.tokens));
+        (void)shot.put(l, s.engine.view(l, s.tokens).from_head(part.head_first(s.shape.kv_heads)));
       (void)shot.plan(share == 0 ? pc::budget::base() : pc::budget::of_raw(share), s.engine.importance());
       result = shot.wait(pc::focused, 20s).ok() ? 0 : 2;
     } catch (...) {
@@ -100,10 +103,10 @@ bool equal_caches(const scene& s, const toy::engine& other) {
   return true;
 }
 
-std::vector<pc::kv_pages> pages_of(toy::engine& e, const scene& s) {
+std::vector<pc::kv_pages> pages_of(toy::engine& e, const scene& s, const pc::shard& part = {}) {
   std::vector<pc::kv_pages> pages;
   for (std::uint32_t l = 0; l < s.shape.layers; ++l)
-    pages.push_back(e.pages(l, s.tokens));
+    pages.push_back(e.pages(l, s.tokens).from_head(part.head_first(s.shape.kv_heads)));
   e.adopt(s.tokens);
   return pages;
 }
@@ -133,6 +136,40 @@ TEST_CASE("two processes: the text and the cache are the original's") {
     if (seed % 2 == 0) // at 0.4 of raw the first light holds most of what there is to draft on
       CHECK(begun + *said.first_drafted < *kv.metrics().last_byte);
     CHECK(peer.result() == 0); // the sender was told, too
+  }
+}
+
+TEST_CASE("two processes: shards that two of them send are one cache to a third") {
+  for (const bool killed : {false, true}) { // one of the two
+    CAPTURE(killed);
+    const scene s(7, 24);
+    const pc::shard parts[] = {pc::shard::tensor(0, 2), pc::shard::tensor(1, 2)};
+    pc::listener one(0), two(0);
+    const double raw = static_cast<double>(s.shape.raw_bytes(s.tokens)) / 2;
+    prefill_process first(s, one.port(), 0, raw / 0.3, parts[0]),
+        second(s, two.port(), 0, raw / 0.5, parts[1]);
+    decode_stream::receiver from_first(one.accept(20s), s.shape, {.carries = parts[0]});
+    decode_stream::receiver from_second(two.accept(20s), s.shape, {.carries = parts[1]});
+    toy::engine decode(s.weights);
+    const pc::request r{.id = 1, .tokens = s.tokens};
+    pc::gathered kv(from_first.expect(r, pages_of(decode, s, parts[0])),
+                    from_second.expect(r, pages_of(decode, s, parts[1])));
+    REQUIRE(kv.wait(pc::first_light, 20s).ok());
+    if (killed)
+      second.kill();
+    const pc::speculated said =
+        pc::speculate(decode, kv, {.first = s.text.front(), .max_tokens = s.text.size(), .timeout = 20s});
+    CAPTURE(said.status.message());
+    CHECK(said.degraded() == killed);
+    if (killed) {
+      CHECK(said.status == pc::errc::closed); // not a timeout
+      CHECK(kv.tier() < 2);
+      continue;
+    }
+    CHECK(said.tokens == s.text);
+    CHECK(equal_caches(s, decode));
+    CHECK(first.result() == 0);
+    CHECK(second.result() == 0);
   }
 }
 

@@ -1,5 +1,6 @@
 #include "planecast/policy/planes.hpp"
 
+#include <cstdint>
 #include <doctest/doctest.h>
 #include <type_traits>
 
@@ -15,6 +16,11 @@ static_assert(pc::planes<4>::code_bits == 4);
 static_assert(std::is_same_v<pc::planes_of<pc::tiers<4, 8, pc::lossless>>, standard>);
 static_assert(std::is_same_v<pc::planes_of<pc::tiers<8, pc::lossless>>, pc::planes<8, pc::tail>>);
 static_assert(std::is_same_v<pc::planes_of<pc::tiers<2, 4, 8>>, pc::planes<2, 2, 4>>);
+static_assert(std::is_same_v<pc::planes_of<pc::tiers<4, 8>>, pc::planes<4, 4>>);
+static_assert(std::is_same_v<pc::planes_of<pc::tiers<2, 4, 8, pc::lossless>>, pc::planes<2, 2, 4, pc::tail>>);
+static_assert(std::is_same_v<pc::planes_of<pc::tiers<4, pc::lossless>>, pc::planes<4, pc::tail>>);
+static_assert(std::is_same_v<pc::planes_of<pc::tiers<8>>, pc::planes<8>>);
+static_assert(std::is_empty_v<standard>);
 
 TEST_CASE("planes: widths, and the bits before each") {
   CHECK(standard::width(0) == 4);
@@ -33,12 +39,49 @@ TEST_CASE("planes: how many hold a tier") {
   CHECK(standard::holding(pc::lossless) == 3);
   CHECK(standard::holding(6) == 0);
   CHECK(pc::planes<4, 4>::holding(pc::lossless) == 0);
-  CHECK(pc::planes<2, 2, 2, 2, pc::tail>::holding(8) == 4);
+  using twos = pc::planes<2, 2, 2, 2, pc::tail>;
+  CHECK(twos::holding(2) == 1);
+  CHECK(twos::holding(4) == 2);
+  CHECK(twos::holding(6) == 3);
+  CHECK(twos::holding(8) == 4);
+  CHECK(twos::holding(pc::lossless) == 5);
+  CHECK(twos::holding(3) == 0);
+  CHECK(twos::holding(10) == 0);
+  using eight = pc::planes<8, pc::tail>;
+  CHECK(eight::holding(4) == 0);
+  CHECK(eight::holding(8) == 1);
+  CHECK(eight::holding(pc::lossless) == 2);
+  CHECK(pc::planes<4, 4>::holding(8) == 2);
+}
+
+TEST_CASE("planes: every layout of a code of eight bits cuts it where its widths say") {
+  const auto cuts = []<int... Widths>(pc::planes<Widths...>) {
+    using planes = pc::planes<Widths...>;
+    constexpr int widths[] = {Widths...};
+    std::uint32_t before = 0;
+    for (std::uint32_t p = 0; p < planes::fixed; ++p) {
+      CHECK(planes::width(p) == static_cast<std::uint32_t>(widths[p]));
+      CHECK(planes::bits_before(p) == before);
+      before += planes::width(p);
+      CHECK(planes::holding(before) == p + 1);
+    }
+    CHECK(planes::bits_before(planes::count) == before);
+    CHECK(planes::code_bits == before);
+    CHECK(planes::count == planes::fixed + (planes::has_tail ? 1u : 0u));
+  };
+  cuts(standard{});
+  cuts(pc::planes<2, 2, 2, 2, pc::tail>{});
+  cuts(pc::planes<8, pc::tail>{});
+  cuts(pc::planes<4, 4>{});
+  cuts(pc::planes<1, 1, 1, 1, 1, 1, 1, 1, pc::tail>{});
+  cuts(pc::planes<4, 2, 1, 1>{});
+  cuts(pc::planes<2>{});
 }
 
 TEST_CASE("planes: other layouts have other fingerprints") {
   CHECK(standard::fingerprint() != pc::planes<8, pc::tail>::fingerprint());
   CHECK(standard::fingerprint() != pc::planes<4, 4>::fingerprint());
   CHECK(pc::planes<2, 4>::fingerprint() != pc::planes<4, 2>::fingerprint());
+  CHECK(pc::planes<2, 2, 2, 2, pc::tail>::fingerprint() != pc::planes<2, 2, 2, 2>::fingerprint());
   CHECK(standard::fingerprint() == pc::fingerprint{}.add(3).add(4).add(4).add(0).value());
 }

@@ -22,6 +22,19 @@ static_assert(std::is_same_v<standard::value_quantizer, pc::per_token>);
 static_assert(standard::page_tokens == 64 && lossy::page_tokens == 64 && short_pages::page_tokens == 32);
 static_assert(standard::base_planes == 1 && finer::base_planes == 2 && !lossy::planes::has_tail);
 
+// Tiers over planes finer than they are: the base is what the lowest tier needs, and no more.
+template <class Tiers, class Planes = pc::planes_of<Tiers>>
+using over = pc::precision_policy<Tiers, pc::keys<pc::per_channel<64>>, pc::values<pc::per_token>, Planes>;
+using twos = pc::planes<2, 2, 2, 2, pc::tail>;
+static_assert(over<pc::tiers<2, 4, 8, pc::lossless>, twos>::base_planes == 1);
+static_assert(over<pc::tiers<4, 8, pc::lossless>, twos>::base_planes == 2);
+static_assert(over<pc::tiers<8, pc::lossless>, twos>::base_planes == 4);
+static_assert(over<pc::tiers<8, pc::lossless>>::base_planes == 1);
+static_assert(std::is_same_v<over<pc::tiers<8, pc::lossless>>::planes, pc::planes<8, pc::tail>>);
+static_assert(over<pc::tiers<4, 8>>::base_planes == 1);
+static_assert(std::is_same_v<over<pc::tiers<4, 8>>::planes, pc::planes<4, 4>>);
+static_assert(over<pc::tiers<4, 8>, pc::planes<4, 4, pc::tail>>::planes::has_tail); // a plane above all tiers
+
 } // namespace
 
 TEST_CASE("precision_policy: everything that changes the bytes changes the fingerprint") {
@@ -31,9 +44,17 @@ TEST_CASE("precision_policy: everything that changes the bytes changes the finge
                                        pc::values<pc::per_channel<64>>>;
   using other_tiers = pc::precision_policy<pc::tiers<4, pc::lossless>, pc::keys<pc::per_channel<64>>,
                                            pc::values<pc::per_token>, pc::planes<4, 4, pc::tail>>;
-  const std::uint64_t all[] = {standard::fingerprint(),    finer::fingerprint(),      lossy::fingerprint(),
-                               short_pages::fingerprint(), other_keys::fingerprint(), swapped::fingerprint(),
-                               other_tiers::fingerprint()};
+  const std::uint64_t all[] = {standard::fingerprint(),
+                               finer::fingerprint(),
+                               lossy::fingerprint(),
+                               short_pages::fingerprint(),
+                               other_keys::fingerprint(),
+                               swapped::fingerprint(),
+                               other_tiers::fingerprint(),
+                               over<pc::tiers<2, 4, 8, pc::lossless>, twos>::fingerprint(),
+                               over<pc::tiers<8, pc::lossless>, twos>::fingerprint(),
+                               over<pc::tiers<8, pc::lossless>>::fingerprint(),
+                               over<pc::tiers<4, 8>>::fingerprint()};
   for (const auto& a : all)
     for (const auto& b : all)
       CHECK((a == b) == (&a == &b));

@@ -6,7 +6,7 @@ namespace pc = planecast;
 
 namespace {
 
-// The least that a quantizer must have.
+// The least that a quantizer must have. Each near miss below changes one thing of it.
 struct one_row {
   static constexpr std::uint32_t page_tokens = 0;
   static constexpr std::uint32_t scale_rows(pc::tile_shape) noexcept { return 1; }
@@ -29,8 +29,32 @@ struct may_throw : one_row {
 struct signed_rows : one_row {
   static constexpr int scale_row(pc::tile_shape, std::uint32_t, std::uint32_t) noexcept { return 0; }
 };
+struct row_may_throw : one_row {
+  static constexpr std::uint32_t scale_row(pc::tile_shape, std::uint32_t, std::uint32_t) { return 0; }
+};
+struct row_of_a_channel : one_row { // whatever the token
+  static constexpr std::uint32_t scale_row(pc::tile_shape, std::uint32_t) noexcept { return 0; }
+};
+struct row_of_an_object : one_row {
+  std::uint32_t scale_row(pc::tile_shape, std::uint32_t, std::uint32_t) const noexcept { return 0; }
+};
 struct short_fingerprint : one_row {
   static constexpr std::uint32_t fingerprint() noexcept { return 99; }
+};
+struct fingerprint_may_throw : one_row {
+  static constexpr std::uint64_t fingerprint() { return 99; }
+};
+struct page_not_constant : one_row {
+  static inline std::uint32_t page_tokens = 64;
+};
+struct page_of_an_object : one_row {
+  std::uint32_t page_tokens = 64;
+};
+struct page_below_zero : one_row {
+  static constexpr int page_tokens = -1;
+};
+struct page_is_a_function : one_row {
+  static constexpr std::uint32_t page_tokens() noexcept { return 64; }
 };
 
 static_assert(pc::quantizer<one_row>);
@@ -38,7 +62,15 @@ static_assert(!pc::quantizer<no_page>);
 static_assert(!pc::quantizer<no_row>);
 static_assert(!pc::quantizer<may_throw>);
 static_assert(!pc::quantizer<signed_rows>);
+static_assert(!pc::quantizer<row_may_throw>);
+static_assert(!pc::quantizer<row_of_a_channel>);
+static_assert(!pc::quantizer<row_of_an_object>);
 static_assert(!pc::quantizer<short_fingerprint>);
+static_assert(!pc::quantizer<fingerprint_may_throw>);
+static_assert(!pc::quantizer<page_not_constant>);
+static_assert(!pc::quantizer<page_of_an_object>);
+static_assert(!pc::quantizer<page_below_zero>);
+static_assert(!pc::quantizer<page_is_a_function>);
 static_assert(!pc::quantizer<int>);
 
 template <class Q>

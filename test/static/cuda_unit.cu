@@ -31,8 +31,8 @@ __global__ void planecast_device_check(const std::uint16_t* in, std::uint32_t* o
 }
 
 planecast_test::unit_layouts layouts_of_other_unit() {
-  return planecast_test::layouts;
+  return planecast_test::all_layouts();
 }
 std::uint64_t sample_of_other_unit() {
-  return planecast_test::sample();
+  return planecast_test::sample;
 }

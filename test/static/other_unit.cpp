@@ -2,8 +2,8 @@
 #include "unit.hpp"
 
 planecast_test::unit_layouts layouts_of_other_unit() {
-  return planecast_test::layouts;
+  return planecast_test::all_layouts();
 }
 std::uint64_t sample_of_other_unit() {
-  return planecast_test::sample();
+  return planecast_test::sample;
 }

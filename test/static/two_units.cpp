@@ -9,15 +9,23 @@ std::uint64_t sample_of_other_unit();
 
 int main() {
   int different = 0;
-  const auto here = planecast_test::layouts, there = layouts_of_other_unit();
-  for (std::size_t i = 0; i < here.size(); ++i)
-    if (std::strcmp(here[i].name, there[i].name) != 0 || here[i].size != there[i].size ||
-        here[i].alignment != there[i].alignment) {
-      std::printf("%s: size %zu and %zu, alignment %zu and %zu\n", here[i].name, here[i].size, there[i].size,
-                  here[i].alignment, there[i].alignment);
-      ++different;
-    }
-  if (planecast_test::sample() != sample_of_other_unit()) {
+  const auto here = planecast_test::all_layouts(), there = layouts_of_other_unit();
+  for (std::size_t i = 0; i < here.size(); ++i) {
+    const auto &a = here[i], &b = there[i];
+    if (std::strcmp(a.name, b.name) == 0 && a.size == b.size && a.alignment == b.alignment &&
+        a.members == b.members && a.offsets == b.offsets)
+      continue;
+    std::printf("%s: size %zu and %zu, alignment %zu and %zu, members at", a.name, a.size, b.size,
+                a.alignment, b.alignment);
+    for (std::size_t m = 0; m < a.members; ++m)
+      std::printf(" %zu", a.offsets[m]);
+    std::printf(" and");
+    for (std::size_t m = 0; m < b.members; ++m)
+      std::printf(" %zu", b.offsets[m]);
+    std::printf("\n");
+    ++different;
+  }
+  if (planecast_test::sample != sample_of_other_unit()) {
     std::printf("the units code differently\n");
     ++different;
   }

@@ -1,92 +1,176 @@
 // What a unit compiled by one compiler tells about the library's types, to be compared with another's.
+// Everything here has internal linkage: if two units shared it, one would be compared with itself.
 #pragma once
 
 #include "planecast_all_headers.hpp" // made by CMake: every header of planecast::planecast
+#if defined(PLANECAST_TEST_SOCKET)
+#include "planecast_socket_headers.hpp" // and of planecast::socket
+#endif
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 namespace planecast_test {
 
+/// Size and alignment of a type, and where its members begin if it is an aggregate.
 struct type_layout {
+  static constexpr std::size_t most_members = 20;
   const char* name;
   std::size_t size, alignment;
+  std::size_t members = 0;
+  std::array<std::size_t, most_members> offsets{};
 };
 
+namespace {
+
 template <class T>
-constexpr type_layout layout_of(const char* name) {
+type_layout layout_of(const char* name) {
+  static_assert(!std::is_aggregate_v<T> || std::is_empty_v<T>, "name the members of an aggregate");
   return {name, sizeof(T), alignof(T)};
+}
+
+template <class T, class Offsets>
+type_layout layout_of(const char* name, Offsets offsets) {
+  static_assert(std::is_aggregate_v<T>);
+  const T object{};
+  type_layout layout{name, sizeof(T), alignof(T)};
+  offsets(object, [&](const auto&... members) {
+    static_assert(sizeof...(members) <= type_layout::most_members);
+    const auto* const begin = reinterpret_cast<const char*>(&object);
+    ((layout.offsets[layout.members++] =
+          static_cast<std::size_t>(reinterpret_cast<const char*>(&members) - begin)),
+     ...);
+  });
+  return layout;
 }
 
 namespace pc = planecast;
 using standard_policy = pc::precision_policy<pc::tiers<4, 8, pc::lossless>, pc::keys<pc::per_channel<64>>,
                                              pc::values<pc::per_token>>;
-using standard_stream = pc::plane_stream<standard_policy, pc::loopback>;
 
-#define PLANECAST_TEST_LAYOUT(...) layout_of<__VA_ARGS__>(#__VA_ARGS__)
-inline constexpr std::array layouts = {
-    PLANECAST_TEST_LAYOUT(pc::number),
-    PLANECAST_TEST_LAYOUT(pc::geometry),
-    PLANECAST_TEST_LAYOUT(pc::kv_strides),
-    PLANECAST_TEST_LAYOUT(pc::kv_view),
-    PLANECAST_TEST_LAYOUT(pc::kv_pages),
-    PLANECAST_TEST_LAYOUT(pc::fingerprint),
-    PLANECAST_TEST_LAYOUT(pc::tile_shape),
-    PLANECAST_TEST_LAYOUT(pc::per_token),
-    PLANECAST_TEST_LAYOUT(pc::per_channel<64>),
-    PLANECAST_TEST_LAYOUT(standard_policy),
-    PLANECAST_TEST_LAYOUT(pc::planes<4, 4, pc::tail>),
-    PLANECAST_TEST_LAYOUT(pc::tiers<4, 8, pc::lossless>),
-    PLANECAST_TEST_LAYOUT(pc::cells<pc::bf16, 8>),
-    PLANECAST_TEST_LAYOUT(pc::cells<pc::bf16, 8>::extent),
-    PLANECAST_TEST_LAYOUT(pc::bit_reader),
-    PLANECAST_TEST_LAYOUT(pc::bit_writer),
-    PLANECAST_TEST_LAYOUT(pc::tile_layout<pc::per_token, pc::planes<4, 4, pc::tail>>),
-    PLANECAST_TEST_LAYOUT(pc::encoded_tile),
-    PLANECAST_TEST_LAYOUT(pc::cpu),
-    PLANECAST_TEST_LAYOUT(pc::errc),
-    PLANECAST_TEST_LAYOUT(pc::status),
-    PLANECAST_TEST_LAYOUT(pc::error),
-    PLANECAST_TEST_LAYOUT(pc::deadline),
-    PLANECAST_TEST_LAYOUT(pc::event),
-    PLANECAST_TEST_LAYOUT(pc::lane),
-    PLANECAST_TEST_LAYOUT(pc::gather),
-    PLANECAST_TEST_LAYOUT(pc::slot),
-    PLANECAST_TEST_LAYOUT(pc::completion),
-    PLANECAST_TEST_LAYOUT(pc::transport_limits),
-    PLANECAST_TEST_LAYOUT(pc::pinned_tokens),
-    PLANECAST_TEST_LAYOUT(pc::ranking),
-    PLANECAST_TEST_LAYOUT(pc::upgrade_run),
-    PLANECAST_TEST_LAYOUT(pc::upgrade_order),
-    PLANECAST_TEST_LAYOUT(pc::budget),
-    PLANECAST_TEST_LAYOUT(pc::cut_order),
-    PLANECAST_TEST_LAYOUT(pc::loopback),
-    PLANECAST_TEST_LAYOUT(pc::link_shape),
-    PLANECAST_TEST_LAYOUT(pc::shaped<pc::loopback>),
-    PLANECAST_TEST_LAYOUT(pc::faulty<pc::loopback>),
-    PLANECAST_TEST_LAYOUT(pc::request),
-    PLANECAST_TEST_LAYOUT(pc::frame_header),
-    PLANECAST_TEST_LAYOUT(pc::hello),
-    PLANECAST_TEST_LAYOUT(pc::sender_options),
-    PLANECAST_TEST_LAYOUT(pc::receiver_options),
-    PLANECAST_TEST_LAYOUT(pc::plan_options),
-    PLANECAST_TEST_LAYOUT(pc::request_metrics),
-    PLANECAST_TEST_LAYOUT(pc::stream_metrics),
-    PLANECAST_TEST_LAYOUT(standard_stream::sender),
-    PLANECAST_TEST_LAYOUT(standard_stream::sender::outgoing),
-    PLANECAST_TEST_LAYOUT(standard_stream::receiver),
-    PLANECAST_TEST_LAYOUT(standard_stream::receiver::incoming),
-    PLANECAST_TEST_LAYOUT(pc::token_event),
-    PLANECAST_TEST_LAYOUT(pc::speculate_options),
-    PLANECAST_TEST_LAYOUT(pc::speculated),
-};
-#undef PLANECAST_TEST_LAYOUT
+// A type that is no aggregate, or an aggregate with all its members: a structured binding takes no fewer, so
+// that a new member cannot be forgotten. A new type cannot be either: public_types.cpp reads this list.
+#define PLANECAST_TEST_TYPE(...) layout_of<__VA_ARGS__>(#__VA_ARGS__)
+#define PLANECAST_TEST_MEMBERS(...) __VA_ARGS__
+#define PLANECAST_TEST_AGGREGATE(MEMBERS, ...)                                                               \
+  layout_of<__VA_ARGS__>(#__VA_ARGS__, [](const auto& object, auto use) {                                    \
+    const auto& [PLANECAST_TEST_MEMBERS MEMBERS] = object;                                                   \
+    use(PLANECAST_TEST_MEMBERS MEMBERS);                                                                     \
+  })
 
-using unit_layouts = std::array<type_layout, layouts.size()>;
+// clang-format off
+auto all_layouts() {
+  return std::array{
+      PLANECAST_TEST_TYPE(pc::errc),
+      PLANECAST_TEST_AGGREGATE((code, about, here, there), pc::status),
+      PLANECAST_TEST_TYPE(pc::error),
+      PLANECAST_TEST_TYPE(pc::deadline),
 
-/// Fingerprint of the standard policy and of what the code makes of one row: the same in every unit.
-inline std::uint64_t sample() noexcept {
+      PLANECAST_TEST_TYPE(pc::number),
+      PLANECAST_TEST_TYPE(pc::bf16),
+      PLANECAST_TEST_TYPE(pc::fp16),
+      PLANECAST_TEST_TYPE(pc::fingerprint),
+      PLANECAST_TEST_AGGREGATE((dtype, layers, kv_heads, key_dim, value_dim, kv_heads_by_layer), pc::geometry),
+      PLANECAST_TEST_AGGREGATE((layer_first, layer_count, rank, ranks), pc::shard),
+      PLANECAST_TEST_AGGREGATE((token, head, block, block_size, pack, channel), pc::kv_strides),
+      PLANECAST_TEST_TYPE(pc::axis),
+      PLANECAST_TEST_AGGREGATE((layers, blocks, block_size, heads, dim, pack), pc::kv_extents),
+      PLANECAST_TEST_TYPE(pc::kv_layout),
+      PLANECAST_TEST_TYPE(pc::token_slots),
+      PLANECAST_TEST_TYPE(pc::basic_kv_view<const std::byte>),
+      PLANECAST_TEST_TYPE(pc::basic_kv_view<std::byte>),
+
+      PLANECAST_TEST_TYPE(pc::tiers<4, 8, pc::lossless>),
+      PLANECAST_TEST_TYPE(pc::planes<4, 4, pc::tail>),
+      PLANECAST_TEST_AGGREGATE((tokens, dim), pc::tile_shape),
+      PLANECAST_TEST_TYPE(pc::per_token),
+      PLANECAST_TEST_TYPE(pc::per_channel<64>),
+      PLANECAST_TEST_TYPE(pc::keys<pc::per_token>),
+      PLANECAST_TEST_TYPE(pc::values<pc::per_token>),
+      PLANECAST_TEST_TYPE(pc::precision_policy<pc::tiers<4>, pc::keys<pc::per_token>, pc::values<pc::per_token>>),
+
+      PLANECAST_TEST_AGGREGATE((low, step), pc::cells<pc::bf16, 8>),
+      PLANECAST_TEST_AGGREGATE((least, greatest), pc::cells<pc::bf16, 8>::extent),
+      PLANECAST_TEST_AGGREGATE((shape), pc::tile_layout<pc::per_token, pc::planes<4, 4, pc::tail>>),
+      PLANECAST_TEST_AGGREGATE((bytes, stored), pc::encoded_tile),
+      PLANECAST_TEST_AGGREGATE((head, is_value, page), pc::tile_id),
+      PLANECAST_TEST_AGGREGATE((page, row), pc::tile_row),
+      PLANECAST_TEST_AGGREGATE((shape, tokens, first), pc::tile_map<standard_policy>),
+      PLANECAST_TEST_TYPE(pc::coding),
+      PLANECAST_TEST_TYPE(pc::coded_cache<standard_policy, pc::cpu>),
+      PLANECAST_TEST_TYPE(pc::assembly<standard_policy, pc::cpu>),
+      PLANECAST_TEST_TYPE(pc::cpu),
+
+      PLANECAST_TEST_TYPE(pc::given_scores),
+      PLANECAST_TEST_TYPE(pc::equal_scores),
+      PLANECAST_TEST_AGGREGATE((sinks, recent), pc::pinned_tokens),
+      PLANECAST_TEST_AGGREGATE((tokens, pinned), pc::ranking),
+      PLANECAST_TEST_AGGREGATE((plane, first, count), pc::upgrade_run),
+      PLANECAST_TEST_AGGREGATE((tokens, runs), pc::upgrade_order),
+      PLANECAST_TEST_TYPE(pc::budget),
+
+      PLANECAST_TEST_TYPE(pc::lane),
+      PLANECAST_TEST_AGGREGATE((id, result, bytes), pc::completion),
+      PLANECAST_TEST_AGGREGATE((message_bytes, pieces, operations), pc::transport_limits),
+      PLANECAST_TEST_TYPE(pc::loopback),
+      PLANECAST_TEST_AGGREGATE((bytes_per_second, latency), pc::link_shape),
+      PLANECAST_TEST_TYPE(pc::shaped<pc::loopback>),
+      PLANECAST_TEST_TYPE(pc::fault::kind),
+      PLANECAST_TEST_AGGREGATE((lane, message, what, amount, time), pc::fault),
+      PLANECAST_TEST_AGGREGATE((faults, reorder_window, seed), pc::faulty_options),
+      PLANECAST_TEST_TYPE(pc::faulty<pc::loopback>),
+#if defined(PLANECAST_TEST_SOCKET)
+      PLANECAST_TEST_AGGREGATE((key, address, message_bytes, operations, send_buffer, receive_buffer,
+                                congestion_control), pc::socket_options),
+      PLANECAST_TEST_TYPE(pc::socket),
+      PLANECAST_TEST_TYPE(pc::listener),
+#endif
+
+      PLANECAST_TEST_TYPE(pc::frame_kind),
+      PLANECAST_TEST_TYPE(pc::refusal),
+      PLANECAST_TEST_AGGREGATE((kind, plane, request, sequence, first, count, layer_first, layer_count, payload_bytes,
+                                payload_checksum, opening), pc::frame_header),
+      PLANECAST_TEST_TYPE(pc::frame_writer),
+      PLANECAST_TEST_TYPE(pc::checksum),
+      PLANECAST_TEST_TYPE(pc::role),
+      PLANECAST_TEST_AGGREGATE((who, chunk_bytes, model, carried, page_tokens, planes, policy), pc::hello),
+      PLANECAST_TEST_AGGREGATE((order, light_upgrades), pc::upgrade_plan),
+      PLANECAST_TEST_AGGREGATE((id, tokens, first, how), pc::request),
+      PLANECAST_TEST_AGGREGATE((carries, chunk_bytes, window_bytes, linger), pc::sender_options),
+      PLANECAST_TEST_AGGREGATE((carries, chunk_bytes, slots, staged_frames, unexpected_requests, code_bytes, linger),
+                               pc::receiver_options),
+      PLANECAST_TEST_AGGREGATE((pinned, until), pc::plan_options),
+      PLANECAST_TEST_TYPE(pc::event),
+      PLANECAST_TEST_AGGREGATE((layer, page), pc::layer_page),
+      PLANECAST_TEST_AGGREGATE((raw_bytes, base_bytes, light_bytes, data_bytes, stored_tiles, opened, first_byte,
+                                last_byte, events), pc::request_metrics),
+      PLANECAST_TEST_AGGREGATE((data_frames, data_bytes, damaged, sent_again, not_expected), pc::stream_metrics),
+      PLANECAST_TEST_TYPE(pc::plane_stream<standard_policy, pc::loopback>),
+      PLANECAST_TEST_TYPE(pc::stream_sender<standard_policy, pc::loopback, pc::cpu>),
+      PLANECAST_TEST_TYPE(pc::stream_sender<standard_policy, pc::loopback, pc::cpu>::outgoing),
+      PLANECAST_TEST_TYPE(pc::stream_receiver<standard_policy, pc::loopback, pc::cpu>),
+      PLANECAST_TEST_TYPE(pc::stream_receiver<standard_policy, pc::loopback, pc::cpu>::incoming),
+      PLANECAST_TEST_TYPE(pc::gathered<pc::stream_receiver<standard_policy, pc::loopback, pc::cpu>::incoming>),
+
+      PLANECAST_TEST_TYPE(pc::token_tag),
+      PLANECAST_TEST_AGGREGATE((index, id, tag), pc::token_event),
+      PLANECAST_TEST_AGGREGATE((first, max_tokens, on_token, timeout, max_drafts, end, go_on),
+                               pc::speculate_options),
+      PLANECAST_TEST_AGGREGATE((tokens, tags, status, drafted, accepted, wasted, rounds, first_light, first_drafted,
+                                first_verified_int8, first_verified, focused), pc::speculated),
+  };
+}
+// clang-format on
+#undef PLANECAST_TEST_TYPE
+#undef PLANECAST_TEST_MEMBERS
+#undef PLANECAST_TEST_AGGREGATE
+
+using unit_layouts = decltype(all_layouts());
+
+// Fingerprint of the standard policy and of what the code makes of one row, computed by the compiler itself.
+constexpr std::uint64_t sample = [] {
   pc::cells<pc::bf16, 8> cells;
   cells.fit({pc::order_of(0xBF80), pc::order_of(0x4049)});
   pc::fingerprint seen;
@@ -94,6 +178,8 @@ inline std::uint64_t sample() noexcept {
   for (std::uint32_t q = 0; q <= 256; ++q)
     seen.add(cells.first(q));
   return seen.value();
-}
+}();
+
+} // namespace
 
 } // namespace planecast_test

@@ -22,8 +22,8 @@ namespace {
 
 constexpr std::uint32_t chunk = 1000;
 const geometry shape{number::bf16, 2, 2, 64, 64};
-const hello sends{role::sender, chunk, shape, 64, 3, 5};
-const hello receives{role::receiver, chunk, shape, 64, 3, 5};
+const hello sends{role::sender, chunk, shape, {}, 64, 3, 5};
+const hello receives{role::receiver, chunk, shape, {}, 64, 3, 5};
 
 template <class T>
 struct side {
@@ -171,7 +171,7 @@ TEST_CASE("connection: a peer that takes no control frames is given up at a limi
 TEST_CASE("connection: a disagreement ends it at both ends, and is named") {
   auto [a, b] = loopback::pair();
   hello other = receives;
-  other.shape.layers = 3;
+  other.model.layers = 3;
   plain_side from(std::move(a), sends), to(std::move(b), other);
   from.go();
   CHECK(from.link.status() == errc::mismatch);

@@ -31,9 +31,6 @@ frame_header random_header(test::dice& dice) {
           .count = static_cast<std::uint32_t>(any()),
           .layer_first = static_cast<std::uint16_t>(any()),
           .layer_count = static_cast<std::uint16_t>(any()),
-          .head_first = static_cast<std::uint16_t>(any()),
-          .head_count = static_cast<std::uint16_t>(any()),
-          .source_rank = static_cast<std::uint16_t>(any()),
           .opening = static_cast<std::uint32_t>(any())};
 }
 
@@ -67,7 +64,7 @@ TEST_CASE("frame: every field has its place") {
     REQUIRE(m.size() == 64 + payload.size());
     CHECK(number_at(m, 0, 4) == 0x54534350);
     CHECK(std::equal(m.begin(), m.begin() + 4, reinterpret_cast<const std::byte*>("PCST")));
-    CHECK(number_at(m, 4, 2) == 1);
+    CHECK(number_at(m, 4, 2) == 2);
     CHECK(number_at(m, 6, 1) == static_cast<std::uint64_t>(h.kind));
     CHECK(number_at(m, 7, 1) == h.plane);
     CHECK(number_at(m, 8, 8) == h.request);
@@ -76,10 +73,7 @@ TEST_CASE("frame: every field has its place") {
     CHECK(number_at(m, 28, 4) == h.count);
     CHECK(number_at(m, 32, 2) == h.layer_first);
     CHECK(number_at(m, 34, 2) == h.layer_count);
-    CHECK(number_at(m, 36, 2) == h.head_first);
-    CHECK(number_at(m, 38, 2) == h.head_count);
-    CHECK(number_at(m, 40, 2) == h.source_rank);
-    CHECK(number_at(m, 42, 2) == 0);
+    CHECK(number_at(m, 36, 8) == 0);
     CHECK(number_at(m, 44, 4) == payload.size());
     CHECK(number_at(m, 48, 8) == checksum_of(payload));
     CHECK(number_at(m, 56, 4) == h.opening);
@@ -105,18 +99,15 @@ TEST_CASE("frame: a pinned one") {
                                        .count = 11,
                                        .layer_first = 12,
                                        .layer_count = 13,
-                                       .head_first = 14,
-                                       .head_count = 15,
-                                       .source_rank = 16,
-                                       .opening = 17},
+                                       .opening = 14},
                                       test::numbers(std::uint32_t{0xDDCCBBAAu}));
   std::string hex;
   for (const std::byte b : m) {
     hex += "0123456789abcdef"[std::to_integer<unsigned>(b) >> 4];
     hex += "0123456789abcdef"[std::to_integer<unsigned>(b) & 15];
   }
-  CHECK(hex == "5043535401001302080706050403020109000000000000000a0000000b000000"
-               "0c000d000e000f001000000004000000afe73db838b9431c1100000035fc6074"
+  CHECK(hex == "5043535402001302080706050403020109000000000000000a0000000b000000"
+               "0c000d00000000000000000004000000afe73db838b9431c0e000000c0c954bf"
                "aabbccdd");
 }
 
@@ -161,7 +152,7 @@ TEST_CASE("frame: another wire version is no damage, and is named") {
 }
 
 TEST_CASE("frame: magic and zeros are looked at, even where the checksum is right") {
-  for (const std::size_t at : {0u, 3u, 42u, 43u}) {
+  for (const std::size_t at : {0u, 3u, 36u, 37u, 38u, 39u, 40u, 41u, 42u, 43u}) {
     CAPTURE(at);
     test::message m = test::frame({.kind = frame_kind::hello});
     m[at] ^= std::byte{0x40};

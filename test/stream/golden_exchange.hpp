@@ -1,13 +1,10 @@
-// A small exchange, the same in every run: what both ends put on the wire.
+// Two small exchanges, the same in every run: what both ends put on the wire.
 #pragma once
 
-#include "planecast/cpu/cpu.hpp"
-#include "planecast/stream/plane_stream.hpp"
-#include "planecast/transport/loopback.hpp"
+#include "planecast/planecast.hpp"
 
 #include "support/gated.hpp"
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -17,18 +14,39 @@
 
 namespace test {
 
+/// What is sent of which model.
+struct golden_case {
+  const char* file;
+  planecast::geometry model;
+  planecast::shard carried;
+  std::uint32_t tokens, first;
+  std::uint64_t budget_bytes;
+};
+
+/// All of a model; and of one with a number of heads for each layer some layers, half of the heads, and no
+/// prefix.
+inline const golden_case golden_cases[] = {
+    {"exchange.txt", {planecast::number::bf16, 2, 1, 8, 16}, {}, 70, 0, 4000},
+    {"shard.txt",
+     {planecast::number::bf16, 4, 0, 8, 16, {2, 1, 4, 2}},
+     {.layer_first = 1, .layer_count = 2, .rank = 1, .ranks = 2},
+     70,
+     60,
+     1800}};
+
 struct golden_exchange {
   using policy = planecast::precision_policy<planecast::tiers<4, 8, planecast::lossless>,
                                              planecast::keys<planecast::per_channel<64>>,
                                              planecast::values<planecast::per_token>>;
   using stream = planecast::plane_stream<policy, gated<planecast::loopback>>;
-  static constexpr planecast::geometry shape{planecast::number::bf16, 2, 1, 8, 16};
-  static constexpr std::uint32_t tokens = 70, chunk_bytes = 3408;
-  static constexpr std::uint64_t request = 0x00C0FFEE, budget_bytes = 4000;
+  static constexpr std::uint32_t chunk_bytes = 3408;
+  static constexpr std::uint64_t request = 0x00C0FFEE;
 
-  /// Of layer, token, channel; keys before values. Whole numbers make the patterns, nothing is rounded.
-  static std::uint16_t pattern(std::uint32_t layer, std::uint32_t token, std::uint32_t channel) {
-    std::uint32_t x = ((layer * 100 + token) * 100 + channel) * 2654435761u + 12345u;
+  /// Of the model's layer, its head, token, channel; keys before values. Whole numbers make the patterns,
+  /// nothing is rounded.
+  static std::uint16_t pattern(std::uint32_t layer, std::uint32_t head, std::uint32_t token,
+                               std::uint32_t channel) {
+    std::uint32_t x = (((head * 10 + layer) * 100 + token) * 100 + channel) * 2654435761u + 12345u;
     x ^= x >> 15;
     x *= 2246822519u;
     x ^= x >> 13;
@@ -42,44 +60,47 @@ struct golden_exchange {
   static float score(std::uint32_t token) { return static_cast<float>(token * 29 % 64); }
 
   std::vector<std::vector<std::byte>> sender_control, sender_data, receiver_control;
-  std::vector<std::uint16_t> arrived; ///< by layer: keys, then values; token by token
   planecast::status result;
 
-  golden_exchange() {
+  explicit golden_exchange(const golden_case& c) {
     using namespace planecast;
-    using namespace std::chrono_literals;
     auto from = std::make_shared<gate>(), to = std::make_shared<gate>();
     auto [a, b] = loopback::pair();
-    stream::sender out(gated(std::move(a), from), shape, {.chunk_bytes = chunk_bytes});
-    stream::receiver in(gated(std::move(b), to), shape, {.chunk_bytes = 4096});
+    stream::sender out(gated(std::move(a), from), c.model,
+                       {.carries = c.carried, .chunk_bytes = chunk_bytes});
+    stream::receiver in(gated(std::move(b), to), c.model, {.carries = c.carried, .chunk_bytes = 4096});
 
-    constexpr std::uint32_t keys = tokens * shape.key_dim, all = keys + tokens * shape.value_dim;
-    const kv_strides key_strides = kv_strides::nhd(1, shape.key_dim),
-                     value_strides = kv_strides::nhd(1, shape.value_dim);
-    std::vector<std::uint16_t> source(all * shape.layers);
-    arrived.resize(source.size());
+    // All heads of all layers at either end; of them the stream takes its own.
+    std::vector<std::vector<std::uint16_t>> source, target;
+    const auto layer_first = c.carried.layer_first, layers = c.model.of(c.carried).layers;
+    const auto view = [&]<class View>(auto& memory, std::uint32_t l, View) {
+      const std::uint32_t heads = c.model.heads(l);
+      auto* const k = memory[l].data();
+      return View(k, kv_strides::nhd(heads, c.model.key_dim), k + c.tokens * heads * c.model.key_dim,
+                  kv_strides::nhd(heads, c.model.value_dim), c.tokens)
+          .from_head(c.carried.head_first(heads));
+    };
+    for (std::uint32_t l = 0; l < c.model.layers; ++l) {
+      const std::uint32_t heads = c.model.heads(l), dims[] = {c.model.key_dim, c.model.value_dim};
+      std::vector<std::uint16_t>& all = source.emplace_back();
+      for (const bool is_value : {false, true})
+        for (std::uint32_t t = 0; t < c.tokens; ++t)
+          for (std::uint32_t h = 0; h < heads; ++h)
+            for (std::uint32_t i = 0; i < dims[is_value]; ++i)
+              all.push_back(pattern(l, h, t, is_value ? dims[0] + i : i));
+      target.emplace_back(all.size());
+    }
     std::vector<kv_pages> pages;
-    for (std::uint32_t l = 0; l < shape.layers; ++l) {
-      std::uint16_t* const k = source.data() + l * all;
-      for (std::uint32_t t = 0; t < tokens; ++t) {
-        for (std::uint32_t c = 0; c < shape.key_dim; ++c)
-          k[t * shape.key_dim + c] = pattern(l, t, c);
-        for (std::uint32_t c = 0; c < shape.value_dim; ++c)
-          k[keys + t * shape.value_dim + c] = pattern(l, t, shape.key_dim + c);
-      }
-      std::uint16_t* const to_k = arrived.data() + l * all;
-      pages.emplace_back(to_k, key_strides, to_k + keys, value_strides, tokens);
-    }
-    auto kv = in.expect({request, tokens}, pages);
-    auto shot = out.open({request, tokens});
-    for (std::uint32_t l = 0; l < shape.layers; ++l) {
-      const std::uint16_t* const k = source.data() + l * all;
-      result = shot.put(l, kv_view(k, key_strides, k + keys, value_strides, tokens));
-    }
+    for (std::uint32_t l = layer_first; l < layer_first + layers; ++l)
+      pages.push_back(view(target, l, kv_pages()));
+    auto kv = in.expect({request, c.tokens, c.first}, pages);
+    auto shot = out.open({request, c.tokens, c.first});
+    for (std::uint32_t l = layer_first; l < layer_first + layers; ++l)
+      result = shot.put(l, view(source, l, kv_view()));
     std::vector<float> scores;
-    for (std::uint32_t t = 0; t < tokens; ++t)
+    for (std::uint32_t t = 0; t < c.tokens; ++t)
       scores.push_back(score(t));
-    if (const status s = shot.plan(budget::bytes(budget_bytes), scores, {.pinned = {2, 6}}); !s)
+    if (const status s = shot.plan(budget::bytes(c.budget_bytes), scores, {.pinned = {2, 6}}); !s)
       result = s;
     for (int i = 0; i < 200 && result.ok() && !shot.reached(focused); ++i) {
       result = out.progress(deadline::passed());

@@ -13,87 +13,115 @@
 
 namespace {
 
-struct line {
-  std::string who; // and lane
-  independent::bytes message;
-};
+using test::golden_case;
+using golden = test::golden_exchange;
 
-std::vector<line> pinned() {
-  std::ifstream in(PLANECAST_STREAM_GOLDEN "/exchange.txt");
-  std::vector<line> all;
-  for (std::string who, on, hex; in >> who >> on >> hex;) {
-    line l{who + " " + on, {}};
-    for (std::size_t i = 0; i + 1 < hex.size(); i += 2)
-      l.message.push_back(static_cast<std::uint8_t>(std::stoul(hex.substr(i, 2), nullptr, 16)));
-    all.push_back(std::move(l));
-  }
-  return all;
+std::string pinned(const golden_case& c) {
+  std::ifstream in(std::string(PLANECAST_STREAM_GOLDEN "/") + c.file);
+  std::ostringstream file;
+  file << in.rdbuf();
+  return file.str();
 }
+
+/// The sender's messages, read; the receiver's.
+struct pinned_exchange {
+  explicit pinned_exchange(const golden_case& c) : reader(heads_of(c.model)) {
+    std::istringstream in(pinned(c));
+    for (std::string who, on, hex; in >> who >> on >> hex;) {
+      independent::bytes message;
+      for (std::size_t i = 0; i + 1 < hex.size(); i += 2)
+        message.push_back(static_cast<std::uint8_t>(std::stoul(hex.substr(i, 2), nullptr, 16)));
+      if (who == "receiver")
+        answers.push_back(independent::parse(message));
+      else if (on == "control")
+        reader.control(message);
+      else
+        reader.data(message);
+    }
+  }
+  static std::vector<std::uint64_t> heads_of(const planecast::geometry& model) {
+    std::vector<std::uint64_t> heads;
+    for (std::uint32_t l = 0; l < model.layers; ++l)
+      heads.push_back(model.heads(l));
+    return heads;
+  }
+  independent::reader reader;
+  std::vector<independent::message> answers;
+};
 
 } // namespace
 
 TEST_CASE("golden: both ends put these bytes on the wire") {
-  const test::golden_exchange exchange;
-  REQUIRE(exchange.result.ok());
-  std::ostringstream text;
-  exchange.write(text);
-  std::ifstream in(PLANECAST_STREAM_GOLDEN "/exchange.txt");
-  std::ostringstream file;
-  file << in.rdbuf();
-  REQUIRE(file.str().size() > 1000);
-  CHECK(file.str().size() < 60000);
-  CHECK((text.str() == file.str())); // too long to print
-  const test::golden_exchange again;
-  CHECK((again.sender_data == exchange.sender_data));
+  for (const golden_case& c : test::golden_cases) {
+    CAPTURE(c.file);
+    const golden exchange(c);
+    REQUIRE(exchange.result.ok());
+    std::ostringstream text;
+    exchange.write(text);
+    const std::string file = pinned(c);
+    REQUIRE(file.size() > 1000);
+    CHECK(file.size() < 60000);
+    CHECK((text.str() == file)); // too long to print
+    const golden again(c);
+    CHECK((again.sender_data == exchange.sender_data));
+  }
 }
 
 TEST_CASE("golden: an independent reader gets the cache from these bytes, bit for bit") {
-  using golden = test::golden_exchange;
-  independent::reader reader;
-  std::vector<independent::message> answers;
-  for (const line& l : pinned()) {
-    if (l.who == "sender control")
-      reader.control(l.message);
-    else if (l.who == "sender data")
-      reader.data(l.message);
-    else
-      answers.push_back(independent::parse(l.message));
+  for (const golden_case& c : test::golden_cases) {
+    CAPTURE(c.file);
+    const pinned_exchange exchange(c);
+    const independent::reader& reader = exchange.reader;
+    REQUIRE(reader.complete());
+    CHECK(reader.request == golden::request);
+    CHECK(reader.opening == 1); // the first
+    CHECK(reader.key_dim == 8);
+    CHECK(reader.value_dim == 16);
+    REQUIRE(reader.tokens == c.tokens);
+    REQUIRE(reader.first == c.first);
+    REQUIRE(reader.layer_first == c.carried.layer_first);
+    REQUIRE(reader.layer_count == c.model.of(c.carried).layers);
+    std::size_t wrong = 0, heads = 0;
+    for (std::uint64_t l = reader.layer_first; l < reader.layer_first + reader.layer_count; ++l)
+      for (std::uint64_t h = reader.head_first(l); h < reader.head_first(l) + reader.heads(l); ++h, ++heads)
+        for (std::uint32_t t = c.first; t < c.tokens; ++t)
+          for (std::uint32_t i = 0; i < 24; ++i)
+            wrong +=
+                reader.value(l, h, i >= 8, t, i < 8 ? i : i - 8) !=
+                        golden::pattern(static_cast<std::uint32_t>(l), static_cast<std::uint32_t>(h), t, i)
+                    ? 1
+                    : 0;
+    CHECK(wrong == 0);
+    CHECK(heads == c.model.of(c.carried).all_heads());
+    CHECK(std::find(reader.stored.begin(), reader.stored.end(), 1) != reader.stored.end());
+
+    // The order: sinks of the sequence, the last six, then by falling score.
+    std::vector<std::uint64_t> pins{64, 65, 66, 67, 68, 69};
+    if (c.first == 0)
+      pins.insert(pins.begin(), {0, 1});
+    CHECK(std::equal(pins.begin(), pins.end(), reader.order.begin()));
+    for (std::size_t i = pins.size() + 1; i < reader.order.size(); ++i)
+      CHECK(golden::score(static_cast<std::uint32_t>(reader.order[i - 1])) >=
+            golden::score(static_cast<std::uint32_t>(reader.order[i])));
+    CHECK(reader.light_bytes <= c.budget_bytes);
+    CHECK(reader.light_bytes > c.budget_bytes - 100); // the cut is within a run
+    CHECK(reader.light_upgrades > 0);
+    CHECK(reader.light_upgrades < 2 * (c.tokens - c.first));
   }
-  REQUIRE(reader.complete());
-  CHECK(reader.request == golden::request);
-  CHECK(reader.opening == 1); // the first
-  REQUIRE(reader.tokens == golden::tokens);
-  REQUIRE(reader.layers == 2);
-  CHECK(reader.key_dim == 8);
-  CHECK(reader.value_dim == 16);
-  std::size_t wrong = 0;
-  for (std::uint32_t l = 0; l < 2; ++l)
-    for (std::uint32_t t = 0; t < golden::tokens; ++t)
-      for (std::uint32_t c = 0; c < 24; ++c)
-        wrong += reader.value(l, 0, c >= 8, t, c < 8 ? c : c - 8) != golden::pattern(l, t, c) ? 1 : 0;
-  CHECK(wrong == 0);
-  CHECK(!reader.stored.empty());
-  CHECK(std::find(reader.stored.begin(), reader.stored.end(), 1) != reader.stored.end());
+}
 
-  // The order: two sinks, the last six, then by falling score.
-  const std::vector<std::uint64_t> pins{0, 1, 64, 65, 66, 67, 68, 69};
-  CHECK(std::equal(pins.begin(), pins.end(), reader.order.begin()));
-  for (std::size_t i = 9; i < reader.order.size(); ++i)
-    CHECK(golden::score(static_cast<std::uint32_t>(reader.order[i - 1])) >=
-          golden::score(static_cast<std::uint32_t>(reader.order[i])));
-  CHECK(reader.light_bytes <= golden::budget_bytes);
-  CHECK(reader.light_bytes > golden::budget_bytes - 100); // the cut is within a run
-  CHECK(reader.light_upgrades > 0);
-  CHECK(reader.light_upgrades < 2 * golden::tokens);
-
-  // The receiver: hello, accept, first light, focused.
-  REQUIRE(answers.size() == 4);
-  const std::uint64_t kinds[] = {1, 3, 5, 5};
-  for (std::size_t i = 0; i < 4; ++i) {
-    CHECK(answers[i].kind == kinds[i]);
-    CHECK(answers[i].sequence == i);
-    CHECK(answers[i].request == (i == 0 ? 0 : golden::request));
-    CHECK(answers[i].opening == (i == 0 ? 0 : reader.opening));
-    CHECK(answers[i].first == (i < 2 ? 0 : i - 1));
+TEST_CASE("golden: the receiver says hello, accept, first light, focused") {
+  for (const golden_case& c : test::golden_cases) {
+    CAPTURE(c.file);
+    const auto answers = pinned_exchange(c).answers;
+    REQUIRE(answers.size() == 4);
+    const std::uint64_t kinds[] = {1, 3, 5, 5};
+    for (std::size_t i = 0; i < 4; ++i) {
+      CHECK(answers[i].kind == kinds[i]);
+      CHECK(answers[i].sequence == i);
+      CHECK(answers[i].request == (i == 0 ? 0 : golden::request));
+      CHECK(answers[i].opening == (i == 0 ? 0 : 1));
+      CHECK(answers[i].first == (i < 2 ? 0 : i - 1));
+    }
   }
 }

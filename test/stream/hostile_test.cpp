@@ -17,6 +17,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -46,32 +47,56 @@ std::size_t memory_in_use() {
 #endif
 }
 
-hello said_by(role who, const geometry& shape, std::uint32_t chunk) {
-  return {who, chunk, shape, policy::page_tokens, policy::planes::count, policy::fingerprint()};
+hello said_by(role who, const geometry& model, std::uint32_t chunk, const shard& carried = {}) {
+  return {who, chunk, model, carried, policy::page_tokens, policy::planes::count, policy::fingerprint()};
+}
+
+/// A small model, and some of it that is carried.
+geometry any_model(test::dice& dice) {
+  geometry g{dice.one_in(2) ? number::fp16 : number::bf16, dice.between(1, 3), dice.between(1, 2), 8,
+             8 * dice.between(1, 2)};
+  if (dice.one_in(3))
+    for (std::uint32_t l = 0; l < g.layers; ++l)
+      g.kv_heads_by_layer.push_back(dice.between(1, 2));
+  return g;
+}
+shard any_shard(const geometry& g, test::dice& dice) {
+  if (dice.one_in(3))
+    return {};
+  const std::uint32_t first = dice.below(g.layers), ranks = dice.between(1, 2);
+  return {first, dice.between(1, g.layers - first), dice.below(ranks), ranks};
 }
 
 /// A small request, its honest frames, and the pages they are for.
 struct honest {
   explicit honest(test::dice& dice)
-      : shape{dice.one_in(2) ? number::fp16 : number::bf16, dice.between(1, 2), dice.between(1, 2), 8,
-              8 * dice.between(1, 2)},
-        tokens(dice.between(1, 40)), from(shape, tokens, dice), to(shape, tokens, dice),
+      : model(any_model(dice)), carried(any_shard(model, dice)), shape(model.of(carried)),
+        tokens(dice.between(1, 40)), first(dice.one_in(2) ? 0 : dice.below(tokens)),
+        from(shape, tokens, dice), to(shape, tokens, dice),
         chunk(static_cast<std::uint32_t>(stream::sender::least_chunk_bytes(shape))) {
     test::fill(from, shape.dtype, dice);
-    detail::outgoing_request<policy, cpu> out({id, tokens}, opening, shape, chunk);
+    detail::outgoing_request<policy, cpu> out(wanted(), opening, shape, carried.layer_first, chunk);
     for (std::uint32_t l = 0; l < shape.layers; ++l)
-      out.put(l, from.view<kv_view>(l));
-    if (!out.make_plan(budget::of_raw(0.01 * dice.below(200)), {}, {.pinned = {1, 2}}).ok())
-      CHECK(out.make_plan(budget::base(), {}, {.pinned = {1, 2}}).ok());
+      out.put(carried.layer_first + l, from.view<kv_view>(l));
+    const equal_scores all_alike;
+    if (!out.make_plan(budget::of_raw(0.01 * dice.below(200)), all_alike, {.pinned = {1, 2}}).ok())
+      CHECK(out.make_plan(budget::base(), all_alike, {.pinned = {1, 2}}).ok());
     out.accepted = true;
-    schedule line;
+    detail::schedule line;
     out.enqueue(line);
     frames = test::emptied(line, out, chunk);
   }
-  [[nodiscard]] hello says() const { return said_by(role::sender, shape, chunk); }
+  [[nodiscard]] hello says() const { return said_by(role::sender, model, chunk, carried); }
+  [[nodiscard]] request wanted() const { return {id, tokens, first}; }
+  [[nodiscard]] frame_header opens(std::uint32_t number) const {
+    return {.kind = frame_kind::open, .request = id, .first = first, .count = tokens, .opening = number};
+  }
+  [[nodiscard]] bool arrived() { return to.received(from, first); }
 
-  geometry shape;
-  std::uint32_t tokens;
+  geometry model;
+  shard carried;
+  geometry shape; // of what is carried
+  std::uint32_t tokens, first;
   test::cache_memory from, to;
   std::uint32_t chunk;
   std::vector<test::recorded_frame> frames;
@@ -105,7 +130,7 @@ void spoil(T& field, test::dice& dice) {
 }
 
 void spoil_header(frame_header& h, test::dice& dice) {
-  switch (dice.below(13)) {
+  switch (dice.below(10)) {
   case 0:
     return spoil(h.kind, dice);
   case 1:
@@ -125,14 +150,8 @@ void spoil_header(frame_header& h, test::dice& dice) {
     return spoil(h.layer_first, dice);
   case 8:
     return spoil(h.layer_count, dice);
-  case 9:
-    return spoil(h.head_first, dice);
-  case 10:
-    return spoil(h.head_count, dice);
-  case 11:
-    return spoil(h.opening, dice);
   default:
-    return spoil(h.source_rank, dice);
+    return spoil(h.opening, dice);
   }
 }
 
@@ -223,15 +242,15 @@ outcome receive_from_liar(unsigned seed, lying how) {
   honest h(dice);
   auto [a, b] = loopback::pair();
   test::scripted peer(std::move(a));
-  receiver_options options{.chunk_bytes = h.chunk + dice.below(100)};
+  receiver_options options{.carries = h.carried, .chunk_bytes = h.chunk + dice.below(100)};
   options.slots = dice.between(1, 4);
   options.staged_frames = dice.one_in(2) ? 4096 : dice.between(options.slots, 12);
   options.unexpected_requests = 16;
-  stream::receiver in(std::move(b), h.shape, options);
+  stream::receiver in(std::move(b), h.model, options);
   std::optional<stream::receiver::incoming> kv;
   const bool early = dice.one_in(2);
   if (early)
-    kv.emplace(in.expect({id, h.tokens}, h.to.pages()));
+    kv.emplace(in.expect(h.wanted(), h.to.pages()));
 
   const std::vector<test::recorded_frame> as_numbered = h.frames;
   const bool lies_in_control = how == lying::in_control || how == lying::everywhere;
@@ -243,22 +262,23 @@ outcome receive_from_liar(unsigned seed, lying how) {
     for (std::uint32_t n = dice.below(4); n > 0; --n) // some come twice, under the same number
       h.frames.push_back(h.frames[dice.below(h.frames.size())]);
   }
-  hello mine = h.says();
-  if (lies_in_control && dice.one_in(10))
-    spoil(dice.one_in(2) ? mine.chunk_bytes : mine.shape.layers, dice);
-  peer.say(mine);
+  test::message mine = test::frame_of(h.says());
+  mine.erase(mine.begin(), mine.begin() + frame_header_bytes);
+  if (lies_in_control && dice.one_in(10)) {
+    std::byte* const field = &mine[8 * dice.below(hello::count)];
+    detail::store(field, sharp_number(dice, detail::load<std::uint64_t>(field)));
+  }
+  peer.say({.kind = frame_kind::hello}, mine);
   if (how != lying::only_disorder && dice.one_in(20))
-    peer.say(mine);
-  std::uint32_t count = h.tokens;
-  if (lies_in_control && dice.one_in(10))
-    spoil(count, dice);
-  std::uint32_t opened = opening;
-  if (lies_in_control && dice.one_in(10))
-    spoil(opened, dice);
-  peer.say({.kind = frame_kind::open, .request = id, .count = count, .opening = opened});
+    peer.say({.kind = frame_kind::hello}, mine);
+  frame_header opens = h.opens(opening);
+  for (std::uint32_t* field : {&opens.first, &opens.count, &opens.opening})
+    if (lies_in_control && dice.one_in(10))
+      spoil(*field, dice);
+  peer.say(opens);
   if (!early) {
     (void)in.progress(deadline::passed());
-    kv.emplace(in.expect({id, h.tokens}, h.to.pages()));
+    kv.emplace(in.expect(h.wanted(), h.to.pages()));
   }
 
   const auto start = std::chrono::steady_clock::now();
@@ -278,7 +298,7 @@ outcome receive_from_liar(unsigned seed, lying how) {
       peer.send(lane::data, std::move(m));
     }
     if (lies_in_control && dice.one_in(6))
-      peer.say(any_control(dice, opened), any_payload(dice));
+      peer.say(any_control(dice, opens.opening), any_payload(dice));
     peer.take();
     for (; how == lying::only_disorder && heard < peer.control.size(); ++heard) { // what it lost comes again
       const test::message& m = peer.control[heard];
@@ -298,8 +318,8 @@ outcome receive_from_liar(unsigned seed, lying how) {
   o.focused = kv->reached(focused);
   CHECK(std::chrono::steady_clock::now() - start < 5s);
   CHECK(o.s.ok() == o.focused);
-  o.exact = h.to.values() == h.from.values();
-  CHECK(h.to.untouched_values() >= h.to.all_values() - h.shape.values_per_token() * h.tokens);
+  o.exact = h.arrived();
+  CHECK(h.to.untouched_values() >= h.to.all_values() - h.shape.values_per_token() * (h.tokens - h.first));
   if (dice.one_in(2))
     kv->cancel();
   (void)kv->tier();
@@ -624,9 +644,10 @@ namespace {
 
 // A receiver that expects a request, and a peer that says what it is told to.
 struct half_received {
-  half_received() : half_received(loopback::pair()) {}
-  explicit half_received(std::pair<loopback, loopback> ends)
-      : peer(std::move(ends.first)), in(std::move(ends.second), h.shape, {.chunk_bytes = h.chunk}) {
+  explicit half_received(std::uint64_t seed = 3) : half_received(seed, loopback::pair()) {}
+  half_received(std::uint64_t seed, std::pair<loopback, loopback> ends)
+      : dice(seed), peer(std::move(ends.first)),
+        in(std::move(ends.second), h.model, {.carries = h.carried, .chunk_bytes = h.chunk}) {
     peer.say(h.says());
     CHECK(go().ok());
     peer.control.clear();
@@ -640,10 +661,10 @@ struct half_received {
     return s;
   }
   status open(std::uint32_t number) {
-    peer.say({.kind = frame_kind::open, .request = id, .count = h.tokens, .opening = number});
+    peer.say(h.opens(number));
     return go();
   }
-  test::dice dice{3};
+  test::dice dice;
   honest h{dice};
   test::scripted peer;
   stream::receiver in;
@@ -658,11 +679,11 @@ TEST_CASE("hostile sender: opens without a number, or twice") {
       half_received r;
       std::optional<stream::receiver::incoming> kv;
       if (early)
-        kv.emplace(r.in.expect({id, r.h.tokens}, r.h.to.pages()));
+        kv.emplace(r.in.expect(r.h.wanted(), r.h.to.pages()));
       for (const std::uint32_t number : openings) {
         (void)r.open(number);
         if (!kv)
-          kv.emplace(r.in.expect({id, r.h.tokens}, r.h.to.pages()));
+          kv.emplace(r.in.expect(r.h.wanted(), r.h.to.pages()));
       }
       CHECK(kv->status() == r.go().code);
       CHECK(r.in.progress(deadline::passed()) == kv->status().code);
@@ -681,7 +702,7 @@ TEST_CASE("hostile sender: opens without a number, or twice") {
 
 TEST_CASE("hostile sender: frames of openings that are not reach nothing") {
   half_received r;
-  auto kv = r.in.expect({id, r.h.tokens}, r.h.to.pages());
+  auto kv = r.in.expect(r.h.wanted(), r.h.to.pages());
   REQUIRE(r.open(opening).ok());
   REQUIRE(r.peer.control.size() == 1);
   CHECK(test::header_of(r.peer.control[0]).kind == frame_kind::accept);
@@ -710,8 +731,148 @@ TEST_CASE("hostile sender: frames of openings that are not reach nothing") {
     (void)kv.poll();
   }
   CHECK(kv.reached(focused));
-  CHECK(r.h.to.values() == r.h.from.values());
+  CHECK(r.h.arrived());
   CHECK(r.in.metrics().not_expected == passed_over);
+}
+
+namespace {
+
+// Says all honest frames of a request that is expected, from the sequence number on.
+void say_frames(half_received& r, std::uint64_t sequence) {
+  for (const test::recorded_frame& f : r.h.frames) {
+    frame_header h = f.pending.header;
+    h.sequence = sequence++;
+    CHECK(r.peer.send(lane::data, test::frame(h, f.payload())));
+    CHECK(r.go().ok());
+  }
+}
+
+// Sets a bit that means nothing in a frame's header, and signs it.
+test::message with_bit(test::message m, std::size_t at, unsigned bit) {
+  m[at] |= static_cast<std::byte>(1u << bit);
+  const std::uint64_t sum = checksum_of(std::span(m).first(60));
+  detail::store(&m[60], static_cast<std::uint32_t>(sum ^ (sum >> 32)));
+  return m;
+}
+
+} // namespace
+
+TEST_CASE("hostile sender: bits that mean nothing end the connection on the control lane") {
+  for (std::size_t at = 36; at < 44; ++at) {
+    CAPTURE(at);
+    half_received r;
+    auto kv = r.in.expect(r.h.wanted(), r.h.to.pages());
+    frame_header open = r.h.opens(opening);
+    open.sequence = 1;
+    r.peer.send(lane::control, with_bit(test::frame(open), at, at % 8));
+    CHECK(r.go() == errc::corrupt);
+    CHECK(std::string(kv.status().about) == "frame: the header has bits that mean nothing");
+  }
+}
+
+TEST_CASE("hostile sender: bits that mean nothing cost a repeat on the data lane") {
+  half_received r;
+  auto kv = r.in.expect(r.h.wanted(), r.h.to.pages());
+  REQUIRE(r.open(opening).ok());
+  r.peer.control.clear();
+  for (std::size_t at = 36; at < 44; ++at)
+    CHECK(r.peer.send(lane::data, with_bit(r.h.frames[0].bytes, at, at % 8)));
+  for (int i = 0; i < 8; ++i)
+    CHECK(r.go().ok());
+  CHECK(r.in.metrics().damaged == 8);
+  CHECK(kv.metrics().data_bytes == 0);
+  CHECK(r.peer.control.size() >= 8);
+  for (const test::message& m : r.peer.control)
+    CHECK(test::header_of(m).kind == frame_kind::lost);
+  say_frames(r, 0); // numbers that are known to be missing, and later ones
+  (void)kv.poll();
+  CHECK(kv.reached(focused));
+  CHECK(r.h.arrived());
+}
+
+TEST_CASE("hostile sender: layers that the stream does not carry end the request, and it alone") {
+  for (std::uint64_t seed = 0; seed < 40; ++seed) {
+    CAPTURE(seed);
+    half_received r(seed);
+    test::dice dice(seed);
+    auto kv = r.in.expect(r.h.wanted(), r.h.to.pages());
+    test::cache_memory elsewhere(r.h.shape, 10, dice);
+    auto other = r.in.expect({id + 1, 10}, elsewhere.pages());
+    REQUIRE(r.open(opening).ok());
+    const test::recorded_frame& f = r.h.frames[dice.below(r.h.frames.size())];
+    frame_header h = f.pending.header;
+    h.sequence = 0;
+    const std::uint32_t end = r.h.carried.layer_first + r.h.shape.layers;
+    const std::uint32_t wrong[] = {r.h.carried.layer_first - 1, end, end + dice.below(1000), 0xFFFF};
+    if (h.kind == frame_kind::base || dice.one_in(2))
+      h.layer_first = static_cast<std::uint16_t>(wrong[dice.below(4)]);
+    else
+      h.layer_count = static_cast<std::uint16_t>(h.layer_count + dice.between(1, 100));
+    CHECK(r.peer.send(lane::data, test::frame(h, f.payload())));
+    CHECK(r.go().ok());
+    CHECK(kv.poll() == errc::corrupt);
+    CHECK(kv.reached(quiesced));
+    CHECK(other.status().ok());
+    CHECK(r.h.to.untouched_values() == r.h.to.all_values());
+  }
+}
+
+TEST_CASE("hostile sender: opens what has no tokens, or ends before it begins") {
+  for (const bool early : {true, false})
+    for (const auto& [first, count] :
+         {std::pair{5u, 5u}, {6u, 5u}, {0xFFFF'FFFFu, 1u}, {0u, 0u}, {0xFFFF'FFFFu, 0xFFFF'FFFFu}}) {
+      CAPTURE(early);
+      CAPTURE(first);
+      CAPTURE(count);
+      half_received r;
+      std::optional<stream::receiver::incoming> kv;
+      if (early)
+        kv.emplace(r.in.expect(r.h.wanted(), r.h.to.pages()));
+      frame_header open = r.h.opens(opening);
+      open.first = first;
+      open.count = count;
+      r.peer.say(open);
+      CHECK(r.go().ok());
+      if (!early)
+        kv.emplace(r.in.expect(r.h.wanted(), r.h.to.pages()));
+      CHECK(r.go().ok());
+      CHECK(kv->status() == errc::mismatch);
+      REQUIRE(r.peer.control.size() == 1);
+      const frame_header h = test::header_of(r.peer.control[0]);
+      CHECK(h.kind == frame_kind::refuse);
+      CHECK(h.first == static_cast<std::uint32_t>(errc::mismatch));
+      const bool by_length = count != r.h.tokens;
+      CHECK(h.plane == static_cast<std::uint8_t>(by_length ? refusal::tokens : refusal::first));
+      CHECK(h.count == (by_length ? r.h.tokens : r.h.first));
+      CHECK(r.h.to.untouched_values() == r.h.to.all_values());
+    }
+}
+
+TEST_CASE("hostile receiver: refuses for reasons that nobody knows") {
+  for (const unsigned plane : {0u, 1u, 2u, 77u, 255u})
+    for (const std::uint32_t code : {0u, 4u, 6u, 9u, 255u, 0xFFFF'FFFFu}) {
+      CAPTURE(plane);
+      CAPTURE(code);
+      half_sent s;
+      s.peer.say({.kind = frame_kind::refuse,
+                  .plane = static_cast<std::uint8_t>(plane),
+                  .request = id,
+                  .first = code,
+                  .count = 12345,
+                  .opening = 1});
+      s.go();
+      const status why = s.shot.status();
+      CHECK_FALSE(why.ok());
+      CHECK(why.message().size() > 10);
+      CHECK((why == errc::mismatch) == (code == static_cast<std::uint32_t>(errc::mismatch)));
+      if (why == errc::mismatch) {
+        CHECK(why.here == (plane == 1 ? 0 : s.tokens));
+        CHECK(why.there == 12345);
+      }
+      CHECK(s.shot.reached(quiesced));
+      CHECK(s.out.progress(deadline::passed()).ok()); // the others go on
+      CHECK(s.out.open({id, s.tokens}).status().ok());
+    }
 }
 
 TEST_CASE("a frame that was lost gets in, though frames that wait for it take all the room") {

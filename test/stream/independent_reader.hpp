@@ -76,14 +76,14 @@ inline std::uint64_t checksum(const bytes& from) {
 
 struct message {
   std::uint64_t kind, plane, request, sequence, first, count;
-  std::uint64_t layer_first, layer_count, head_first, head_count, source_rank, opening;
+  std::uint64_t layer_first, layer_count, opening;
   bytes payload;
 };
 
 inline message parse(const bytes& all) {
   cursor c(all);
   require(c.number(4) == 0x54534350, "magic");
-  require(c.number(2) == 1, "wire version");
+  require(c.number(2) == 2, "wire version");
   message m{};
   m.kind = c.number(1);
   m.plane = c.number(1);
@@ -93,10 +93,7 @@ inline message parse(const bytes& all) {
   m.count = c.number(4);
   m.layer_first = c.number(2);
   m.layer_count = c.number(2);
-  m.head_first = c.number(2);
-  m.head_count = c.number(2);
-  m.source_rank = c.number(2);
-  require(c.number(2) == 0, "zeros");
+  require(c.number(8) == 0, "zeros");
   const std::uint64_t length = c.number(4), sum = c.number(8);
   m.opening = c.number(4);
   const std::uint64_t of_header = checksum(bytes(all.begin(), all.begin() + 60));
@@ -116,12 +113,17 @@ inline std::uint64_t fingerprint(const std::vector<std::uint64_t>& fields) {
   return hash;
 }
 
-/// Puts a cache together from the sender's messages.
+/// Puts a cache together from the sender's messages. Layers and heads go by their numbers in the model.
 class reader {
 public:
-  std::uint64_t layers = 0, heads = 0, key_dim = 0, value_dim = 0, tokens = 0, request = 0;
-  std::uint64_t opening = 0;         ///< the sender's number of the request
-  std::uint64_t light_upgrades = 0;  ///< as the plan says
+  /// Of the model: the number of heads of each layer, which hello does not spell out.
+  explicit reader(std::vector<std::uint64_t> heads_of_model) : model_(std::move(heads_of_model)) {}
+
+  std::uint64_t key_dim = 0, value_dim = 0, request = 0;
+  std::uint64_t layer_first = 0, layer_count = 0, rank = 0, ranks = 0; ///< the shard
+  std::uint64_t tokens = 0, first = 0;                                 ///< of the request
+  std::uint64_t opening = 0;                                           ///< the sender's number of the request
+  std::uint64_t light_upgrades = 0;                                    ///< as the plan says
   std::uint64_t light_bytes = 0;     ///< data lane, up to the last upgrade before the cut
   std::vector<std::uint64_t> order;  ///< tokens by rank
   std::vector<std::uint64_t> stored; ///< layers of stored tiles
@@ -131,20 +133,31 @@ public:
     require(m.sequence == control_++, "control frames are numbered");
     cursor c(m.payload);
     if (m.kind == 1) {
-      require(m.sequence == 0 && m.payload.size() == 96 && m.opening == 0, "hello");
+      require(m.sequence == 0 && m.payload.size() == 128 && m.opening == 0, "hello");
       require(c.number(8) == 1, "the sender's role");
       chunk_ = c.number(8);
       require(c.number(8) == 2, "bf16");
-      layers = c.number(8);
-      heads = c.number(8);
+      require(c.number(8) == model_.size(), "the model's layers");
+      bool alike = true;
+      for (const std::uint64_t heads : model_)
+        alike = alike && heads == model_[0];
+      require(c.number(8) == (alike ? model_[0] : 0), "the model's heads");
       key_dim = c.number(8);
       value_dim = c.number(8);
-      require(c.number(8) == fingerprint({2, layers, heads, key_dim, value_dim}),
-              "the geometry's fingerprint");
+      std::vector<std::uint64_t> shape{2, model_.size(), alike ? model_[0] : 0, key_dim, value_dim};
+      if (!alike)
+        shape.insert(shape.end(), model_.begin(), model_.end());
+      require(c.number(8) == fingerprint(shape), "the geometry's fingerprint");
       require(c.number(8) == 64 && c.number(8) == 3, "pages and planes");
       const std::uint64_t tiers = fingerprint({3, 4, 8, 0}), planes = fingerprint({3, 4, 4, 0});
       require(c.number(8) == fingerprint({tiers, fingerprint({1, 64}), fingerprint({2}), planes, 64}),
               "the policy's fingerprint");
+      layer_first = c.number(8);
+      layer_count = c.number(8);
+      require(layer_count > 0 && layer_first + layer_count <= model_.size(), "the shard's layers");
+      rank = c.number(8);
+      ranks = c.number(8);
+      require(rank < ranks, "the shard's rank");
       require(c.number(8) == 0, "zeros");
     } else {
       require(m.kind == 2 && m.payload.empty() && opening == 0, "one open");
@@ -152,7 +165,9 @@ public:
       require(opening > 0, "openings are numbered from 1");
       request = m.request;
       tokens = m.count;
-      order.assign(tokens, ~std::uint64_t{0});
+      first = m.first;
+      require(first < tokens, "tokens to send");
+      order.assign(tokens - first, ~std::uint64_t{0});
       held_.assign(tokens, 1);
     }
   }
@@ -162,10 +177,10 @@ public:
     require(m.sequence == data_++, "data frames are numbered");
     require(m.request == request && m.opening == opening && opening > 0, "of the request, as it was opened");
     require(m.payload.size() <= chunk_, "no longer than was said");
-    require(m.source_rank == 0 && m.head_first == 0 && m.head_count == heads,
-            "of the only sender, all heads");
-    require(m.kind == 16 ? m.layer_count == 1 : m.layer_first == 0 && m.layer_count == layers,
-            "a base frame is of one layer, others are of all");
+    require(m.kind == 16 ? m.layer_count == 1 && m.layer_first >= layer_first &&
+                               m.layer_first < layer_first + layer_count
+                         : m.layer_first == layer_first && m.layer_count == layer_count,
+            "a base frame is of one of the shard's layers, others are of all");
     bytes_ += all.size();
     cursor c(m.payload);
     switch (m.kind) {
@@ -174,32 +189,34 @@ public:
         base(m.layer_first, index, c);
       break;
     case 17:
-      for (std::uint64_t rank = m.first; rank < m.first + m.count; ++rank)
-        order.at(rank) = c.number(4);
+      for (std::uint64_t r = m.first; r < m.first + m.count; ++r) {
+        order.at(r) = c.number(4);
+        require(order[r] >= first && order[r] < tokens, "a token that is sent");
+      }
       break;
     case 18: {
       light_upgrades = c.number(8);
       const std::uint64_t runs = c.number(4);
       require(c.number(4) == 0, "zeros");
       for (std::uint64_t i = 0; i < runs; ++i) {
-        const std::uint64_t plane = c.number(4), first = c.number(4), count = c.number(4);
-        for (std::uint64_t rank = first; rank < first + count; ++rank)
-          planned_.emplace_back(plane, rank);
+        const std::uint64_t plane = c.number(4), from = c.number(4), count = c.number(4);
+        for (std::uint64_t r = from; r < from + count; ++r)
+          planned_.emplace_back(plane, r);
       }
       light_bytes = bytes_;
       break;
     }
     case 19:
-      for (std::uint64_t rank = m.first; rank < m.first + m.count; ++rank) {
-        require(planned_.at(upgraded_) == std::pair(m.plane, rank), "upgrades come as planned");
+      for (std::uint64_t r = m.first; r < m.first + m.count; ++r) {
+        require(planned_.at(upgraded_) == std::pair(m.plane, r), "upgrades come as planned");
         ++upgraded_;
-        require(held_.at(order.at(rank))++ == m.plane, "a plane follows the one below it");
+        require(held_.at(order.at(r))++ == m.plane, "a plane follows the one below it");
       }
-      for (std::uint64_t layer = 0; layer < layers; ++layer)
-        for (std::uint64_t head = 0; head < heads; ++head)
+      for (std::uint64_t layer = layer_first; layer < layer_first + layer_count; ++layer)
+        for (std::uint64_t head = 0; head < heads(layer); ++head)
           for (const bool is_value : {false, true})
-            for (std::uint64_t rank = m.first; rank < m.first + m.count; ++rank)
-              row(layer, head, is_value, order[rank], m.plane, c);
+            for (std::uint64_t r = m.first; r < m.first + m.count; ++r)
+              row(layer, head, is_value, order[r], m.plane, c);
       if (upgraded_ == light_upgrades)
         light_bytes = bytes_;
       break;
@@ -209,12 +226,22 @@ public:
     require(c.left() == 0, "nothing beyond");
   }
 
-  [[nodiscard]] bool complete() const { return upgraded_ == tokens * 2; }
+  [[nodiscard]] bool complete() const { return upgraded_ == (tokens - first) * 2; }
+
+  /// How many heads of a layer are carried, and the first of them: an equal share, or one that neighbours
+  /// share.
+  [[nodiscard]] std::uint64_t heads(std::uint64_t layer) const {
+    return model_.at(layer) > ranks ? model_[layer] / ranks : 1;
+  }
+  [[nodiscard]] std::uint64_t head_first(std::uint64_t layer) const {
+    return model_.at(layer) * rank / ranks;
+  }
 
   /// A value as it was, once everything has come.
   [[nodiscard]] std::uint16_t value(std::uint64_t layer, std::uint64_t head, bool is_value,
                                     std::uint64_t token, std::uint64_t channel) const {
-    return tiles_.at({{layer, head}, {is_value, token / 64}}).exact.at(token % 64 * dim(is_value) + channel);
+    return tiles_.at({{layer, head - head_first(layer)}, {is_value, token / 64}})
+        .exact.at(row_of(token) * dim(is_value) + channel);
   }
 
 private:
@@ -226,12 +253,18 @@ private:
   using place = std::pair<std::pair<std::uint64_t, std::uint64_t>, std::pair<bool, std::uint64_t>>;
 
   [[nodiscard]] std::uint64_t dim(bool is_value) const { return is_value ? value_dim : key_dim; }
-  [[nodiscard]] std::uint64_t pages() const { return (tokens + 63) / 64; }
+  [[nodiscard]] std::uint64_t pages() const { return (tokens + 63) / 64 - first / 64; }
+  // Where a page begins, and where in it a token lies: pages are aligned to the sequence's beginning.
+  [[nodiscard]] std::uint64_t begin_of(std::uint64_t page) const {
+    return page * 64 > first ? page * 64 : first;
+  }
+  [[nodiscard]] std::uint64_t row_of(std::uint64_t token) const { return token - begin_of(token / 64); }
 
   void base(std::uint64_t layer, std::uint64_t index, cursor& c) {
-    const std::uint64_t page = index % pages(), head = index / pages() / 2;
+    const std::uint64_t page = first / 64 + index % pages(), head = index / pages() / 2;
+    require(head < heads(layer), "a head that is carried");
     const bool is_value = index / pages() % 2 == 1;
-    const std::uint64_t n = tokens - page * 64 < 64 ? tokens - page * 64 : 64,
+    const std::uint64_t end = tokens < page * 64 + 64 ? tokens : page * 64 + 64, n = end - begin_of(page),
                         rows = is_value ? n : dim(false);
     tile t;
     t.stored = c.number(4) == 0xFFFFFFFFu;
@@ -261,9 +294,9 @@ private:
     tile& t = tiles_.at({{layer, head}, {is_value, token / 64}});
     if (t.stored)
       return;
-    const std::uint64_t first = token % 64 * dim(is_value), end = first + dim(is_value);
+    const std::uint64_t begin = row_of(token) * dim(is_value), end = begin + dim(is_value);
     if (plane == 1) {
-      for (std::uint64_t i = first; i < end; i += 2) {
+      for (std::uint64_t i = begin; i < end; i += 2) {
         const std::uint64_t both = c.number(1);
         t.low_nibble[i] = both % 16;
         t.low_nibble[i + 1] = both / 16;
@@ -271,8 +304,8 @@ private:
       return;
     }
     std::uint64_t held = 0, count = 0; // bits that were read and not used
-    for (std::uint64_t i = first; i < end; ++i) {
-      const std::uint64_t r = is_value ? token % 64 : i - first;
+    for (std::uint64_t i = begin; i < end; ++i) {
+      const std::uint64_t r = is_value ? row_of(token) : i - begin;
       const std::uint64_t q = t.high_nibble[i] * 16 + t.low_nibble[i];
       const std::uint64_t from = boundary(q, t.low[r], t.step[r]), to = boundary(q + 1, t.low[r], t.step[r]);
       require(from < to, "a value is in a cell");
@@ -334,6 +367,7 @@ private:
     return from;
   }
 
+  std::vector<std::uint64_t> model_; // heads by layer
   std::uint64_t chunk_ = 0, control_ = 0, data_ = 0, bytes_ = 0;
   std::vector<std::pair<std::uint64_t, std::uint64_t>> planned_; // plane, rank
   std::size_t upgraded_ = 0;

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstring>
 #include <doctest/doctest.h>
+#include <iterator>
 #include <numeric>
 #include <string>
 #include <vector>
@@ -16,8 +17,9 @@ using namespace planecast;
 namespace {
 
 const geometry shape{number::bf16, 32, 8, 128, 64};
-const hello sender{role::sender, 1000, shape, 64, 3, 0xABCDEF};
-const hello receiver{role::receiver, 1000, shape, 64, 3, 0xABCDEF};
+const shard part{4, 16, 1, 2};
+const hello sender{role::sender, 1000, shape, part, 64, 3, 0xABCDEF};
+const hello receiver{role::receiver, 1000, shape, part, 64, 3, 0xABCDEF};
 
 test::message payload_of(const hello& h) {
   const test::message m = test::frame_of(h);
@@ -57,14 +59,49 @@ TEST_CASE("hello: two that agree, either way") {
 TEST_CASE("hello: what it is on the wire") {
   const test::message m = payload_of(sender);
   REQUIRE(m.size() == hello::bytes);
-  const std::uint64_t fields[] = {1, 1000, 2, 32, 8, 128, 64, shape.fingerprint(), 64, 3, 0xABCDEF, 0};
-  for (std::size_t i = 0; i < 12; ++i)
+  const std::uint64_t fields[] = {1,  1000, 2,        32, 8,  128, 64, shape.fingerprint(),
+                                  64, 3,    0xABCDEF, 4,  16, 1,   2,  0};
+  REQUIRE(m.size() == 8 * std::size(fields));
+  for (std::size_t i = 0; i < 16; ++i)
     CHECK(detail::load<std::uint64_t>(&m[8 * i]) == fields[i]);
   test::message room(frame_header_bytes + hello::bytes);
   frame_writer w(room);
   sender.write(w);
   w.finish({.kind = frame_kind::hello});
   CHECK(room == test::frame_of(sender));
+}
+
+TEST_CASE("hello: a shard of all says how many layers there are, however it was written") {
+  const auto layers_said = [](const shard& s) {
+    const hello h{role::sender, 1000, shape, s, 64, 3, 0};
+    const test::message m = payload_of(h);
+    return std::pair(detail::load<std::uint64_t>(&m[88]), detail::load<std::uint64_t>(&m[96]));
+  };
+  using numbers = std::pair<std::uint64_t, std::uint64_t>;
+  CHECK(layers_said({}) == numbers{0, 32});
+  CHECK(layers_said({0, 32, 0, 1}) == numbers{0, 32});
+  CHECK(layers_said({5, 0, 0, 1}) == numbers{5, 27});
+  hello all = sender, counted = receiver;
+  all.carried = {};
+  counted.carried = shard::layers(0, 32);
+  CHECK(all.compare(payload_of(counted)).ok());
+}
+
+TEST_CASE("hello: heads by layer are compared by fingerprint, and a uniform number however it was written") {
+  hello mine = sender, theirs = receiver;
+  mine.model.kv_heads_by_layer.assign(32, 8);
+  CHECK(mine.compare(payload_of(theirs)).ok());
+  CHECK(theirs.compare(payload_of(mine)).ok());
+  mine.model.kv_heads_by_layer[3] = 4;
+  CHECK(std::string(mine.compare(payload_of(theirs)).about) == "geometry: kv_heads");
+  CHECK(mine.compare(payload_of(theirs)).here == 0);
+  theirs.model.kv_heads_by_layer.assign(32, 8);
+  theirs.model.kv_heads_by_layer[4] = 4;
+  const status s = mine.compare(payload_of(theirs));
+  CHECK(s == errc::mismatch);
+  CHECK(std::string(s.about) == "geometry: kv_heads_by_layer, as fingerprints");
+  CHECK(s.here == mine.model.fingerprint());
+  CHECK(s.there == theirs.model.fingerprint());
 }
 
 TEST_CASE("hello: the first field that differs is named, with both values") {
@@ -75,19 +112,23 @@ TEST_CASE("hello: the first field that differs is named, with both values") {
                          "geometry: kv_heads",
                          "geometry: key_dim",
                          "geometry: value_dim",
-                         "geometry: fingerprint",
+                         "geometry: kv_heads_by_layer, as fingerprints",
                          "policy: page_tokens",
                          "policy: planes",
                          "policy: fingerprint",
+                         "shard: layer_first",
+                         "shard: layer_count",
+                         "shard: rank",
+                         "shard: ranks",
                          "hello: reserved field"};
-  for (std::size_t i = 2; i < 12; ++i) {
+  for (std::size_t i = 2; i < 16; ++i) {
     CAPTURE(i);
     test::message theirs = payload_of(receiver);
     const auto here = detail::load<std::uint64_t>(&theirs[8 * i]);
     for (const std::uint64_t there : {here + 1, here ^ 0x8000'0000'0000'0000u, here + 0x1'0000'0000u}) {
       detail::store(&theirs[8 * i], there);
-      if (i < 11) // a later difference does not hide it
-        detail::store(&theirs[88], std::uint64_t{5});
+      if (i < 15) // a later difference does not hide it
+        detail::store(&theirs[120], std::uint64_t{5});
       const status s = sender.compare(theirs);
       CHECK(s == errc::mismatch);
       CHECK(std::string(s.about) == names[i]);
@@ -237,10 +278,29 @@ TEST_CASE("hello: chunks are chosen by the shape, so that the default ends of an
                             {number::bf16, 32, 32, 128, 128},
                             {number::fp16, 80, 64, 128, 128},
                             {number::bf16, 1, 1, 8, 8}}) {
-    const hello sends = hello::of<policy>(role::sender, 0, 512 * 1024, g);
-    const hello takes = hello::of<policy>(role::receiver, 0, 1024 * 1024, g);
+    const hello sends = hello::of<policy>(role::sender, 0, 512 * 1024, g, {});
+    const hello takes = hello::of<policy>(role::receiver, 0, 1024 * 1024, g, {});
     CHECK(sends.chunk_bytes >= least_chunk_bytes<policy>(g));
     CHECK(sends.chunk_bytes >= 512 * 1024);
     CHECK(takes.chunk_bytes >= sends.chunk_bytes);
   }
+}
+
+TEST_CASE("hello: chunks are as long as the shard needs, not the model; a shard that is none of it throws") {
+  using policy = precision_policy<tiers<4, 8, lossless>, keys<per_channel<64>>, planecast::values<per_token>>;
+  geometry g{number::bf16, 32, 0, 16, 16, std::vector<std::uint32_t>(32, 8)};
+  std::fill_n(g.kv_heads_by_layer.begin() + 16, 16, 2u);
+  const shard part_of_it{16, 16, 0, 2};
+  const std::uint64_t enough = least_chunk_bytes<policy>(g.of(part_of_it));
+  CHECK(enough < least_chunk_bytes<policy>(g));
+  const auto of = [&](const shard& s, std::uint64_t chunk) {
+    return hello::of<policy>(role::sender, static_cast<std::uint32_t>(chunk), 512, g, s);
+  };
+  CHECK(of(part_of_it, enough).chunk_bytes == enough);
+  CHECK(of(part_of_it, 0).chunk_bytes == std::max<std::uint64_t>(enough, 512));
+  CHECK_THROWS_AS(of(part_of_it, enough - 1), error);
+  CHECK_THROWS_AS(of({}, enough), error);
+  for (const shard& s : {shard{32, 0, 0, 1}, shard{0, 33, 0, 1}, shard{31, 2, 0, 1}, shard{0, 0, 2, 2},
+                         shard{0, 0, 0, 3}, shard{0, 0, 0, 0}})
+    CHECK_THROWS_AS(of(s, 1 << 20), error);
 }

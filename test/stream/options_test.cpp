@@ -14,4 +14,6 @@ TEST_CASE("options: the defaults of the two ends fit each other") {
   CHECK(sender.linger.count() > 0);
   CHECK(receiver.linger.count() > 0);
   CHECK(plan_options{}.until == lossless);
+  CHECK(sender.carries == shard{}); // all of the model
+  CHECK(receiver.carries == sender.carries);
 }

@@ -29,28 +29,32 @@ constexpr std::uint32_t opening = 5;
 template <class Policy>
 using outgoing = detail::outgoing_request<Policy, cpu>;
 
-// A random cache, and how it is to be sent.
+// A random cache, and how it is to be sent: some layers of a model, perhaps without a prefix.
 template <class Policy>
 struct sending {
   explicit sending(test::dice& dice)
-      : shape(test::random_geometry(dice)), tokens(test::random_tokens(dice)), cache(shape, tokens, dice),
-        how(dice.one_in(5) ? coding::raw : coding::planes) {
+      : shape(test::random_geometry(dice)), tokens(test::random_tokens(dice)),
+        first(dice.one_in(2) ? 0 : dice.below(tokens)), first_layer(dice.below(4)),
+        cache(shape, tokens, dice), how(dice.one_in(5) ? coding::raw : coding::planes) {
     test::fill(cache, shape.dtype, dice);
     const std::uint64_t least = stream_sender<Policy, loopback, cpu>::least_chunk_bytes(shape);
     chunk = static_cast<std::uint32_t>(least + dice.below(dice.one_in(2) ? 1 : 8 * least));
-    scores.resize(dice.one_in(4) ? 0 : tokens);
+    scores.resize(tokens);
     for (float& s : scores)
       s = dice.one_in(10) ? 1.0f : dice.gaussian();
     options.pinned = {dice.below(6), dice.below(40)};
   }
   std::unique_ptr<outgoing<Policy>> request(std::uint64_t id = 7) {
-    auto r = std::make_unique<outgoing<Policy>>(planecast::request{id, tokens, how}, opening, shape, chunk);
+    auto r = std::make_unique<outgoing<Policy>>(planecast::request{id, tokens, first, how}, opening, shape,
+                                                first_layer, chunk);
     for (std::uint32_t l = 0; l < shape.layers; ++l)
-      r->put(l, cache.template view<kv_view>(l));
+      r->put(first_layer + l, cache.template view<kv_view>(l));
     return r;
   }
+  status plan(outgoing<Policy>& r, budget b) const { return r.make_plan(b, given_scores(scores), options); }
+
   geometry shape;
-  std::uint32_t tokens;
+  std::uint32_t tokens, first, first_layer;
   test::cache_memory cache;
   coding how;
   std::uint32_t chunk = 0;
@@ -70,24 +74,24 @@ void check_frames(unsigned seed) {
   test::dice dice(seed);
   sending<Policy> from(dice);
   auto r = from.request();
-  const std::uint64_t raw = from.shape.raw_bytes(from.tokens);
+  const std::uint64_t raw = from.shape.raw_bytes(from.tokens - from.first);
   CHECK(r->metrics.raw_bytes == raw);
   CHECK(r->metrics.at(source_free));
 
   const std::uint64_t budget_bytes = dice.below(2 * raw + 1);
   const budget b = dice.one_in(4) ? budget::everything() : budget::bytes(budget_bytes);
-  const status s = r->make_plan(b, from.scores, from.options);
+  const status s = from.plan(*r, b);
   if (s == errc::infeasible) {
     CHECK(s.here == budget_bytes);
     CHECK(s.there > budget_bytes);
-    CHECK(r->make_plan(budget::bytes(s.there), from.scores, from.options).ok()); // the true least
+    CHECK(from.plan(*r, budget::bytes(s.there)).ok()); // the true least
     CHECK(r->metrics.light_bytes <= s.there);
     auto again = from.request();
-    CHECK(again->make_plan(budget::bytes(s.there - 1), from.scores, from.options) == errc::infeasible);
+    CHECK(from.plan(*again, budget::bytes(s.there - 1)) == errc::infeasible);
   } else
     REQUIRE(s.ok());
 
-  schedule line;
+  detail::schedule line;
   r->enqueue(line);
   CHECK(line.empty()); // not accepted yet
   r->accepted = true;
@@ -96,10 +100,10 @@ void check_frames(unsigned seed) {
   r->enqueue(line);
   CHECK(line.empty()); // once
 
-  const tile_map<Policy> map{from.shape, from.tokens};
+  const tile_map<Policy> map{from.shape, from.tokens, from.first};
   std::set<std::pair<std::uint32_t, std::uint32_t>> tiles, upgrades;
-  std::vector<std::uint32_t> order(from.tokens, ~0u);
-  std::vector<std::uint32_t> held(from.tokens, Policy::base_planes); // by rank
+  std::vector<std::uint32_t> order(map.count(), ~0u);
+  std::vector<std::uint32_t> held(map.count(), Policy::base_planes); // by rank
   std::uint64_t light_upgrades = 0;
   bool plan_seen = false, focus_seen = false;
   upgrade_plan plan;
@@ -107,11 +111,8 @@ void check_frames(unsigned seed) {
     const frame_header& h = f.pending.header;
     CHECK(h.request == 7);
     CHECK(h.opening == opening);
-    CHECK(h.head_first == 0);
-    CHECK(h.head_count == from.shape.kv_heads);
-    CHECK(h.source_rank == 0);
     if (h.kind != frame_kind::base) {
-      CHECK(h.layer_first == 0);
+      CHECK(h.layer_first == from.first_layer);
       CHECK(h.layer_count == from.shape.layers);
     }
     CHECK(f.bytes.size() <= frame_header_bytes + from.chunk);
@@ -124,6 +125,8 @@ void check_frames(unsigned seed) {
       CHECK(h.layer_count == 1);
       CHECK(f.pending.before_cut);
       CHECK(h.count > 0);
+      CHECK(h.layer_first >= from.first_layer);
+      CHECK(h.layer_first < from.first_layer + from.shape.layers);
       for (std::uint32_t i = h.first; i < h.first + h.count; ++i)
         CHECK(tiles.insert({h.layer_first, i}).second);
       break;
@@ -153,13 +156,13 @@ void check_frames(unsigned seed) {
       light_upgrades += f.pending.before_cut ? h.count : 0;
     }
   }
-  CHECK(tiles.size() == std::size_t{map.shape.layers} * map.tiles_per_layer());
-  CHECK(upgrades.size() == std::size_t{from.tokens} * (Policy::planes::count - Policy::base_planes));
+  CHECK(tiles.size() == map.all_tiles());
+  CHECK(upgrades.size() == std::size_t{map.count()} * (Policy::planes::count - Policy::base_planes));
   CHECK(plan.light_upgrades == light_upgrades);
   std::vector<std::uint32_t> sorted = order;
   std::sort(sorted.begin(), sorted.end());
-  for (std::uint32_t t = 0; t < from.tokens; ++t)
-    CHECK(sorted[t] == t);
+  for (std::uint32_t t = 0; t < map.count(); ++t)
+    CHECK(sorted[t] == from.first + t);
 
   const std::uint64_t light = bytes_of(frames, [](auto& f) { return f.pending.before_cut; });
   const std::uint64_t base =
@@ -173,7 +176,7 @@ void check_frames(unsigned seed) {
     if (!f.pending.before_cut && s.ok()) {
       const auto tokens = std::span(order).subspan(f.pending.header.first, 1);
       auto again = from.request();
-      CHECK(again->make_plan(budget::everything(), from.scores, from.options).ok());
+      CHECK(from.plan(*again, budget::everything()).ok());
       frame_header one = f.pending.header;
       one.count = 1;
       test::message room(frame_header_bytes + from.chunk);
@@ -211,12 +214,12 @@ TEST_CASE("outgoing_request: a layer's base may leave before the next layer is t
   sending<usual> from(dice);
   from.shape.layers = 3;
   from.cache = test::cache_memory(from.shape, from.tokens, dice);
-  outgoing<usual> r({.id = 1, .tokens = from.tokens}, opening, from.shape, from.chunk);
+  outgoing<usual> r({.id = 1, .tokens = from.tokens}, opening, from.shape, 4, from.chunk);
   r.accepted = true;
-  schedule line;
-  for (const std::uint32_t layer : {2u, 0u, 1u}) {
+  detail::schedule line;
+  for (const std::uint32_t layer : {6u, 4u, 5u}) {
     CHECK(!r.metrics.at(source_free));
-    r.put(layer, from.cache.view<kv_view>(layer));
+    r.put(layer, from.cache.view<kv_view>(layer - 4));
     r.enqueue(line);
     const auto frames = test::emptied(line, r, from.chunk);
     CHECK(!frames.empty());
@@ -237,9 +240,9 @@ TEST_CASE("outgoing_request: a plan may end at a lower tier") {
     CAPTURE(until);
     auto r = from.request();
     from.options.until = until;
-    CHECK(r->make_plan(budget::everything(), from.scores, from.options).ok());
+    CHECK(from.plan(*r, budget::everything()).ok());
     r->accepted = true;
-    schedule line;
+    detail::schedule line;
     r->enqueue(line);
     std::uint32_t upgrades = 0;
     for (const auto& f : test::emptied(line, *r, from.chunk))
@@ -247,40 +250,41 @@ TEST_CASE("outgoing_request: a plan may end at a lower tier") {
         CHECK(f.pending.header.plane == 1);
         upgrades += f.pending.header.count;
       }
-    CHECK(upgrades == (until == 8 ? from.tokens : 0));
+    CHECK(upgrades == (until == 8 ? from.tokens - from.first : 0));
   }
   for (const int until : {1, 2, 3, 5, 7, 9, 16, -1, -8}) {
     auto r = from.request();
     from.options.until = until;
-    CHECK_THROWS_AS((void)r->make_plan(budget::everything(), from.scores, from.options),
-                    std::invalid_argument);
+    CHECK_THROWS_AS((void)from.plan(*r, budget::everything()), std::invalid_argument);
   }
 }
 
 TEST_CASE("outgoing_request: what takes() and make_plan() refuse") {
   test::dice dice(5);
   sending<usual> from(dice);
-  outgoing<usual> r({.id = 1, .tokens = from.tokens}, opening, from.shape, from.chunk);
-  CHECK_THROWS_AS((void)r.make_plan(budget::base(), {}, {}), std::logic_error); // nothing was put
+  outgoing<usual> r({.id = 1, .tokens = from.tokens}, opening, from.shape, 3, from.chunk);
+  const auto plan = [&](budget b, const auto& by) { return r.make_plan(b, by, {}); };
+  CHECK_THROWS_AS((void)plan(budget::base(), equal_scores{}), std::logic_error); // nothing was put
   const kv_view view = from.cache.view<kv_view>(0);
-  CHECK(r.takes(0, view));
-  CHECK(!r.takes(from.shape.layers, view));
+  CHECK(r.takes(3, view));
+  CHECK(!r.takes(2, view));
+  CHECK(!r.takes(0, view));
+  CHECK(!r.takes(3 + from.shape.layers, view));
   CHECK(!r.takes(~0u, view));
-  const test::cache_memory shorter(from.shape, from.tokens, dice);
-  CHECK(!r.takes(0, kv_view(nullptr, {}, nullptr, {}, from.tokens + 1)));
+  CHECK(!r.takes(3, kv_view(nullptr, {}, nullptr, {}, from.tokens + 1)));
+  CHECK(!r.takes(3, kv_view(nullptr, {}, nullptr, {}, from.tokens - 1)));
   for (std::uint32_t l = 0; l < from.shape.layers; ++l) {
-    r.put(l, from.cache.view<kv_view>(l));
-    CHECK(!r.takes(l, view)); // put before
+    r.put(3 + l, from.cache.view<kv_view>(l));
+    CHECK(!r.takes(3 + l, view)); // put before
   }
   std::vector<float> scores(from.tokens, 1.0f);
   scores.back() = std::numeric_limits<float>::quiet_NaN();
-  CHECK_THROWS_AS((void)r.make_plan(budget::base(), scores, {}), std::invalid_argument);
+  CHECK_THROWS_AS((void)plan(budget::base(), given_scores(scores)), std::invalid_argument);
   scores.back() = std::numeric_limits<float>::infinity();
-  scores.push_back(0);
-  CHECK_THROWS_AS((void)r.make_plan(budget::base(), scores, {}), std::invalid_argument);
-  scores.pop_back();
-  CHECK(r.make_plan(budget::bytes(0), scores, {}) == errc::infeasible); // nothing happened
-  CHECK(r.make_plan(budget::base(), scores, {}).ok());
+  CHECK_THROWS_AS((void)plan(budget::base(), given_scores(std::span(scores).first(from.tokens - 1))),
+                  std::invalid_argument);
+  CHECK(plan(budget::bytes(0), given_scores(scores)) == errc::infeasible); // nothing happened
+  CHECK(plan(budget::base(), given_scores(scores)).ok());
   CHECK(r.metrics.light_bytes == r.metrics.base_bytes);
-  CHECK_THROWS_AS((void)r.make_plan(budget::base(), scores, {}), std::logic_error); // twice
+  CHECK_THROWS_AS((void)plan(budget::base(), given_scores(scores)), std::logic_error); // twice
 }

@@ -5,6 +5,7 @@
 
 #include <doctest/doctest.h>
 #include <optional>
+#include <string>
 
 using namespace planecast;
 using namespace std::chrono_literals;
@@ -209,8 +210,8 @@ TEST_CASE("receiver: a corrupt request ends alone") {
     void on_data(const frame_header&, const detail::buffer&) {}
     frame_header last;
   } says;
-  detail::connection<loopback> link(std::move(a),
-                                    {role::sender, 65536, small, 64, 3, test::default_policy::fingerprint()});
+  detail::connection<loopback> link(
+      std::move(a), {role::sender, 65536, small, {}, 64, 3, test::default_policy::fingerprint()});
   caches c(70), d(70);
   auto kv = in.expect({.id = 1, .tokens = 70}, c.target.pages());
   auto other = in.expect({.id = 2, .tokens = 70}, d.target.pages());
@@ -227,13 +228,8 @@ TEST_CASE("receiver: a corrupt request ends alone") {
   auto memory = link.take_data_buffer();
   frame_writer w(memory.room());
   w.add(std::vector<std::byte>(1000, std::byte{0xEE}));
-  const std::size_t length = w.finish({.kind = frame_kind::base,
-                                       .request = 1,
-                                       .count = 1,
-                                       .layer_count = 1,
-                                       .head_count = 2,
-                                       .opening = 9})
-                                 .size();
+  const std::size_t length =
+      w.finish({.kind = frame_kind::base, .request = 1, .count = 1, .layer_count = 1, .opening = 9}).size();
   REQUIRE(link.send_data(memory, length).ok());
   turn();
   CHECK(kv.status() == errc::corrupt);
@@ -277,4 +273,38 @@ TEST_CASE("receiver: options that could never work throw") {
   CHECK_THROWS_AS(make({.slots = 4, .staged_frames = 3}), std::invalid_argument);
   CHECK_THROWS_AS(test::stream_pair(small, {.window_bytes = 0}), std::invalid_argument);
   CHECK_THROWS_AS(make({.chunk_bytes = 100}), error);
+}
+
+TEST_CASE("receiver: waits for the handshake") {
+  test::stream_pair streams(small);
+  CHECK(streams.in.wait_connected(1s).ok()); // the sender's hello is there
+  CHECK(streams.in.wait_connected(deadline::passed()).ok());
+  CHECK(streams.out.wait_connected(1s).ok());
+}
+
+TEST_CASE(
+    "receiver: a handshake that does not come ends at the deadline, and at once when the peer is gone") {
+  auto [a, b] = loopback::pair();
+  test::stream_pair<>::receiver in(std::move(b), small);
+  CHECK(in.wait_connected(deadline::passed()) == errc::timeout);
+  CHECK(in.wait_connected(5ms) == errc::timeout);
+  CHECK(std::string(in.wait_connected(1ms).about) == "the peer has not said hello");
+  CHECK(in.progress(deadline::passed()).ok()); // it may still come
+  a.abort();
+  CHECK(in.wait_connected(1h) == errc::closed);
+  CHECK(in.wait_connected(1h) == errc::closed);
+}
+
+TEST_CASE("receiver: a handshake that fails says on what, with both values") {
+  geometry there = small;
+  there.value_dim = 32;
+  test::stream_pair streams(there, small, {}, {});
+  const status s = streams.in.wait_connected(1s);
+  CHECK(s == errc::mismatch);
+  CHECK(std::string(s.about) == "geometry: value_dim");
+  CHECK(s.here == 24);
+  CHECK(s.there == 32);
+  CHECK(streams.out.wait_connected(1s) == errc::mismatch);
+  test::stream_pair chunks(small, {.chunk_bytes = 65537}, {.chunk_bytes = 65536});
+  CHECK(chunks.in.wait_connected(1s).about == std::string("chunk_bytes"));
 }

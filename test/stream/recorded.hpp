@@ -14,7 +14,7 @@ namespace test {
 
 /// A frame as a schedule gave it out, and what it became.
 struct recorded_frame {
-  planecast::pending_frame pending;
+  planecast::detail::pending_frame pending;
   message bytes;
 
   [[nodiscard]] std::span<const std::byte> payload() const {
@@ -24,12 +24,12 @@ struct recorded_frame {
 
 /// Empties a schedule, building each frame and numbering them on from `from`.
 template <class Request>
-std::vector<recorded_frame> emptied(planecast::schedule& s, const Request& r, std::uint32_t chunk_bytes,
-                                    std::uint64_t from = 0) {
+std::vector<recorded_frame> emptied(planecast::detail::schedule& s, const Request& r,
+                                    std::uint32_t chunk_bytes, std::uint64_t from = 0) {
   std::vector<recorded_frame> all;
   message room(planecast::frame_header_bytes + chunk_bytes);
   for (; !s.empty(); s.pop()) {
-    planecast::pending_frame f = s.front();
+    planecast::detail::pending_frame f = s.front();
     planecast::frame_writer w(room);
     f.header.sequence = from++;
     r.fill(f.header, w);

@@ -9,5 +9,6 @@ TEST_CASE("request: goes out in planes unless it is told otherwise") {
   CHECK(r.id == 5);
   CHECK(r.tokens == 7);
   CHECK(r.how == coding::planes);
+  CHECK(r.first == 0); // nothing of it is there yet
   CHECK(request{}.tokens == 0);
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 using namespace planecast;
+using namespace planecast::detail;
 
 namespace {
 

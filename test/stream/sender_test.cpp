@@ -47,7 +47,8 @@ TEST_CASE("sender: what callers do wrong throws") {
   CHECK_FALSE(shot.reached(source_free));
   CHECK(shot.put(1, c.source.view<kv_view>(1)).ok());
   CHECK(shot.reached(source_free));
-  CHECK_THROWS_AS((void)shot.plan(budget::base(), std::vector<float>(69)), std::invalid_argument);
+  for (const std::size_t scores : {1u, 69u, 71u})
+    CHECK_THROWS_AS((void)shot.plan(budget::base(), std::vector<float>(scores)), std::invalid_argument);
   CHECK_THROWS_AS(
       (void)shot.plan(budget::base(), std::vector<float>(70, std::numeric_limits<float>::quiet_NaN())),
       std::invalid_argument);
@@ -201,23 +202,20 @@ TEST_CASE("sender: a handle may outlive it and says closed") {
 }
 
 TEST_CASE("sender: whatever the peers disagree on is named, with both values, at both ends") {
-  struct difference {
-    geometry there;
-    std::string names;
-  };
-  for (const difference& d : {difference{{number::fp16, 2, 1, 16, 16}, "dtype (here 2, peer 1)"},
-                              {{number::bf16, 3, 1, 16, 16}, "layers (here 2, peer 3)"},
-                              {{number::bf16, 2, 4, 16, 16}, "kv_heads (here 1, peer 4)"},
-                              {{number::bf16, 2, 1, 24, 16}, "key_dim (here 16, peer 24)"},
-                              {{number::bf16, 2, 1, 16, 8}, "value_dim (here 16, peer 8)"}}) {
-    CAPTURE(d.names);
-    test::stream_pair streams(small, d.there, {}, {});
+  const auto differ = [](const geometry& there, const std::string& names) {
+    CAPTURE(names);
+    test::stream_pair streams(small, there, {}, {});
     streams.settle();
     const status s = streams.out.wait_connected(1s);
     CHECK(s == errc::mismatch);
-    CHECK(s.message().find(d.names) != std::string::npos);
+    CHECK(s.message().find(names) != std::string::npos);
     CHECK(streams.in.progress(deadline::passed()) == errc::mismatch);
-  }
+  };
+  differ({number::fp16, 2, 1, 16, 16}, "dtype (here 2, peer 1)");
+  differ({number::bf16, 3, 1, 16, 16}, "layers (here 2, peer 3)");
+  differ({number::bf16, 2, 4, 16, 16}, "kv_heads (here 1, peer 4)");
+  differ({number::bf16, 2, 1, 24, 16}, "key_dim (here 16, peer 24)");
+  differ({number::bf16, 2, 1, 16, 8}, "value_dim (here 16, peer 8)");
   test::stream_pair chunks(small, {.chunk_bytes = 65536}, {.chunk_bytes = 65535});
   chunks.settle();
   CHECK(chunks.out.wait_connected(1s).message().find("chunk_bytes (here 65536, peer 65535)") !=

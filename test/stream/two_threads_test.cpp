@@ -2,12 +2,15 @@
 #include "planecast/planecast.hpp"
 #include "planecast/transport/socket.hpp"
 
+#include "stream/ranks.hpp"
 #include "support/cache_case.hpp"
 #include "support/stream_pair.hpp"
 
 #include <doctest/doctest.h>
 #include <string>
 #include <thread>
+#include <utility>
+#include <vector>
 
 using namespace planecast;
 using namespace std::chrono_literals;
@@ -56,7 +59,55 @@ void exchange(SenderLink a, ReceiverLink b, std::uint64_t seed) {
     CHECK(source[i].values() == target[i].values());
 }
 
+// Shards of one cache over two links: a sender's thread that serves one after the other, in either order, or
+// a thread for each; the receiver waits for both at once.
+void gather_shards(std::vector<std::vector<std::size_t>> orders) {
+  constexpr std::uint32_t tokens = 150;
+  const geometry model{number::bf16, 2, 4, 32, 24};
+  test::dice dice(orders.size());
+  test::engine_rank source(model, {}, tokens, dice), target(model, {}, tokens, dice);
+  test::fill(source.memory, model.dtype, dice);
+  std::pair<loopback, loopback> links[] = {loopback::pair(), loopback::pair()};
+  bool delivered[] = {false, false};
+  std::vector<std::thread> prefill;
+  for (const std::vector<std::size_t>& order : orders)
+    prefill.emplace_back([&, order] {
+      using sender = plane_stream<test::default_policy, loopback>::sender;
+      std::vector<sender> out;
+      std::vector<sender::outgoing> shots;
+      for (const std::size_t i : order) {
+        const shard s = shard::tensor(static_cast<std::uint32_t>(i), 2);
+        out.emplace_back(std::move(links[i].first), model, sender_options{.carries = s, .chunk_bytes = 9000});
+        shots.push_back(out.back().open({.id = 1, .tokens = tokens}));
+        (void)source.put(shots.back(), s);
+        (void)shots.back().plan(budget::of_raw(0.5));
+      }
+      for (std::size_t k = 0; k < order.size(); ++k) // the other one is not driven meanwhile
+        delivered[order[k]] = shots[k].wait(focused, 20s).ok();
+    });
+  {
+    using receiver = plane_stream<test::default_policy, loopback>::receiver;
+    receiver one(std::move(links[0].second), model, {.carries = shard::tensor(0, 2)});
+    receiver two(std::move(links[1].second), model, {.carries = shard::tensor(1, 2)});
+    gathered kv(one.expect({.id = 1, .tokens = tokens}, target.pages(shard::tensor(0, 2))),
+                two.expect({.id = 1, .tokens = tokens}, target.pages(shard::tensor(1, 2))));
+    CHECK(kv.wait(first_light, 20s).ok());
+    CHECK(kv.wait(focused, 20s).ok());
+    for (std::thread& t : prefill)
+      t.join();
+  }
+  CHECK(delivered[0]);
+  CHECK(delivered[1]);
+  CHECK(target.memory.received(source.memory));
+}
+
 } // namespace
+
+TEST_CASE("two threads: shards that one thread sends by turns, or each its own") {
+  gather_shards({{0, 1}});
+  gather_shards({{1, 0}});
+  gather_shards({{0}, {1}});
+}
 
 TEST_CASE("two threads: over loopback") {
   for (std::uint64_t seed = 0; seed < 5; ++seed) {

@@ -231,14 +231,21 @@ void refuses_what_is_over_its_limits(Make& make) {
     CHECK(length == pc::errc::limit);
     CHECK(length.here == most.message_bytes);
     CHECK(length.there == 100 * block.size());
-    CHECK(a.end.send(l, too_many, 2) == pc::errc::limit);
+    const pc::status count = a.end.send(l, too_many, 2);
+    CHECK(count == pc::errc::limit);
+    CHECK(count.here == most.pieces);
+    CHECK(count.there == most.pieces + 1);
   }
   for (pc::op_id id = 0; id < most.operations; ++id) {
     REQUIRE(b.receive(pc::lane::data, 1, id).ok());
     REQUIRE(b.send(pc::lane::data, bytes(1), id + 1'000'000).ok()); // not polled: all are under way
   }
-  CHECK(b.receive(pc::lane::data, 1, 5'000'000) == pc::errc::limit);
-  CHECK(b.send(pc::lane::data, bytes(1), 5'000'001) == pc::errc::limit);
+  for (const pc::status& s :
+       {b.receive(pc::lane::data, 1, 5'000'000), b.send(pc::lane::data, bytes(1), 5'000'001)}) {
+    CHECK(s == pc::errc::limit);
+    CHECK(s.here == most.operations);
+    CHECK(s.there == most.operations + 1);
+  }
   CHECK(b.receive(pc::lane::control, 1, 6'000'000).ok()); // each lane has its own
   CHECK(b.send(pc::lane::control, bytes(1), 6'000'001).ok());
   b.end.abort();

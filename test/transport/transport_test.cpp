@@ -46,6 +46,28 @@ struct abort_may_throw : minimal {
 struct abort_answers : minimal {
   bool abort() noexcept { return true; }
 };
+struct send_takes_one_piece : minimal { // a message is gathered from pieces
+  pc::status send(pc::lane, std::span<const std::byte>, pc::op_id) noexcept { return {}; }
+};
+struct poll_may_throw : minimal {
+  std::size_t poll(std::span<pc::completion>, pc::deadline) { return 0; }
+};
+struct limits_may_throw : minimal {
+  pc::transport_limits limits() { return {}; }
+};
+struct limits_are_a_number : minimal {
+  std::size_t limits() noexcept { return 0; }
+};
+struct abort_is_private : minimal {
+private:
+  void abort() noexcept {}
+};
+struct no_abort {
+  pc::status send(pc::lane, pc::gather, pc::op_id) noexcept { return {}; }
+  pc::status receive(pc::lane, pc::slot, pc::op_id) noexcept { return {}; }
+  std::size_t poll(std::span<pc::completion>, pc::deadline) noexcept { return 0; }
+  pc::transport_limits limits() noexcept { return {}; }
+};
 struct no_limits {
   pc::status send(pc::lane, pc::gather, pc::op_id) noexcept { return {}; }
   pc::status receive(pc::lane, pc::slot, pc::op_id) noexcept { return {}; }
@@ -65,7 +87,14 @@ static_assert(!pc::transport<poll_never_ends>);
 static_assert(!pc::transport<poll_counts_in_int>);
 static_assert(!pc::transport<abort_may_throw>);
 static_assert(!pc::transport<abort_answers>);
+static_assert(!pc::transport<send_takes_one_piece>);
+static_assert(!pc::transport<poll_may_throw>);
+static_assert(!pc::transport<limits_may_throw>);
+static_assert(!pc::transport<limits_are_a_number>);
+static_assert(!pc::transport<abort_is_private>);
+static_assert(!pc::transport<no_abort>);
 static_assert(!pc::transport<no_limits>);
+static_assert(!pc::transport<const minimal>);
 static_assert(!pc::transport<stays_put>);
 static_assert(!pc::transport<std::unique_ptr<minimal>>);
 static_assert(!pc::transport<int>);

@@ -1,75 +1,105 @@
 // One layer's K and V where an engine keeps them.
 #pragma once
 
-#include "planecast/config.hpp"
+#include "planecast/cache/kv_strides.hpp"
+#include "planecast/cache/layouts.hpp"
+#include "planecast/cache/token_slots.hpp"
 
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
-#include <span>
+#include <cstring>
 #include <stdexcept>
 #include <type_traits>
-#include <vector>
+#include <utility>
 
 namespace planecast::inline v0 {
 
-/// Steps between neighbours, in values (not bytes). A head's channels lie side by side.
-/// A slot is a token's place: slot = block · block_size + offset. With block_size 0 all is one block.
-struct kv_strides {
-  std::ptrdiff_t token = 0; ///< from a slot to the next within a block
-  std::ptrdiff_t head = 0;
-  std::ptrdiff_t block = 0;
-  std::uint32_t block_size = 0;
-
-  /// Tokens × heads × dim, one after the other; also blocks of it, when blocks follow each other.
-  static constexpr kv_strides nhd(std::uint32_t heads, std::uint32_t dim) noexcept {
-    return {static_cast<std::ptrdiff_t>(heads) * dim, dim, 0, 0};
-  }
-};
-
-/// View of one layer's keys and values: two pointers, strides of their own, and for a paged cache a slot
-/// mapping (one entry per token, −1 for padding; entries of −1 are no tokens and are passed over, so token t
-/// is the t-th entry that is not negative). Borrows the memory; copies the mapping.
-///
+/// View of one layer's keys and values: two arrays with strides of their own, and the slots of the tokens.
+/// Borrows the memory; shares the slots.
 /// Preconditions: the pointers are 2-byte aligned and stay valid while the call that takes the view runs (at
-/// the receiver: until the request is over); a slot below −1 throws std::invalid_argument.
+/// the receiver: until the request is over); the arrays have all slots that are named.
+/// Example:
+///
+///     kv_view(keys, kv_strides::nhd(8, 128), values, kv_strides::nhd(8, 128), tokens)   // one after another
+///     kv_view(layouts::nl_x_two_nb_bs_nh_hs, tensor, extents, token_slots(slot_mapping))  // paged, by name
 template <class Byte>
 requires std::same_as<std::remove_const_t<Byte>, std::byte>
 class basic_kv_view {
 public:
+  /// A view that only reads takes pointers to const; the engine's type of value does not matter.
   using pointer = std::conditional_t<std::is_const_v<Byte>, const void*, void*>;
-  static constexpr std::int64_t padding = -1;
 
   basic_kv_view() = default;
 
-  /// Tokens 0 … tokens − 1 lie in slots of the same number.
-  basic_kv_view(pointer keys, kv_strides key_strides, pointer values, kv_strides value_strides,
-                std::uint32_t tokens)
+  /// Tokens lie where the slots say.
+  basic_kv_view(pointer keys, const kv_strides& key_strides, pointer values, const kv_strides& value_strides,
+                token_slots slots)
       : keys_{static_cast<Byte*>(keys), key_strides}, values_{static_cast<Byte*>(values), value_strides},
-        tokens_(tokens) {}
-
-  /// Tokens lie where the slot mapping says.
-  basic_kv_view(pointer keys, kv_strides key_strides, pointer values, kv_strides value_strides,
-                std::span<const std::int64_t> slot_mapping)
-      : basic_kv_view(keys, key_strides, values, value_strides, 0) {
-    slots_.reserve(slot_mapping.size());
-    for (const std::int64_t entry : slot_mapping) {
-      if (entry < padding)
-        throw std::invalid_argument("planecast: a slot mapping holds a slot below -1");
-      if (entry != padding)
-        slots_.push_back(entry);
-    }
-    tokens_ = static_cast<std::uint32_t>(slots_.size());
+        slots_(std::move(slots)) {}
+  /// Tokens 0 … tokens − 1 lie in slots of the same number.
+  basic_kv_view(pointer keys, const kv_strides& key_strides, pointer values, const kv_strides& value_strides,
+                std::uint32_t tokens)
+      : basic_kv_view(keys, key_strides, values, value_strides, token_slots::first(tokens)) {}
+  /// A layer of an array that holds both, keys and values.
+  /// Errors: throws std::invalid_argument for a layout that does not, for extents that say nothing, and for a
+  /// slot or a layer that the array does not have (without an axis `layer` it has layer 0 alone).
+  basic_kv_view(const kv_layout& layout, pointer both, const kv_extents& extents, token_slots slots,
+                std::uint32_t layer = 0)
+      : basic_kv_view(both, layout.strides(extents), both, layout.strides(extents), std::move(slots)) {
+    if (!layout.has(axis::two))
+      throw std::invalid_argument("planecast: a layout of K or V alone; give two arrays and their strides");
+    if (layer >= (layout.has(axis::layer) ? extents.layers : 1))
+      throw std::invalid_argument("planecast: a layer that the array does not have");
+    if (slots_.end() > layout.slots(extents))
+      throw std::invalid_argument("planecast: a slot that the array does not have");
+    keys_.first += 2 * layout.keys_at(extents, layer);
+    values_.first += 2 * layout.values_at(extents, layer);
   }
 
-  [[nodiscard]] std::uint32_t tokens() const noexcept { return tokens_; }
+  /// Tokens of the sequence.
+  [[nodiscard]] std::uint32_t tokens() const noexcept { return slots_.tokens(); }
 
-  /// The first channel of a token's head. Precondition: token < tokens().
+  /// The first channel of a token's head, of K.
+  /// Preconditions: for all that name one, token < tokens(), and the array has the head.
   [[nodiscard]] Byte* key(std::uint32_t token, std::uint32_t head) const noexcept {
     return at(keys_, token, head);
   }
+  /// Likewise, of V.
   [[nodiscard]] Byte* value(std::uint32_t token, std::uint32_t head) const noexcept {
     return at(values_, token, head);
+  }
+
+  /// Copies a token's head, `dim` channels, from wherever they lie to `out`.
+  void read(bool is_value, std::uint32_t token, std::uint32_t head, std::uint32_t dim,
+            std::uint16_t* out) const noexcept {
+    const array& a = is_value ? values_ : keys_;
+    const Byte* const first = at(a, token, head);
+    if (a.strides.contiguous())
+      std::memcpy(out, first, 2 * std::size_t{dim});
+    else
+      for (std::uint32_t c = 0; c < dim; ++c)
+        std::memcpy(out + c, first + 2 * a.strides.offset(c), 2);
+  }
+  /// The other way: copies `dim` channels from `in` to where they belong.
+  void write(bool is_value, std::uint32_t token, std::uint32_t head, std::uint32_t dim,
+             const std::uint16_t* in) const noexcept requires(!std::is_const_v<Byte>) {
+    const array& a = is_value ? values_ : keys_;
+    Byte* const first = at(a, token, head);
+    if (a.strides.contiguous())
+      std::memcpy(first, in, 2 * std::size_t{dim});
+    else
+      for (std::uint32_t c = 0; c < dim; ++c)
+        std::memcpy(first + 2 * a.strides.offset(c), in + c, 2);
+  }
+
+  /// The same without its first heads: what a stream that carries a shard takes from an engine that holds
+  /// more.
+  [[nodiscard]] basic_kv_view from_head(std::uint32_t head) const noexcept {
+    basic_kv_view rest = *this;
+    for (array* a : {&rest.keys_, &rest.values_})
+      a->first += 2 * static_cast<std::ptrdiff_t>(head) * a->strides.head;
+    return rest;
   }
 
 private:
@@ -79,19 +109,11 @@ private:
   };
 
   [[nodiscard]] Byte* at(const array& a, std::uint32_t token, std::uint32_t head) const noexcept {
-    auto in_block = static_cast<std::ptrdiff_t>(slots_.empty() ? token : slots_[token]);
-    std::ptrdiff_t place = static_cast<std::ptrdiff_t>(head) * a.strides.head;
-    if (a.strides.block_size != 0) {
-      place += in_block / a.strides.block_size * a.strides.block;
-      in_block %= a.strides.block_size;
-    }
-    place += in_block * a.strides.token;
-    return a.first + 2 * place;
+    return a.first + 2 * a.strides.place(slots_[token], head);
   }
 
   array keys_, values_;
-  std::vector<std::int64_t> slots_;
-  std::uint32_t tokens_ = 0;
+  token_slots slots_;
 };
 
 /// What is sent: read only.

@@ -7,7 +7,8 @@
 
 namespace planecast::inline v0 {
 
-/// What a cache's values are.
+/// What a cache's values are: fp16 is IEEE binary16, bf16 the upper half of a binary32. The values go on the
+/// wire: they do not change.
 enum class number : std::uint8_t { fp16 = 1, bf16 = 2 };
 
 /// The order-preserving bijection from patterns to 0…65535: negative patterns inverted, others offset, so
@@ -15,22 +16,28 @@ enum class number : std::uint8_t { fp16 = 1, bf16 = 2 };
 PLANECAST_HOST_DEVICE constexpr std::uint32_t order_of(std::uint16_t pattern) noexcept {
   return (pattern & 0x8000u) != 0 ? 0xFFFFu - pattern : pattern + 0x8000u;
 }
+/// The pattern of an order: the way back.
+/// Preconditions: order ≤ 65535.
 PLANECAST_HOST_DEVICE constexpr std::uint16_t pattern_of(std::uint32_t order) noexcept {
   return static_cast<std::uint16_t>(order >= 0x8000u ? order - 0x8000u : 0xFFFFu - order);
 }
 
-/// A format gives, for its patterns: the value, whether it is finite, the order of the least pattern that is
-/// not below a float (a zero counts as −0), and the nearest finite pattern (ties to even). All by integer
-/// operations on the float's bits, so that no rounding or flush-to-zero mode of the machine can change them.
+/// bfloat16. All that a format says it finds by integer operations on bits, so that no rounding or
+/// flush-to-zero mode of the machine can change it.
 struct bf16 {
-  static constexpr number id = number::bf16;
+  static constexpr number id = number::bf16; ///< its name
 
+  /// What a pattern means, exactly.
   PLANECAST_HOST_DEVICE static constexpr float value(std::uint16_t pattern) noexcept {
     return detail::bit_cast<float>(static_cast<std::uint32_t>(pattern) << 16);
   }
+  /// Whether a pattern is neither an infinity nor a NaN.
   PLANECAST_HOST_DEVICE static constexpr bool finite(std::uint16_t pattern) noexcept {
     return (pattern & 0x7F80u) != 0x7F80u;
   }
+  /// Order of the least pattern that is not below x: a zero counts as −0, and what no finite pattern reaches
+  /// has the order of +∞.
+  /// Preconditions: x is not NaN.
   PLANECAST_HOST_DEVICE static constexpr std::uint32_t ceil_order(float x) noexcept {
     const auto bits = detail::bit_cast<std::uint32_t>(x);
     if ((bits << 1) == 0)
@@ -38,6 +45,7 @@ struct bf16 {
     const bool negative = (bits >> 31) != 0;
     return order_of(static_cast<std::uint16_t>((negative ? bits : bits + 0xFFFFu) >> 16));
   }
+  /// The finite pattern nearest to x, ties to even. What lies beyond, and NaN, gives the greatest in size.
   PLANECAST_HOST_DEVICE static constexpr std::uint16_t nearest(float x) noexcept {
     const auto bits = detail::bit_cast<std::uint32_t>(x);
     const std::uint32_t sign = (bits >> 16) & 0x8000u;
@@ -47,9 +55,11 @@ struct bf16 {
   }
 };
 
+/// IEEE binary16. It says the same things as bf16, in the same way.
 struct fp16 {
-  static constexpr number id = number::fp16;
+  static constexpr number id = number::fp16; ///< its name
 
+  /// What a pattern means, exactly.
   PLANECAST_HOST_DEVICE static constexpr float value(std::uint16_t pattern) noexcept {
     const std::uint32_t sign = static_cast<std::uint32_t>(pattern & 0x8000u) << 16;
     std::uint32_t exponent = (pattern >> 10) & 31u;
@@ -65,9 +75,13 @@ struct fp16 {
     }
     return detail::bit_cast<float>(sign | (exponent + 112u) << 23 | fraction << 13);
   }
+  /// Whether a pattern is neither an infinity nor a NaN.
   PLANECAST_HOST_DEVICE static constexpr bool finite(std::uint16_t pattern) noexcept {
     return (pattern & 0x7C00u) != 0x7C00u;
   }
+  /// Order of the least pattern that is not below x: a zero counts as −0, and what no finite pattern reaches
+  /// has the order of +∞.
+  /// Preconditions: x is not NaN.
   PLANECAST_HOST_DEVICE static constexpr std::uint32_t ceil_order(float x) noexcept {
     const auto bits = detail::bit_cast<std::uint32_t>(x);
     if ((bits << 1) == 0)
@@ -83,6 +97,7 @@ struct fp16 {
     }
     return order_of(static_cast<std::uint16_t>(negative ? 0x8000u | pattern : pattern));
   }
+  /// The finite pattern nearest to x, ties to even. What lies beyond, and NaN, gives the greatest in size.
   PLANECAST_HOST_DEVICE static constexpr std::uint16_t nearest(float x) noexcept {
     const auto bits = detail::bit_cast<std::uint32_t>(x);
     const std::uint32_t sign = (bits >> 16) & 0x8000u;
@@ -113,7 +128,9 @@ private:
   }
 };
 
-/// Calls f with the format that a dtype names. Precondition: the dtype is one of them.
+/// Calls f with the format that a dtype names, and returns what f does.
+/// Preconditions: the dtype is fp16 or bf16.
+/// Example: `with_format(dtype, [&]<class Number>(Number) { return Number::value(pattern); });`
 template <class F>
 constexpr decltype(auto) with_format(number dtype, F&& f) {
   return dtype == number::fp16 ? f(fp16{}) : f(bf16{});

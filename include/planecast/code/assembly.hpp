@@ -18,56 +18,67 @@ namespace planecast::inline v0 {
 
 /// Keeps the codes of one request and writes the best values it has into the pages of its engine. Bytes come
 /// from the wire: whatever is wrong with them is a status, and nothing is read or written out of bounds.
+/// Tokens are named by their position in the sequence; those before the map's first are never touched.
+/// Preconditions: layers, tiles, tokens and planes that are named are the map's; place_base() looks itself.
+/// Errors: what takes bytes says `corrupt`, and is not called again then. What was taken before stays.
 template <class Policy, class Backend>
 requires backend<Backend>
 class assembly {
 public:
-  using map_type = tile_map<Policy>;
-  using planes = typename Policy::planes;
+  using map_type = tile_map<Policy>;      ///< which tiles there are
+  using planes = typename Policy::planes; ///< the policy's
 
-  /// Precondition: one view per layer, each of the map's tokens. Borrows what the views point to.
+  /// Empty. Borrows what the views point to, for as long as it lives.
+  /// Preconditions: one view per layer, each of the sequence's tokens.
   assembly(map_type map, std::vector<kv_pages> pages)
-      : map_(map), pages_(std::move(pages)),
-        tiles_(std::size_t{map.tiles_per_layer()} * map.shape.layers, tile_state::missing),
-        missing_(tiles_.size()), held_(map.tokens, 0) {
-    codes_.resize(map.shape.layers * code_bytes_per_layer());
+      : map_(std::move(map)), pages_(std::move(pages)), tiles_(map_.all_tiles(), tile_state::missing),
+        missing_(tiles_.size()), held_(map_.count(), 0) {
+    const auto [key, value] = code_bytes(map_);
+    head_bytes_ = map_.pages() * (key + value);
+    for (std::uint32_t layer = 0, heads = 0; layer < map_.shape.layers; ++layer) {
+      heads_before_.push_back(heads);
+      heads += map_.shape.heads(layer);
+    }
+    codes_.resize(map_.shape.all_heads() * head_bytes_);
   }
 
+  /// Which tiles it is made of.
   [[nodiscard]] const map_type& map() const noexcept { return map_; }
 
   /// Bytes that an assembly of this shape keeps.
   [[nodiscard]] static std::uint64_t bytes_needed(const map_type& map) noexcept {
     const auto [key, value] = code_bytes(map);
-    return std::uint64_t{map.shape.layers} * map.shape.kv_heads * map.pages() * (key + value) +
-           std::uint64_t{map.tiles_per_layer()} * map.shape.layers + map.tokens;
+    return map.shape.all_heads() * map.pages() * (key + value) + map.all_tiles() + map.count();
   }
-  /// Forgets the codes, when no plane is to come any more.
+  /// Forgets the codes, when no plane is to come any more. The pages stay as they are.
   void release_codes() noexcept { std::vector<std::byte>().swap(codes_); }
 
+  /// Whether the base of every tile is there. Before, no upgrade may be placed.
   [[nodiscard]] bool base_complete() const noexcept { return missing_ == 0; }
+  /// Whether a tile's base is there, and so its values in the pages.
   [[nodiscard]] bool has_tile(std::uint32_t layer, std::uint32_t tile) const noexcept {
     return state(layer, tile) != tile_state::missing;
   }
-  /// A stored tile is exact from the base on.
+  /// Whether it is there and stored: then it is exact from the base on.
   [[nodiscard]] bool has_stored_tile(std::uint32_t layer, std::uint32_t tile) const noexcept {
     return state(layer, tile) == tile_state::stored;
   }
-  /// Planes of a token that are in the pages, once the base is complete.
+  /// How many planes of a token are in the pages; 0 until the base is complete.
   [[nodiscard]] std::uint32_t planes_held(std::uint32_t token) const noexcept {
-    return base_complete() ? Policy::base_planes + held_[token] : 0;
+    return base_complete() ? Policy::base_planes + held_[token - map_.first] : 0;
   }
-  /// Tokens that have plane p.
+  /// How many tokens have that plane in the pages; 0 until the base is complete.
   [[nodiscard]] std::uint32_t tokens_holding(std::uint32_t plane) const noexcept {
     if (!base_complete())
       return 0;
-    return plane < Policy::base_planes ? map_.tokens : holding_[plane - Policy::base_planes];
+    return plane < Policy::base_planes ? map_.count() : holding_[plane - Policy::base_planes];
   }
 
-  /// Takes the base of tiles first … first + count − 1 of a layer and writes their values.
+  /// Takes the base of tiles first … first + count − 1 of a layer and writes their values. Tiles that are
+  /// there already are passed over.
   status place_base(std::uint32_t layer, std::uint32_t first, std::uint32_t count,
                     std::span<const std::byte> bytes) {
-    if (layer >= map_.shape.layers || first > map_.tiles_per_layer() ||
-        count > map_.tiles_per_layer() - first)
+    if (layer >= map_.shape.layers || first > map_.tiles(layer) || count > map_.tiles(layer) - first)
       return {errc::corrupt, "base: tiles that the request does not have"};
     for (std::uint32_t i = first; i < first + count; ++i)
       if (const status s = place_tile(layer, i, bytes); !s)
@@ -82,17 +93,17 @@ public:
   status place_upgrade(std::uint32_t plane, std::span<const std::uint32_t> tokens,
                        std::span<const std::byte> bytes) {
     for (std::uint32_t layer = 0; layer < map_.shape.layers; ++layer)
-      for (std::uint32_t head = 0; head < map_.shape.kv_heads; ++head)
+      for (std::uint32_t head = 0; head < map_.shape.heads(layer); ++head)
         for (const bool is_value : {false, true})
-          for (const std::uint32_t token : tokens)
-            if (const status s = place_row(layer, {head, is_value, token / map_type::page_tokens}, plane,
-                                           token % map_type::page_tokens, bytes);
-                !s)
+          for (const std::uint32_t token : tokens) {
+            const auto [page, row] = map_.place(token);
+            if (const status s = place_row(layer, {head, is_value, page}, plane, row, bytes); !s)
               return s;
+          }
     if (!bytes.empty())
       return {errc::corrupt, "upgrade: bytes beyond its tokens"};
     for (const std::uint32_t token : tokens)
-      ++held_[token];
+      ++held_[token - map_.first];
     holding_[plane - Policy::base_planes] += static_cast<std::uint32_t>(tokens.size());
     return {};
   }
@@ -108,30 +119,26 @@ private:
     return {detail::align_up(bytes[0], std::uint64_t{tile_alignment}),
             detail::align_up(bytes[1], std::uint64_t{tile_alignment})};
   }
-  std::size_t code_bytes_per_layer() const noexcept {
-    const auto [key, value] = code_bytes(map_);
-    return std::size_t{map_.shape.kv_heads} * map_.pages() * (key + value);
-  }
   std::byte* codes(std::uint32_t layer, tile_id id) noexcept {
     const auto [key, value] = code_bytes(map_);
-    const std::size_t pages = map_.pages();
-    return codes_.data() + layer * code_bytes_per_layer() + id.head * pages * (key + value) +
-           (id.is_value ? pages * key + id.page * value : id.page * key);
+    return codes_.data() + (heads_before_[layer] + id.head) * head_bytes_ +
+           (id.is_value ? map_.pages() * key + id.page * value : id.page * key);
+  }
+  std::size_t number(std::uint32_t layer, std::uint32_t tile) const noexcept {
+    return std::size_t{heads_before_[layer]} * 2 * map_.pages() + tile;
   }
   tile_state state(std::uint32_t layer, std::uint32_t tile) const noexcept {
-    return tiles_[std::size_t{layer} * map_.tiles_per_layer() + tile];
+    return tiles_[number(layer, tile)];
   }
 
-  void write(std::uint32_t layer, tile_id id, std::uint32_t row, const void* values, std::uint32_t dim) {
-    const std::uint32_t token = id.page * map_type::page_tokens + row;
-    std::byte* const to =
-        id.is_value ? pages_[layer].value(token, id.head) : pages_[layer].key(token, id.head);
-    std::memcpy(to, values, 2 * std::size_t{dim});
+  void write(std::uint32_t layer, tile_id id, std::uint32_t row, const std::uint16_t* values,
+             std::uint32_t dim) {
+    pages_[layer].write(id.is_value, map_.first_of(id.page) + row, id.head, dim, values);
   }
 
   // Takes one tile from the front of bytes.
   status place_tile(std::uint32_t layer, std::uint32_t index, std::span<const std::byte>& bytes) {
-    tile_state& tile = tiles_[std::size_t{layer} * map_.tiles_per_layer() + index];
+    tile_state& tile = tiles_[number(layer, index)];
     const tile_id id = map_.tile(index);
     return map_.with_layout(id, [&](auto layout) -> status {
       if (bytes.size() < tile_header_bytes)
@@ -147,9 +154,12 @@ private:
         return {errc::corrupt, "base: a tile's scalars are out of range"};
       if (tile == tile_state::missing) {
         if (stored)
-          for (std::uint32_t row = 0; row < layout.shape.tokens; ++row)
-            write(layer, id, row, bytes.data() + tile_header_bytes + std::size_t{row} * layout.shape.dim * 2,
-                  layout.shape.dim);
+          for (std::uint32_t row = 0; row < layout.shape.tokens; ++row) {
+            std::array<std::uint16_t, max_head_dim> values;
+            const std::size_t row_bytes = 2 * std::size_t{layout.shape.dim};
+            std::memcpy(values.data(), bytes.data() + tile_header_bytes + row * row_bytes, row_bytes);
+            write(layer, id, row, values.data(), layout.shape.dim);
+          }
         else {
           std::byte* const to = codes(layer, id);
           std::memcpy(to, bytes.data(), length);
@@ -213,6 +223,8 @@ private:
 
   map_type map_;
   std::vector<kv_pages> pages_;
+  std::vector<std::uint32_t> heads_before_; // of a layer: the heads of all layers before it
+  std::size_t head_bytes_ = 0;              // of the codes: one head's, of keys and values
   std::vector<std::byte> codes_;
   std::vector<tile_state> tiles_;
   std::size_t missing_;

@@ -14,20 +14,26 @@ namespace planecast::inline v0 {
 /// on. The first and the last cell are guards that only values which are not finite enter. The product is
 /// exact in fp32 (two 8-bit numbers), so fused multiply-add cannot change a boundary; the smallest step is
 /// 2⁻¹⁰⁰, so neither can flush-to-zero.
+/// Preconditions: `low` and `step` are as fit() makes them, or valid() says that it could have.
+/// Example: `c.tail_bits(c.code(order_of(pattern)))`
 template <class Number, std::uint32_t Bits>
 struct cells {
   static_assert(Bits >= 2 && Bits <= 8);
-  static constexpr std::uint32_t last = (1u << Bits) - 1; // the upper guard
-  static constexpr std::uint32_t steps = last - 1;        // ordinary cells
+  static constexpr std::uint32_t last = (1u << Bits) - 1; ///< the upper guard; the lower one is cell 0
+  static constexpr std::uint32_t steps = last - 1;        ///< ordinary cells
+  /// A step's share of the distance between the least and the greatest value, and a little more.
   static constexpr float per_step = static_cast<float>((1.0 + 0x1p-20) / steps);
 
   std::uint16_t low = 0;  ///< m: pattern of the least finite value
   std::uint16_t step = 0; ///< s: bf16 pattern of the cells' width; 0 if all finite values are equal
 
-  /// The least and the greatest finite value of a row, as orders.
+  /// The least and the greatest finite value of a row, as orders; the least is above the greatest while there
+  /// is none.
   struct extent {
-    std::uint32_t least = 0xFFFF'FFFFu, greatest = 0;
+    /// Order of the least.
+    std::uint32_t least = 0xFFFF'FFFFu, greatest = 0; ///< order of the greatest
 
+    /// Takes in one more value of the row, unless it is not finite.
     PLANECAST_HOST_DEVICE constexpr void add(std::uint16_t pattern) noexcept {
       if (Number::finite(pattern)) {
         least = detail::min(least, order_of(pattern));
@@ -61,7 +67,8 @@ struct cells {
     return Number::finite(low) && (step == 0 || (step >= least_step && step <= greatest_step));
   }
 
-  /// Where cell q begins. Precondition: q ≤ 2^Bits.
+  /// Where cell q begins, as an order. For q = 2^Bits it is 65536, where the last ends.
+  /// Preconditions: q ≤ 2^Bits.
   PLANECAST_HOST_DEVICE constexpr std::uint32_t first(std::uint32_t q) const noexcept {
     if (q == 0)
       return 0;
@@ -75,7 +82,8 @@ struct cells {
     return Number::ceil_order(Number::value(low) + static_cast<float>(q - 1) * bf16::value(step));
   }
 
-  /// The cell q with first(q) ≤ order < first(q + 1). A guess, mended by comparing with the boundaries.
+  /// The cell q with first(q) ≤ order < first(q + 1).
+  /// Preconditions: order < 65536.
   PLANECAST_HOST_DEVICE constexpr std::uint32_t code(std::uint32_t order) const noexcept {
     if (order < first(1))
       return 0;
@@ -95,6 +103,7 @@ struct cells {
   }
 
   /// Bits of the tail in cell q: enough for every pattern in it, none if it is empty or holds only one.
+  /// Preconditions: q < 2^Bits.
   PLANECAST_HOST_DEVICE constexpr std::uint32_t tail_bits(std::uint32_t q) const noexcept {
     const std::uint32_t begin = first(q), end = first(q + 1);
     return end > begin ? detail::bit_width(end - begin - 1) : 0;
@@ -102,6 +111,7 @@ struct cells {
 
   /// The value to show when only the first `bits` bits of the code are known: the middle of the cells with
   /// this prefix, nearest even, clamped to finite.
+  /// Preconditions: 1 ≤ bits ≤ Bits; prefix < 2^bits.
   PLANECAST_HOST_DEVICE constexpr std::uint16_t middle(std::uint32_t prefix,
                                                        std::uint32_t bits) const noexcept {
     const std::uint32_t span = 1u << (Bits - bits);

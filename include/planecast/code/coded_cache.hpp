@@ -9,35 +9,42 @@
 #include <cstdint>
 #include <cstring>
 #include <span>
+#include <utility>
 #include <vector>
 
 namespace planecast::inline v0 {
 
-/// How a cache goes out: coded into planes, or as it is, which is one plane and exact. The latter pays where
+/// How a cache goes out: coded into planes, or raw, as it is, which is one plane and exact. Raw pays where
 /// the link is faster than the code.
 enum class coding : std::uint8_t { planes, raw };
 
 /// Holds the tiles of one request. put() reads the engine's pages once; nothing of them is needed afterwards.
+/// Preconditions: layers, tiles, tokens and planes that are named are the map's; of what is asked about a
+/// layer, or handed out, the layer was put; and nothing was cleared.
 template <class Policy, class Backend>
 requires backend<Backend>
 class coded_cache {
 public:
-  using map_type = tile_map<Policy>;
-  using planes = typename Policy::planes;
+  using map_type = tile_map<Policy>;      ///< which tiles there are
+  using planes = typename Policy::planes; ///< the policy's
 
+  /// Empty: layers are put.
   coded_cache(map_type map, coding how)
-      : map_(map), how_(how), layers_(map.shape.layers),
-        upgrade_bytes_((planes::count - Policy::base_planes) * std::size_t{map.tokens}) {}
+      : map_(std::move(map)), how_(how), layers_(map_.shape.layers),
+        upgrade_bytes_((planes::count - Policy::base_planes) * std::size_t{map_.count()}) {}
 
+  /// Which tiles it is made of.
   [[nodiscard]] const map_type& map() const noexcept { return map_; }
+  /// Whether a layer was put.
   [[nodiscard]] bool has(std::uint32_t layer) const noexcept { return !layers_[layer].tiles.empty(); }
+  /// Tiles so far that hold the values as they are.
   [[nodiscard]] std::uint64_t stored_tiles() const noexcept { return stored_tiles_; }
-  /// Forgets all tiles. has() stays as it was.
+  /// Forgets the bytes of all tiles, when none are to be handed out any more. has() stays as it was.
   void clear() noexcept {
     for (coded_layer& layer : layers_)
       std::vector<std::byte>().swap(layer.bytes);
   }
-  /// Bytes held.
+  /// Bytes of tiles that it holds.
   [[nodiscard]] std::uint64_t bytes() const noexcept {
     std::uint64_t sum = 0;
     for (const coded_layer& layer : layers_)
@@ -45,23 +52,22 @@ public:
     return sum;
   }
 
-  /// Codes one layer. Preconditions: the view has the map's tokens; the layer was not put before.
+  /// Codes one layer.
+  /// Preconditions: the view has the tokens of the map's sequence; the layer was not put before.
   void put(std::uint32_t layer_index, const kv_view& view) {
     coded_layer& layer = layers_[layer_index];
-    layer.tiles.resize(map_.tiles_per_layer());
-    layer.tail_ends.resize(std::size_t{map_.tokens} * 2 * map_.shape.kv_heads);
+    layer.tiles.resize(map_.tiles(layer_index));
+    layer.tail_ends.resize(std::size_t{map_.count()} * 2 * map_.shape.heads(layer_index));
     std::vector<std::uint16_t> values;
     std::vector<std::byte> tile;
-    for (std::uint32_t i = 0; i < map_.tiles_per_layer(); ++i) {
+    for (std::uint32_t i = 0; i < map_.tiles(layer_index); ++i) {
       const tile_id id = map_.tile(i);
       map_.with_layout(id, [&](auto layout) {
         values.resize(layout.shape.values());
         tile.resize(layout.bound());
-        const std::uint32_t first = id.page * map_type::page_tokens;
         for (std::uint32_t t = 0; t < layout.shape.tokens; ++t)
-          std::memcpy(&values[t * layout.shape.dim],
-                      id.is_value ? view.value(first + t, id.head) : view.key(first + t, id.head),
-                      2 * std::size_t{layout.shape.dim});
+          view.read(id.is_value, map_.first_of(id.page) + t, id.head, layout.shape.dim,
+                    &values[t * layout.shape.dim]);
         std::uint32_t* const ends = tail_ends(layer, id);
         const encoded_tile coded =
             how_ == coding::raw ? store_tile(layout, values.data(), tile.data(), ends)
@@ -75,9 +81,9 @@ public:
     }
   }
 
-  /// Bytes of an upgrade: one token's plane over all layers and heads.
+  /// Bytes of an upgrade: one token's plane over all layers and heads that were put.
   [[nodiscard]] std::uint32_t upgrade_bytes(std::uint32_t plane, std::uint32_t token) const noexcept {
-    return upgrade_bytes_[(plane - Policy::base_planes) * std::size_t{map_.tokens} + token];
+    return upgrade_bytes_[(plane - Policy::base_planes) * std::size_t{map_.count()} + token - map_.first];
   }
   /// Bytes of a tile's part in the base: header, scalars, the lowest planes; or all of it if it is stored.
   [[nodiscard]] std::uint32_t base_bytes(std::uint32_t layer, std::uint32_t tile) const noexcept {
@@ -98,12 +104,13 @@ public:
   /// Hands out one plane of some tokens, in the order (layer, head, K then V, token as listed).
   template <class Sink>
   void give_upgrade(std::uint32_t plane, std::span<const std::uint32_t> tokens, Sink&& sink) const {
-    for (const coded_layer& layer : layers_)
-      for (std::uint32_t head = 0; head < map_.shape.kv_heads; ++head)
+    for (std::uint32_t layer = 0; layer < map_.shape.layers; ++layer)
+      for (std::uint32_t head = 0; head < map_.shape.heads(layer); ++head)
         for (const bool is_value : {false, true})
-          for (const std::uint32_t token : tokens)
-            give_row(layer, {head, is_value, token / map_type::page_tokens}, plane,
-                     token % map_type::page_tokens, sink);
+          for (const std::uint32_t token : tokens) {
+            const auto [page, row] = map_.place(token);
+            give_row(layers_[layer], {head, is_value, page}, plane, row, sink);
+          }
   }
 
 private:
@@ -119,8 +126,8 @@ private:
 
   template <class Layer>
   auto* tail_ends(Layer& layer, tile_id id) const noexcept {
-    return &layer.tail_ends[(std::size_t{id.head} * 2 + (id.is_value ? 1 : 0)) * map_.tokens +
-                            id.page * map_type::page_tokens];
+    return &layer.tail_ends[(std::size_t{id.head} * 2 + (id.is_value ? 1 : 0)) * map_.count() +
+                            map_.first_of(id.page) - map_.first];
   }
 
   template <class Layout>
@@ -130,8 +137,8 @@ private:
       return;
     for (std::uint32_t plane = Policy::base_planes; plane < planes::count; ++plane)
       for (std::uint32_t t = 0; t < layout.shape.tokens; ++t)
-        upgrade_bytes_[(plane - Policy::base_planes) * std::size_t{map_.tokens} +
-                       id.page * map_type::page_tokens + t] +=
+        upgrade_bytes_[(plane - Policy::base_planes) * std::size_t{map_.count()} + map_.first_of(id.page) -
+                       map_.first + t] +=
             plane < planes::fixed ? layout.row_bytes(plane) : ends[t] - (t == 0 ? 0 : ends[t - 1]);
   }
 

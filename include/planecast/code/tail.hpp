@@ -6,14 +6,14 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace planecast::inline v0 {
+namespace planecast::inline v0::detail {
 
 /// Writes numbers of few bits into bytes, from the lowest bit of the first byte on.
 class bit_writer {
 public:
   explicit bit_writer(std::byte* to) noexcept : to_(to) {}
 
-  /// Precondition: bits ≤ 16 and value has no more.
+  /// Preconditions: bits ≤ 16 and value has no more.
   void put(std::uint32_t value, std::uint32_t bits) noexcept {
     held_ |= value << count_;
     for (count_ += bits; count_ >= 8; count_ -= 8, held_ >>= 8)
@@ -61,4 +61,4 @@ private:
   bool past_end_ = false;
 };
 
-} // namespace planecast::inline v0
+} // namespace planecast::inline v0::detail

@@ -11,40 +11,48 @@
 
 namespace planecast::inline v0 {
 
-/// A tile begins with 16 bytes: the length of its tails as u32, or this mark if it is stored; then zeros.
+/// What a tile begins with: the length of its tails as u32, or stored_tile; then zeros.
 inline constexpr std::uint32_t tile_header_bytes = 16;
+/// Stands in place of the tails' length if the tile is stored.
 inline constexpr std::uint32_t stored_tile = 0xFFFF'FFFFu;
 /// At rest, tiles begin at multiples of this.
 inline constexpr std::uint32_t tile_alignment = 16;
 
 /// Layout of a coded tile, all offsets in bytes from its beginning:
 ///
-///   header | m of each scale row (u16) | s of each scale row (u16, bf16) | plane 0 | plane 1 | … | tails
+///     header | m of each scale row (u16) | s of each scale row (u16, bf16) | plane 0 | plane 1 | … | tails
 ///
 /// Planes are token-major: value i of a token is bits [w·i, w·i + w) of the token's row, read as one
 /// little-endian integer. A token's tails follow each other the same way and end on a byte, padded with
 /// zeros. A stored tile is the header and the values as they are, all of it in the base.
+/// Preconditions: rows are below rows(), tokens below shape.tokens, planes below the number of fixed ones.
 template <quantizer Q, class Planes>
 struct tile_layout {
-  tile_shape shape;
+  tile_shape shape; ///< tokens × channels
 
+  /// Scale rows.
   constexpr std::uint32_t rows() const noexcept { return Q::scale_rows(shape); }
+  /// Where m of a scale row lies.
   constexpr std::uint32_t low_at(std::uint32_t row) const noexcept { return tile_header_bytes + 2 * row; }
+  /// Where s of a scale row lies.
   constexpr std::uint32_t step_at(std::uint32_t row) const noexcept { return low_at(rows() + row); }
-  /// Bytes of one token in plane p. Precondition: p is not the tail.
+  /// Bytes of one token in plane p.
   constexpr std::uint32_t row_bytes(std::uint32_t p) const noexcept {
     return shape.dim * Planes::width(p) / 8;
   }
-  /// Where plane p begins; for the number of fixed planes, where the tails begin.
+  /// Where plane p begins. The number of fixed planes may be asked for, too: the tails begin there.
   constexpr std::uint32_t plane_at(std::uint32_t p) const noexcept {
     return step_at(rows()) + shape.values() * Planes::bits_before(p) / 8;
   }
+  /// Where a token's row of plane p begins.
   constexpr std::uint32_t plane_row_at(std::uint32_t p, std::uint32_t token) const noexcept {
     return plane_at(p) + token * row_bytes(p);
   }
+  /// Where the tails begin; without them, where the tile ends.
   constexpr std::uint32_t tails_at() const noexcept { return plane_at(Planes::fixed); }
+  /// Bytes of the tile if it is stored: no tile that is kept has more.
   constexpr std::uint32_t stored_bytes() const noexcept { return tile_header_bytes + 2 * shape.values(); }
-  /// No tile is coded into more than this while it is tried; what is kept is at most stored_bytes().
+  /// Room that coding it takes: a coded tile is tried before it is known to be larger than a stored one.
   constexpr std::uint32_t bound() const noexcept {
     return detail::align_up(tails_at() + 2 * shape.values() + shape.tokens, tile_alignment);
   }
@@ -53,10 +61,12 @@ struct tile_layout {
 /// What became of a tile that was encoded.
 struct encoded_tile {
   std::uint32_t bytes = 0; ///< all of it, without padding
-  bool stored = false;
+  bool stored = false;     ///< it is the values as they are
 };
 
-/// Writes a stored tile.
+/// Writes a tile's values as they are, token-major: what a backend does where coding does not pay.
+/// Preconditions: `out` has room for stored_bytes(), tail_ends for one number for each token.
+/// Effects: the numbers become 0, for a stored tile has no tails.
 template <class Layout>
 encoded_tile store_tile(Layout layout, const std::uint16_t* values, std::byte* out,
                         std::uint32_t* tail_ends) noexcept {

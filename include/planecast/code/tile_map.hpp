@@ -11,45 +11,77 @@ namespace planecast::inline v0 {
 
 /// One tile of a layer.
 struct tile_id {
-  std::uint32_t head = 0;
-  bool is_value = false;
-  std::uint32_t page = 0;
+  std::uint32_t head = 0; ///< counted from the first that the stream carries
+  bool is_value = false;  ///< of V; else of K
+  std::uint32_t page = 0; ///< counted from the one that holds the request's first token
 };
 
-/// The tiles of one layer of a request, numbered in the order (head, K then V, page).
+/// A token's place in the tiles of its page.
+struct tile_row {
+  std::uint32_t page = 0; ///< counted from the one that holds the request's first token
+  std::uint32_t row = 0;  ///< counted from the first token of the page that the request carries
+};
+
+/// The tiles of a request, which carries the tokens at positions first … tokens − 1 of its sequence. Those of
+/// a layer are numbered in the order (head, K then V, page). Pages are aligned to position 0 of the sequence,
+/// so the first and the last may be shorter than others.
+/// Preconditions: countable(), and the shape's check() is ok; layers, tiles and pages that are named are
+/// there.
 template <class Policy>
 struct tile_map {
-  using planes = typename Policy::planes;
-  using key_layout = tile_layout<typename Policy::key_quantizer, planes>;
-  using value_layout = tile_layout<typename Policy::value_quantizer, planes>;
-  static constexpr std::uint32_t page_tokens = Policy::page_tokens;
-
-  geometry shape;
-  std::uint32_t tokens = 0;
+  using planes = typename Policy::planes;                                     ///< the policy's
+  using key_layout = tile_layout<typename Policy::key_quantizer, planes>;     ///< of tiles of K
+  using value_layout = tile_layout<typename Policy::value_quantizer, planes>; ///< of tiles of V
+  static constexpr std::uint32_t page_tokens = Policy::page_tokens;           ///< of a page that is whole
+  geometry shape;                                                             ///< of what the stream carries
+  std::uint32_t tokens = 0; ///< of the sequence: one more than the last position
+  std::uint32_t first = 0;  ///< the first position that the request carries
 
   /// Whether there are tokens, and few enough for tiles and values to be numbered by 32 bits.
   [[nodiscard]] constexpr bool countable() const noexcept {
-    return tokens > 0 && tokens <= 0x0FFF'FFFFu &&
-           std::uint64_t{pages()} * 2 * shape.kv_heads <= 0xFFFF'FFFFu;
+    if (first >= tokens || tokens > 0x0FFF'FFFFu)
+      return false;
+    for (std::uint32_t layer = 0; layer < shape.layers; ++layer)
+      if (std::uint64_t{pages()} * 2 * shape.heads(layer) > 0xFFFF'FFFFu)
+        return false;
+    return true;
   }
+  /// Tokens that it carries.
+  [[nodiscard]] constexpr std::uint32_t count() const noexcept { return tokens - first; }
+  /// Pages that hold a token that it carries.
   [[nodiscard]] constexpr std::uint32_t pages() const noexcept {
-    return (tokens + page_tokens - 1) / page_tokens;
+    return (tokens + page_tokens - 1) / page_tokens - first / page_tokens;
   }
-  [[nodiscard]] constexpr std::uint32_t tiles_per_layer() const noexcept {
-    return shape.kv_heads * 2 * pages();
+  /// Tiles of a layer.
+  [[nodiscard]] constexpr std::uint32_t tiles(std::uint32_t layer) const noexcept {
+    return shape.heads(layer) * 2 * pages();
   }
+  /// Tiles of all layers.
+  [[nodiscard]] constexpr std::uint64_t all_tiles() const noexcept { return shape.all_heads() * 2 * pages(); }
+  /// A tile's number in its layer, which does not depend on the layer.
   [[nodiscard]] constexpr std::uint32_t index(tile_id t) const noexcept {
     return (t.head * 2 + (t.is_value ? 1 : 0)) * pages() + t.page;
   }
+  /// The tile of a number: the way back.
   [[nodiscard]] constexpr tile_id tile(std::uint32_t index) const noexcept {
     const std::uint32_t row = index / pages();
     return {row / 2, row % 2 == 1, index % pages()};
   }
-  /// Tokens of a page: the last one may be shorter.
-  [[nodiscard]] constexpr std::uint32_t tokens_of(std::uint32_t page) const noexcept {
-    return detail::min(page_tokens, tokens - page * page_tokens);
+  /// The position of a page's first token that it carries.
+  [[nodiscard]] constexpr std::uint32_t first_of(std::uint32_t page) const noexcept {
+    return detail::max(first, (first / page_tokens + page) * page_tokens);
   }
-  /// Calls f with the layout of a tile: keys and values are of different types.
+  /// Tokens of a page that it carries.
+  [[nodiscard]] constexpr std::uint32_t tokens_of(std::uint32_t page) const noexcept {
+    return detail::min((first / page_tokens + page + 1) * page_tokens, tokens) - first_of(page);
+  }
+  /// Where a token lies.
+  /// Preconditions: first ≤ token < tokens.
+  [[nodiscard]] constexpr tile_row place(std::uint32_t token) const noexcept {
+    const std::uint32_t page = token / page_tokens - first / page_tokens;
+    return {page, token - first_of(page)};
+  }
+  /// Calls f with the layout of a tile, of which keys and values have different types. Returns what f does.
   template <class F>
   constexpr decltype(auto) with_layout(tile_id t, F&& f) const {
     const std::uint32_t n = tokens_of(t.page);

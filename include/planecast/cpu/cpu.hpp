@@ -13,8 +13,9 @@
 
 namespace planecast::inline v0 {
 
-/// Codes on the calling thread; allocates nothing. Models `backend`.
+/// Codes on the calling thread; allocates nothing. Models `backend`, which says what the three do.
 struct cpu {
+  /// Reads the values twice: once for the scale rows, once for the codes.
   template <quantizer Q, class Planes>
   static encoded_tile encode(number dtype, tile_layout<Q, Planes> layout, const std::uint16_t* values,
                              std::byte* out, std::uint32_t* tail_ends) noexcept {
@@ -22,6 +23,7 @@ struct cpu {
         dtype, [&]<class Number>(Number) { return encode_as<Number>(layout, values, out, tail_ends); });
   }
 
+  /// Each value is the middle of the cells that its planes leave open.
   template <quantizer Q, class Planes>
   static void decode(number dtype, tile_layout<Q, Planes> layout, const std::byte* tile, std::uint32_t token,
                      std::uint32_t planes, std::uint16_t* out) noexcept {
@@ -33,12 +35,13 @@ struct cpu {
     });
   }
 
+  /// Stops at nothing: `corrupt` is said in the end, and all values are written.
   template <quantizer Q, class Planes>
   static status decode_exact(number dtype, tile_layout<Q, Planes> layout, const std::byte* tile,
                              std::uint32_t token, std::span<const std::byte> tails, std::uint16_t* out,
                              std::size_t& used) noexcept {
     return with_format(dtype, [&]<class Number>(Number) -> status {
-      bit_reader bits(tails.data(), tails.size());
+      detail::bit_reader bits(tails.data(), tails.size());
       bool outside = false;
       for (std::uint32_t c = 0; c < layout.shape.dim; ++c) {
         const auto cell = cells_at<Number>(layout, tile, token, c);
@@ -88,7 +91,7 @@ private:
     if (!fit_rows<Number>(layout, values, out))
       return store_tile(layout, values, out, tail_ends);
     std::byte* const tails = out + layout.tails_at();
-    bit_writer bits(tails);
+    detail::bit_writer bits(tails);
     std::byte* end = tails;
     for (std::uint32_t t = 0; t < shape.tokens; ++t) {
       for (std::uint32_t c = 0; c < shape.dim; ++c) {

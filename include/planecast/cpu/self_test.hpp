@@ -80,13 +80,10 @@ void self_test_tile(fingerprint& seen) noexcept {
 /// Compiler options that change floating-point results, or a rounding mode other than to nearest, change the
 /// bytes on the wire. -ffast-math is refused at compile time; this finds the others. Flush-to-zero is
 /// allowed.
-///
 /// Effects: none but the answer. It allocates nothing, takes about a tenth of a millisecond, and speaks for
 /// the calling thread's floating-point state: call it once when the program starts.
 /// Errors: `unsupported`, with the expected hash in `here` and this program's in `there`.
-///
-///   if (const status s = self_test(); !s.ok())
-///     throw error{s};
+/// Example: `check(self_test());`
 [[nodiscard]] inline status self_test() noexcept {
   constexpr std::uint64_t expected = 0x7069DA98C48F2736u;
   fingerprint seen;

@@ -17,10 +17,11 @@ inline constexpr token_id no_token = -1;
 /// target's own token: in place of the first that differs, or, if none does, after the last.
 /// target_token_ids[i] is the target's choice after the drafts before i. A negative draft is no token: it and
 /// what follows it are not accepted, so a short row may be padded.
-///
-/// Preconditions: target_token_ids and output_token_ids have n + 1 entries; output overlaps neither input.
+/// Returns how many drafts were accepted.
+/// Preconditions: target_token_ids and output_token_ids have n + 1 entries (throws std::invalid_argument);
+/// output overlaps neither input.
 /// Effects: writes the accepted drafts and the target's token; the rest of the output is −1.
-/// Returns how many drafts were accepted. Throws std::invalid_argument for wrong lengths.
+/// Example: drafts {5, 7, 9} and targets {5, 7, 8, 3} give the output {5, 7, 8, −1}, and 2.
 constexpr std::size_t accept_greedy(std::span<const token_id> draft_token_ids,
                                     std::span<const token_id> target_token_ids,
                                     std::span<token_id> output_token_ids) {
@@ -37,7 +38,8 @@ constexpr std::size_t accept_greedy(std::span<const token_id> draft_token_ids,
 }
 
 /// The same for a dense batch, row after row: draft_token_ids [B, n], target_token_ids and output_token_ids
-/// [B, n + 1], accepted [B].
+/// [B, n + 1], accepted [B], which says what B is.
+/// Errors: throws std::invalid_argument for lengths that do not fit; nothing was written then.
 constexpr void accept_greedy(std::size_t n, std::span<const token_id> draft_token_ids,
                              std::span<const token_id> target_token_ids, std::span<token_id> output_token_ids,
                              std::span<std::int32_t> accepted) {

@@ -17,15 +17,22 @@ using token_id = std::int32_t;
 /// An engine decodes one sequence greedily on the cache that is resident. It holds K and V of the tokens at
 /// positions 0 … position() − 1; those of the prompt may be sharpened by others between its calls.
 ///
-///   step(t)            Feeds t at position(), appends its K and V; returns the greedy next token.
-///   verify(run, next)  Feeds the tokens of run one after the other, in one pass; next[i] becomes the greedy
-///                      token after run[i]. The spans have the same length, at least 1, and do not overlap.
-///   truncate(n)        Drops K and V from position n on. Precondition: n ≤ position().
-///   position()         Tokens held so far.
-///   batch_invariant    A constant: true if verify(run) gives the tokens, and writes the K and V, that
-///                      step() would, bit for bit, however long the run is.
+///     step(t)            Feeds t at position(), appends its K and V; returns the greedy next token.
+///     verify(run, next)  Feeds the tokens of run one after the other, in one pass; next[i] becomes the
+///                        greedy token after run[i].
+///     truncate(n)        Drops K and V from position n on.
+///     position()         Tokens held so far.
+///     batch_invariant    A constant: true if verify(run) gives the tokens, and writes the K and V, that
+///                        step() would, bit for bit, however long the run is.
 ///
-/// Any of them may throw; what is called with an engine lets its exceptions through.
+/// speculate() calls it, on the thread that it was called on, and nobody else meanwhile.
+/// Preconditions: t and the tokens of run are of the vocabulary. run and next have the same length, at least
+/// 1, and do not overlap. n ≤ position().
+/// Effects: as above; nothing of run and next is kept. K and V of the prompt are read anew in every call, for
+/// they may have been sharpened since the one before.
+/// Errors: any of them may throw; what is called with an engine lets its exceptions through.
+/// Example: examples/toy_engine/toy_engine.hpp.
+// clang-format off
 template <class E>
 concept engine = requires(E e, const E c, token_id t, std::span<const token_id> run, std::span<token_id> next,
                           std::size_t n) {
@@ -33,7 +40,8 @@ concept engine = requires(E e, const E c, token_id t, std::span<const token_id> 
   { e.verify(run, next) } -> std::same_as<void>;
   { e.truncate(n) } -> std::same_as<void>;
   { c.position() } -> std::same_as<std::size_t>;
-  {std::bool_constant<E::batch_invariant>()};
+  { std::bool_constant<E::batch_invariant>() };
 };
+// clang-format on
 
 } // namespace planecast::inline v0

@@ -23,12 +23,16 @@ namespace planecast::inline v0 {
 
 /// A cache on its way into an engine's pages.
 ///
-///   policy::tiers  The tiers that it may pass through.
-///   poll()         Drives progress without waiting and puts what has arrived into the engine's pages. An
-///                  error once nothing more will come of the request.
-///   tier()         The lowest tier that any token holds there; −1 until the base is there. Never falls.
-///   reached(e)     Whether event e has come, to the pages too.
-///   wait(e, d)     Polls until e is reached (ok), or d has passed (timeout), or the request is lost.
+///     policy::tiers  The tiers that it may pass through.
+///     poll()         Drives progress without waiting and puts what has arrived into the engine's pages. An
+///                    error once nothing more will come of the request.
+///     tier()         The lowest tier that any token holds there; −1 until the base is there. Never falls.
+///     reached(e)     Whether event e has come, to the pages too.
+///     wait(e, d)     Polls until e is reached (ok), or d has passed (timeout), or the request is lost.
+///
+/// speculate() calls it on its own thread, between two calls of the engine; nobody else changes the pages.
+/// Errors: as statuses; after one that is no timeout nothing more comes.
+/// Example: what stream_receiver::expect() returns, and gathered.
 template <class K>
 concept arriving_cache = requires(K kv, const K c, event e, deadline d) {
   { K::policy::tiers::count } -> std::convertible_to<std::uint32_t>;
@@ -49,11 +53,12 @@ enum class token_tag : std::uint8_t {
 
 /// A token came, became surer, or was taken back. Index 0 is the first token, which prefill computed.
 struct token_event {
-  std::size_t index = 0;
-  token_id id = 0;
-  token_tag tag = token_tag::drafted;
+  std::size_t index = 0;              ///< in the text
+  token_id id = 0;                    ///< what it is, or was
+  token_tag tag = token_tag::drafted; ///< how sure it is now
 };
 
+/// What may be chosen for decoding on an arriving cache; `first` must be.
 struct speculate_options {
   token_id first = 0;           ///< the first generated token, known from prefill and not yet fed
   std::size_t max_tokens = 256; ///< of the whole text, `first` among them; at least 1
@@ -64,9 +69,9 @@ struct speculate_options {
   bool go_on = false; ///< when focus is late or lost, decode on to the end at the precision at hand
 };
 
-/// What became of it. Times are since the call; of a tag, when the first token after `first` got it.
+/// What became of it.
 struct speculated {
-  using duration = deadline::clock::duration;
+  using duration = deadline::clock::duration; ///< since the call
 
   std::vector<token_id> tokens; ///< begins with `first`
   std::vector<token_tag> tags;  ///< one for each; never `retracted`
@@ -77,7 +82,8 @@ struct speculated {
   std::size_t wasted = 0;   ///< steps whose token was taken back
   std::size_t rounds = 0;   ///< verification passes
 
-  std::optional<duration> first_light, first_drafted, first_verified_int8, first_verified, focused;
+  /// When so much of the cache was there, or the first token after `first` had the tag; empty if never. @{
+  std::optional<duration> first_light, first_drafted, first_verified_int8, first_verified, focused; /// @}
 
   /// Less came than was planned; tokens keep the best tag that they had.
   [[nodiscard]] bool degraded() const noexcept { return !status.ok(); }
@@ -276,16 +282,14 @@ private:
 /// The text after the lossless tier is the one that sequential greedy decoding on the original cache gives,
 /// with step()'s arithmetic if the engine is batch-invariant, else with verify()'s. After a plan that ends
 /// below, it is the same on the cache that is there then.
-///
-/// Preconditions: the engine is at the end of the prompt, whose pages kv fills; max_tokens is at least 1, or
-/// std::invalid_argument is thrown.
+/// Preconditions: the engine is at the end of the prompt, whose pages kv fills; max_tokens is at least 1
+/// (throws std::invalid_argument).
 /// Effects: the engine's position is that of the last token of the text, which is not fed.
 /// Errors: waits for first light, too, until the timeout; if it does not come, the text is `first` alone.
 /// Focus that is late or lost ends decoding, or with go_on its verification; either way the result is
-/// degraded, with the reason in its status. Exceptions of the
-/// engine and of on_token pass; the cache is then as it was, and the engine where they left it.
-///
-///   auto text = speculate(engine, kv, {.first = t0, .max_tokens = 256, .on_token = show});
+/// degraded, with the reason in its status. Exceptions of the engine and of on_token pass; the cache is then
+/// as it was, and the engine where they left it.
+/// Example: `auto text = speculate(engine, kv, {.first = t0, .max_tokens = 256, .on_token = show});`
 template <engine E, arriving_cache K>
 speculated speculate(E& e, K& kv, const speculate_options& options) {
   return detail::speculation<E, K>(e, kv, options).run();

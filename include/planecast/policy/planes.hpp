@@ -7,13 +7,16 @@
 
 namespace planecast::inline v0 {
 
-/// The last plane, which holds what is left to every original bit.
+/// Width of the last plane, which holds what the code leaves of every original bit.
 inline constexpr int tail = 0;
 
-/// Widths of the planes, consecutive bits of the code from the top: planes<4, 4, tail>.
+/// Widths of the planes, consecutive bits of the code from the top.
+/// Preconditions: each plane has 1, 2, 4 or 8 bits, all together 2 to 8; only the last, and not the first,
+/// may be the tail (else it does not compile).
+/// Example: `planes<4, 4, tail>`
 template <int... Widths>
 struct planes {
-  static constexpr std::uint32_t count = sizeof...(Widths);
+  static constexpr std::uint32_t count = sizeof...(Widths); ///< how many planes there are, the tail included
 
   /// Bits per value of plane i; 0 for the tail, whose width depends on the value.
   PLANECAST_HOST_DEVICE static constexpr std::uint32_t width(std::uint32_t i) noexcept {
@@ -27,7 +30,7 @@ struct planes {
   }
   /// Bits of the whole code, the tail apart.
   static constexpr std::uint32_t code_bits = (0 + ... + static_cast<std::uint32_t>(Widths));
-  static constexpr bool has_tail = ((Widths == tail) || ...);
+  static constexpr bool has_tail = ((Widths == tail) || ...); ///< without it a cache never becomes exact
   /// Planes of fixed width: all but the tail.
   static constexpr std::uint32_t fixed = count - (has_tail ? 1 : 0);
 
@@ -41,6 +44,7 @@ struct planes {
     return 0;
   }
 
+  /// Of the widths, in their order.
   static constexpr std::uint64_t fingerprint() noexcept { return detail::fingerprint_of<Widths...>(); }
 
 private:
@@ -68,7 +72,8 @@ struct split_into_planes<tiers<First, Rest...>, Before, Widths...>
     : split_into_planes<tiers<Rest...>, First, Widths..., (First == lossless ? tail : First - Before)> {};
 } // namespace detail
 
-/// One plane per tier.
+/// Planes for tiers, where none are named: each tier adds one plane to those of the tier below it.
+/// Example: `planes_of<tiers<4, 8, lossless>>` is `planes<4, 4, tail>`.
 template <class Tiers>
 using planes_of = typename detail::split_into_planes<Tiers, 0>::type;
 

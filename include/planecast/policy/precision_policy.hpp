@@ -7,31 +7,36 @@
 
 namespace planecast::inline v0 {
 
-/// Names the quantizer of the keys, and of the values, in a policy.
+/// Names the quantizer of the keys in a policy.
 template <quantizer Q>
 struct keys {
-  using type = Q;
+  using type = Q; ///< the quantizer
 };
+/// Names the quantizer of the values in a policy.
 template <quantizer Q>
 struct values {
-  using type = Q;
+  using type = Q; ///< the quantizer
 };
-
-template <class Tiers, class Keys, class Values, class Planes = planes_of<Tiers>>
-struct precision_policy;
 
 /// Tiers × quantizer for keys × quantizer for values × plane layout. An empty type: pass it as a template
 /// argument. Its fingerprint goes on the wire, so that two peers with different policies never talk.
+/// Preconditions: each tier ends where a plane ends; keys and values do not ask for pages of different length
+/// (else it does not compile).
+/// Example:
 ///
-///   using policy = precision_policy<tiers<4, 8, lossless>, keys<per_channel<64>>, values<per_token>>;
+///     using policy = precision_policy<tiers<4, 8, lossless>, keys<per_channel<64>>, values<per_token>>;
+template <class Tiers, class Keys, class Values, class Planes = planes_of<Tiers>>
+struct precision_policy;
+
+/// What a policy holds.
 template <int... Bits, quantizer K, quantizer V, int... Widths>
 struct precision_policy<tiers<Bits...>, keys<K>, values<V>, planes<Widths...>> {
-  using tiers = planecast::tiers<Bits...>;
-  using planes = planecast::planes<Widths...>;
-  using key_quantizer = K;
-  using value_quantizer = V;
+  using tiers = planecast::tiers<Bits...>;     ///< the precisions that a token can have
+  using planes = planecast::planes<Widths...>; ///< how a value's bits are cut
+  using key_quantizer = K;                     ///< which keys share a scale
+  using value_quantizer = V;                   ///< which values do
 
-  /// Tokens of a page, the extent of a tile.
+  /// Tokens of a page, the extent of a tile: what the quantizers need, or 64.
   static constexpr std::uint32_t page_tokens = K::page_tokens != 0   ? K::page_tokens
                                                : V::page_tokens != 0 ? V::page_tokens
                                                                      : 64;
@@ -41,6 +46,7 @@ struct precision_policy<tiers<Bits...>, keys<K>, values<V>, planes<Widths...>> {
   /// Planes of the lowest tier. Every token has them, whatever the plan: they leave before one is made.
   static constexpr std::uint32_t base_planes = planes::holding(tiers::bits(0));
 
+  /// Of all that changes the bytes.
   static constexpr std::uint64_t fingerprint() noexcept {
     return planecast::fingerprint{}
         .add(tiers::fingerprint())
@@ -54,6 +60,8 @@ struct precision_policy<tiers<Bits...>, keys<K>, values<V>, planes<Widths...>> {
 private:
   static_assert(((planes::holding(static_cast<std::uint32_t>(Bits)) != 0) && ...),
                 "precision_policy: each tier ends where a plane ends; lossless needs planes<..., tail>");
+  static_assert(base_planes <= planes::fixed, "precision_policy: the lowest tier is in bits; the original "
+                                              "alone is sent by coding::raw");
 };
 
 } // namespace planecast::inline v0

@@ -5,59 +5,81 @@
 
 #include <concepts>
 #include <cstdint>
+#include <type_traits>
 
 namespace planecast::inline v0 {
 
 /// A tile's extent: the tokens of one page (the last page may be shorter) × the channels of one head.
 struct tile_shape {
-  std::uint32_t tokens = 0;
-  std::uint32_t dim = 0;
+  std::uint32_t tokens = 0; ///< of the page that the request carries
+  std::uint32_t dim = 0;    ///< channels of the head
 
+  /// Numbers that the tile holds.
   PLANECAST_HOST_DEVICE constexpr std::uint32_t values() const noexcept { return tokens * dim; }
   friend constexpr bool operator==(const tile_shape&, const tile_shape&) = default;
 };
 
-/// A quantizer says how a tile's values are grouped into scale rows. It states
-///   page_tokens         the page it needs, or 0 if any will do;
-///   scale_rows(s)       how many rows a tile of shape s has, at most 65,535;
-///   scale_row(s, t, c)  the row of token t's channel c, below scale_rows(s);
-///   fingerprint()       a value that no quantizer with other rows has.
-/// The functions are pure: encoder and decoder call them at different times and places.
+namespace detail {
+template <std::uint32_t Tokens>
+using token_count = std::integral_constant<std::uint32_t, Tokens>;
+} // namespace detail
+
+/// A quantizer says how a tile's values are grouped into scale rows: those of one row share a least value and
+/// a step. It holds nothing; all of it is static.
+///
+///     page_tokens         The page it needs, in tokens, or 0 if any will do. A constant.
+///     scale_rows(s)       How many rows a tile of shape s has, at most 65,535.
+///     scale_row(s, t, c)  The row of token t's channel c, below scale_rows(s).
+///     fingerprint()       A value that no quantizer with other rows has: it goes on the wire.
+///
+/// Encoder and decoder call them for every tile, at different times and places, from any thread.
+/// Preconditions: t < s.tokens, which is at most a page; c < s.dim, a multiple of 8 up to max_head_dim.
+/// Effects: pure functions of their arguments. A row without a value costs its four bytes all the same.
+/// Errors: none; nothing throws.
+/// Example: examples/own_quantizer.cpp.
 // clang-format off
 template <class Q>
 concept quantizer = requires(tile_shape s, std::uint32_t i) {
-  { Q::page_tokens } -> std::convertible_to<std::uint32_t>;
+  typename detail::token_count<Q::page_tokens>;
   { Q::scale_rows(s) } noexcept -> std::same_as<std::uint32_t>;
   { Q::scale_row(s, i, i) } noexcept -> std::same_as<std::uint32_t>;
   { Q::fingerprint() } noexcept -> std::same_as<std::uint64_t>;
 };
 // clang-format on
 
-/// A scale for each channel over a page of tokens. For keys, whose outliers keep to their channels.
+/// A scale for each channel over a page of tokens. For keys, whose outliers keep to their channels. Models
+/// `quantizer`.
+/// Preconditions: a page has 8 to 1024 tokens (else it does not compile).
 template <std::uint32_t PageTokens>
 struct per_channel {
   static_assert(PageTokens >= 8 && PageTokens <= 1024, "per_channel: a page has 8 to 1024 tokens");
-  static constexpr std::uint32_t page_tokens = PageTokens;
+  static constexpr std::uint32_t page_tokens = PageTokens; ///< the page that it needs
 
+  /// As many as channels.
   PLANECAST_HOST_DEVICE static constexpr std::uint32_t scale_rows(tile_shape s) noexcept { return s.dim; }
+  /// The channel's number.
   PLANECAST_HOST_DEVICE static constexpr std::uint32_t scale_row(tile_shape, std::uint32_t,
                                                                  std::uint32_t channel) noexcept {
     return channel;
   }
+  /// Of the kind and the page.
   static constexpr std::uint64_t fingerprint() noexcept {
     return planecast::fingerprint{}.add(1).add(PageTokens).value();
   }
 };
 
-/// A scale for each token's head. For values.
+/// A scale for each token's head. For values. Models `quantizer`.
 struct per_token {
-  static constexpr std::uint32_t page_tokens = 0;
+  static constexpr std::uint32_t page_tokens = 0; ///< any will do
 
+  /// As many as tokens.
   PLANECAST_HOST_DEVICE static constexpr std::uint32_t scale_rows(tile_shape s) noexcept { return s.tokens; }
+  /// The token's number.
   PLANECAST_HOST_DEVICE static constexpr std::uint32_t scale_row(tile_shape, std::uint32_t token,
                                                                  std::uint32_t) noexcept {
     return token;
   }
+  /// Of the kind.
   static constexpr std::uint64_t fingerprint() noexcept { return planecast::fingerprint{}.add(2).value(); }
 };
 

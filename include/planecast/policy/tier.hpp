@@ -27,15 +27,19 @@ constexpr std::uint64_t fingerprint_of() noexcept {
 }
 } // namespace detail
 
-/// Precision tiers from the lowest, in bits of the code: tiers<4, 8, lossless>.
+/// Precision tiers from the lowest, in bits of the code. Every token has the lowest, and rises from there.
+/// Preconditions: bits rise from tier to tier; lossless, if there, is the last (else it does not compile).
+/// Example: `tiers<4, 8, lossless>`
 template <int... Bits>
 struct tiers {
-  static constexpr std::uint32_t count = sizeof...(Bits);
+  static constexpr std::uint32_t count = sizeof...(Bits); ///< how many tiers there are
 
   /// Bits of the code that tier i holds; 0 stands for lossless.
+  /// Preconditions: i < count.
   PLANECAST_HOST_DEVICE static constexpr std::uint32_t bits(std::uint32_t i) noexcept {
     return detail::nth<Bits...>(i);
   }
+  /// Of the bits, in their order.
   static constexpr std::uint64_t fingerprint() noexcept { return detail::fingerprint_of<Bits...>(); }
 
 private:

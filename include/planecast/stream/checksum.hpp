@@ -30,14 +30,18 @@ inline constexpr auto checksum_keys = [] {
 }();
 } // namespace detail
 
-/// Takes bytes piece by piece, so that it can run in the pass that copies them.
+/// The checksum of a frame. It takes bytes piece by piece, so that it can run in the pass that copies them;
+/// how they are cut does not matter.
 ///
 /// Words are 32 bits, little-endian. A block of 256 words m with keys k gives
-///   NH = Σ over groups of 8 words, i = 0…3: (m[i] + k[i]) · (m[i + 4] + k[i + 4])
+///
+///     NH = Σ over groups of 8 words, i = 0…3: (m[i] + k[i]) · (m[i + 4] + k[i + 4])
+///
 /// (sums mod 2³², products and Σ mod 2⁶⁴; a last block is padded with zeros to 32 bytes). Blocks are joined
 /// by h ← h · 0x9E3779B97F4A7C15 + NH, and the length in bytes is added at the end.
 class checksum {
 public:
+  /// Takes in more bytes.
   void add(std::span<const std::byte> bytes) noexcept {
     length_ += bytes.size();
     while (!bytes.empty()) {
@@ -57,6 +61,7 @@ public:
     }
   }
 
+  /// Checksum of the bytes so far; more may follow.
   [[nodiscard]] std::uint64_t value() const noexcept {
     checksum end = *this;
     if (held_ > 0) {
@@ -86,6 +91,7 @@ private:
   std::uint64_t hash_ = 0;
 };
 
+/// Checksum of bytes that lie side by side.
 [[nodiscard]] inline std::uint64_t checksum_of(std::span<const std::byte> bytes) noexcept {
   checksum c;
   c.add(bytes);

@@ -3,6 +3,7 @@
 
 #include "planecast/stream/arrivals.hpp"
 #include "planecast/stream/buffers.hpp"
+#include "planecast/stream/lending.hpp"
 #include "planecast/stream/messages.hpp"
 #include "planecast/stream/metrics.hpp"
 #include "planecast/transport/transport.hpp"
@@ -13,26 +14,27 @@
 #include <deque>
 #include <span>
 #include <utility>
-#include <vector>
 
 namespace planecast::inline v0::detail {
 
 /// A transport with frames on it. Owner calls progress() with a handler:
-///   on_ready()                       the peer's hello was compared and agrees
-///   on_control(header, payload)      a frame on the control lane
-///   on_data(header, buffer)          a frame on the data lane, whole and new; the buffer goes to the handler
-///   on_sent()                        the link has taken a data frame
-///   on_nothing()                     a data slot was used up by a frame that is of no use
+///
+///     on_ready()                       the peer's hello was compared and agrees
+///     on_control(header, payload)      a frame on the control lane
+///     on_data(header, buffer)          a frame on the data lane, whole and new; the buffer is the handler's
+///     on_sent()                        the link has taken a data frame
+///     on_nothing()                     a data slot was used up by a frame that is of no use
+///
 /// After a failure status() says why for good, and progress() does nothing.
 template <transport T>
 class connection {
 public:
-  connection(T link, const hello& mine) : mine_(mine), link_(std::move(link)) {
-    const std::size_t message = link_.limits().message_bytes;
+  connection(T link, const hello& mine) : mine_(mine), lent_(std::move(link)) {
+    const std::size_t message = lent_.link().limits().message_bytes;
     if (message < frame_header_bytes + mine.chunk_bytes)
       throw error({errc::limit, "chunk_bytes: the transport's messages are shorter", message,
                    frame_header_bytes + mine.chunk_bytes});
-    if (const std::size_t most = link_.limits().operations; most < least_operations)
+    if (const std::size_t most = lent_.link().limits().operations; most < least_operations)
       throw error({errc::limit, "the transport takes too few operations", most, least_operations});
     for (int i = 0; i < control_slots; ++i)
       post(operation::control_slot, frame_header_bytes + most_control_payload);
@@ -47,7 +49,7 @@ public:
   void fail(planecast::status why) noexcept {
     if (status_.ok() && !why.ok()) {
       status_ = why;
-      link_.abort();
+      lent_.link().abort();
     }
   }
 
@@ -77,7 +79,7 @@ public:
   /// Sends the first `length` bytes of b, a finished data frame. With `limit` the link takes no more now and
   /// b is still the caller's.
   planecast::status send_data(buffer& b, std::size_t length) {
-    const planecast::status s = start(operation::data_send, b, length);
+    const planecast::status s = lent_.start(operation::data_send, b, length);
     if (s.ok()) {
       in_flight_ += length;
       metrics_.data_frames += 1;
@@ -112,6 +114,17 @@ public:
       progress(handler, until);
   }
 
+  /// Waits for the handshake.
+  template <class Handler>
+  planecast::status wait_ready(Handler& handler, deadline until) {
+    for (bool last = false; !ready() && status_.ok(); progress(handler, until)) {
+      if (last)
+        return {errc::timeout, "the peer has not said hello"};
+      last = until.has_passed();
+    }
+    return status_;
+  }
+
   /// The driver: runs the link until something happened or the deadline passed, then takes all that is there.
   template <class Handler>
   void progress(Handler& handler, deadline until) {
@@ -119,52 +132,26 @@ public:
       return;
     flush_control();
     std::array<completion, 16> done;
-    std::size_t count = link_.poll(done, until);
+    std::size_t count = lent_.link().poll(done, until);
     // All that is there is taken, for who looks once a step must not get one frame a step. Within limits: a
     // peer that never stops must not keep us here.
     for (int round = 0; count > 0 && round < most_rounds; ++round) {
       for (std::size_t i = 0; i < count; ++i)
         finish(handler, done[i]);
-      count = status_.ok() ? link_.poll(done, deadline::passed()) : 0;
+      count = status_.ok() ? lent_.link().poll(done, deadline::passed()) : 0;
     }
   }
 
 private:
-  enum class operation : std::uint8_t { none, control_send, data_send, control_slot, data_slot };
-  struct under_way {
-    operation what = operation::none;
-    buffer memory;
-    std::size_t length = 0;
-  };
-
   static constexpr int control_slots = 8, most_rounds = 256;
   static constexpr std::size_t least_operations = 16;
   static constexpr std::size_t most_waiting = 4096;
-
-  // Gives an operation to the link, and its memory with it if the link takes it.
-  planecast::status start(operation what, buffer& b, std::size_t length) {
-    if (free_.empty()) {
-      free_.push_back(operations_.size());
-      operations_.emplace_back();
-    }
-    const std::size_t id = free_.back();
-    const lane on = what == operation::data_send || what == operation::data_slot ? lane::data : lane::control;
-    const std::span<std::byte> bytes = b.room().first(length);
-    const std::array<std::span<const std::byte>, 1> pieces{bytes};
-    const bool sends = what == operation::data_send || what == operation::control_send;
-    const planecast::status s = sends ? link_.send(on, pieces, id) : link_.receive(on, bytes, id);
-    if (s.ok()) {
-      free_.pop_back();
-      operations_[id] = {what, std::move(b), length};
-    }
-    return s;
-  }
 
   void post(operation what, std::size_t size) {
     if (!status_.ok())
       return;
     buffer b = pool_.take(size);
-    const planecast::status s = start(what, b, size);
+    const planecast::status s = lent_.start(what, b, size);
     if (s.ok())
       data_slots_ += what == operation::data_slot ? 1 : 0;
     else
@@ -174,7 +161,7 @@ private:
   void flush_control() {
     while (status_.ok() && !waiting_control_.empty()) {
       auto& [memory, length] = waiting_control_.front();
-      const planecast::status s = start(operation::control_send, memory, length);
+      const planecast::status s = lent_.start(operation::control_send, memory, length);
       if (s == errc::limit)
         return;
       if (!s.ok())
@@ -186,10 +173,7 @@ private:
 
   template <class Handler>
   void finish(Handler& handler, const completion& c) {
-    if (c.id >= operations_.size() || operations_[c.id].what == operation::none)
-      return fail({errc::corrupt, "transport: an operation that was not under way has ended"});
-    under_way op = std::exchange(operations_[c.id], {});
-    free_.push_back(c.id);
+    auto op = lent_.end(c.id);
     switch (op.what) {
     case operation::data_send:
     case operation::control_send:
@@ -215,7 +199,7 @@ private:
         return fail(c.result);
       return take_data(handler, std::move(op.memory), c.result.ok() && c.bytes <= op.length ? c.bytes : 0);
     case operation::none:
-      break;
+      return fail({errc::corrupt, "transport: an operation that was not under way has ended"});
     }
   }
 
@@ -276,9 +260,6 @@ private:
     handler.on_nothing();
   }
 
-  // Memory that the link borrows stands before the link, which is destroyed first.
-  std::vector<under_way> operations_;
-  std::vector<std::size_t> free_;
   buffer_pool pool_;
   std::deque<std::pair<buffer, std::size_t>> waiting_control_;
   std::size_t in_flight_ = 0;         // bytes of data frames
@@ -290,7 +271,7 @@ private:
   planecast::status status_;
   stream_metrics metrics_;
   hello mine_;
-  T link_;
+  lending<T> lent_;
 };
 
 } // namespace planecast::inline v0::detail

@@ -7,7 +7,7 @@
 
 namespace planecast::inline v0 {
 
-/// The values go on the wire: they do not change.
+/// A moment in a request's life. Each comes once or never. The values go on the wire: they do not change.
 enum class event : std::uint8_t {
   source_free = 0, ///< sender: the cache was read; its pages may be reused
   first_light = 1, ///< everything before the cut has arrived: decoding may start
@@ -15,9 +15,9 @@ enum class event : std::uint8_t {
   quiesced = 3,    ///< nothing of the caller's is touched any more
 };
 
-inline constexpr event source_free = event::source_free;
-inline constexpr event first_light = event::first_light;
-inline constexpr event focused = event::focused;
-inline constexpr event quiesced = event::quiesced;
+inline constexpr event source_free = event::source_free; ///< for short
+inline constexpr event first_light = event::first_light; ///< for short
+inline constexpr event focused = event::focused;         ///< for short
+inline constexpr event quiesced = event::quiesced;       ///< for short
 
 } // namespace planecast::inline v0

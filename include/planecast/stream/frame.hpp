@@ -11,12 +11,22 @@
 
 namespace planecast::inline v0 {
 
+/// What a frame is, and what its header's fields mean. The values go on the wire: they do not change.
+///
+/// Payloads. Control frames have none, but for hello and lost. base: the tiles' headers, scalars and lowest
+/// planes one after the other, without padding between tiles. order: a u32 for each rank. plan: see
+/// upgrade_plan; it fits one frame. upgrade: for each layer, head, K then V, and rank, the token's row of the
+/// plane; rows of stored tiles are empty, and rows of tails end where their codes say.
+///
+/// Order. Both sides say hello first. Data is sent for requests that were accepted. On the control lane
+/// frames are numbered without gaps, and damage there ends the connection; on the data lane it costs a
+/// repeat.
 enum class frame_kind : std::uint8_t {
   // control lane
   hello = 1,     ///< who I am; the first frame either way
-  open = 2,      ///< sender: a request of `count` tokens
+  open = 2,      ///< sender: a request of the tokens from position `first` up to `count`
   accept = 3,    ///< receiver: it is expected, send
-  refuse = 4,    ///< receiver: it is not; `first` is an errc
+  refuse = 4,    ///< receiver: it is not; `first` is an errc, `plane` a refusal, `count` the receiver's value
   delivered = 5, ///< receiver: event `first` of the request has come true
   lost = 6,      ///< receiver: send a data frame again; its sequence is the payload, a u64
   cancel = 7,    ///< either: the request is given up
@@ -27,49 +37,44 @@ enum class frame_kind : std::uint8_t {
   upgrade = 19, ///< plane of the tokens of ranks first … first + count − 1
 };
 
-/// Payloads. Control frames have at most 192 bytes, and none but hello and lost has any. base: the tiles'
-/// headers, scalars and lowest planes one after the other, without padding between tiles. order: a u32 for
-/// each rank. plan: see upgrade_plan; it fits one frame. upgrade: for each layer, head, K then V, and rank,
-/// the token's row of the plane; rows of stored tiles are empty, and rows of tails end where their codes say.
-///
-/// Order. Both sides say hello first. Data is sent for requests that were accepted. On the control lane
-/// frames are numbered without gaps, and damage there ends the connection; on the data lane it costs a
-/// repeat.
+/// Bytes of the longest payload of a control frame. Both ends post slots of this length and a header's.
 inline constexpr std::size_t most_control_payload = 192;
 
-/// Header of a frame. Fields that a kind does not use are zero. Data frames name all heads; base frames one
-/// layer, others all; source_rank says which of several senders that split a cache speaks.
+/// On what a receiver that refuses with `mismatch` disagrees: the request's `tokens`, or its `first`. The
+/// values go on the wire: they do not change.
+enum class refusal : std::uint8_t { tokens = 0, first = 1 };
+
+/// Header of a frame. Fields that a kind does not use are zero. Base frames name one layer, other data frames
+/// all that the stream carries, by their numbers in the model; all are of all the heads that it carries.
 struct frame_header {
-  frame_kind kind = frame_kind::hello;
-  std::uint8_t plane = 0;
-  std::uint64_t request = 0;
-  std::uint64_t sequence = 0; ///< of its lane, from 0; a frame sent again keeps its number
-  std::uint32_t first = 0;
-  std::uint32_t count = 0;
-  std::uint16_t layer_first = 0;
-  std::uint16_t layer_count = 0;
-  std::uint16_t head_first = 0;
-  std::uint16_t head_count = 0;
-  std::uint16_t source_rank = 0;
-  std::uint32_t payload_bytes = 0;
-  std::uint64_t payload_checksum = 0;
+  frame_kind kind = frame_kind::hello; ///< says what the other fields mean
+  std::uint8_t plane = 0;              ///< of an upgrade; the refusal of a refuse
+  std::uint64_t request = 0;           ///< its id
+  std::uint64_t sequence = 0;          ///< of its lane, from 0; a frame sent again keeps its number
+  std::uint32_t first = 0;             ///< see frame_kind
+  std::uint32_t count = 0;             ///< see frame_kind
+  std::uint16_t layer_first = 0;       ///< by its number in the model
+  std::uint16_t layer_count = 0;       ///< counted: 0 in control frames alone
+  std::uint32_t payload_bytes = 0;     ///< that follow the header
+  std::uint64_t payload_checksum = 0;  ///< of these bytes
   std::uint32_t opening = 0; ///< of the request: the sender counts from 1 what it opens, for an id may be
                              ///< used again while frames of its earlier use are on their way
 
   friend constexpr bool operator==(const frame_header&, const frame_header&) = default;
 };
 
-inline constexpr std::size_t frame_header_bytes = 64;
-inline constexpr std::uint32_t frame_magic = 0x54534350u; // "PCST"
+inline constexpr std::size_t frame_header_bytes = 64;     ///< of every frame
+inline constexpr std::uint32_t frame_magic = 0x54534350u; ///< what a frame begins with: "PCST"
 
 /// Writes a header, 64 bytes, little-endian:
 ///
-///    0 u32 magic         4 u16 wire version    6 u8 kind          7 u8 plane
-///    8 u64 request      16 u64 sequence       24 u32 first       28 u32 count
-///   32 u16 layer_first  34 u16 layer_count    36 u16 head_first  38 u16 head_count
-///   40 u16 source_rank  42 u16 zero           44 u32 payload_bytes
-///   48 u64 payload_checksum                   56 u32 opening
-///   60 u32 checksum of the 60 bytes before it: both halves of the 64-bit one, xor
+///      0 u32 magic         4 u16 wire version    6 u8 kind          7 u8 plane
+///      8 u64 request      16 u64 sequence       24 u32 first       28 u32 count
+///     32 u16 layer_first  34 u16 layer_count    36 u64 zero        44 u32 payload_bytes
+///     48 u64 payload_checksum                   56 u32 opening
+///     60 u32 checksum of the 60 bytes before it: both halves of the 64-bit one, xor
+///
+/// Preconditions: `out` has room for them.
 inline void write_header(const frame_header& h, std::byte* out) noexcept {
   using detail::store;
   store(out, frame_magic);
@@ -82,10 +87,7 @@ inline void write_header(const frame_header& h, std::byte* out) noexcept {
   store(out + 28, h.count);
   store(out + 32, h.layer_first);
   store(out + 34, h.layer_count);
-  store(out + 36, h.head_first);
-  store(out + 38, h.head_count);
-  store(out + 40, h.source_rank);
-  store(out + 42, std::uint16_t{0});
+  store(out + 36, std::uint64_t{0});
   store(out + 44, h.payload_bytes);
   store(out + 48, h.payload_checksum);
   store(out + 56, h.opening);
@@ -93,7 +95,9 @@ inline void write_header(const frame_header& h, std::byte* out) noexcept {
   store(out + 60, static_cast<std::uint32_t>(sum ^ (sum >> 32)));
 }
 
-/// Reads the header of a message. `mismatch` for another wire version, else `corrupt` for whatever is wrong.
+/// Reads the header of a message. That its kind is one of frame_kind is for the caller to see.
+/// Effects: h is written if all is well, and only then.
+/// Errors: `mismatch` for another wire version, else `corrupt` for whatever is wrong.
 inline status read_header(std::span<const std::byte> message, frame_header& h) noexcept {
   using detail::load;
   if (message.size() < frame_header_bytes)
@@ -106,7 +110,7 @@ inline status read_header(std::span<const std::byte> message, frame_header& h) n
     return {errc::corrupt, "frame: not one of planecast's"};
   if (const auto version = load<std::uint16_t>(in + 4); version != wire_version)
     return {errc::mismatch, "wire version", wire_version, version};
-  if (load<std::uint16_t>(in + 42) != 0)
+  if (load<std::uint64_t>(in + 36) != 0)
     return {errc::corrupt, "frame: the header has bits that mean nothing"};
   h.kind = static_cast<frame_kind>(load<std::uint8_t>(in + 6));
   h.plane = load<std::uint8_t>(in + 7);
@@ -116,16 +120,15 @@ inline status read_header(std::span<const std::byte> message, frame_header& h) n
   h.count = load<std::uint32_t>(in + 28);
   h.layer_first = load<std::uint16_t>(in + 32);
   h.layer_count = load<std::uint16_t>(in + 34);
-  h.head_first = load<std::uint16_t>(in + 36);
-  h.head_count = load<std::uint16_t>(in + 38);
-  h.source_rank = load<std::uint16_t>(in + 40);
   h.payload_bytes = load<std::uint32_t>(in + 44);
   h.payload_checksum = load<std::uint64_t>(in + 48);
   h.opening = load<std::uint32_t>(in + 56);
   return {};
 }
 
-/// Checks the payload of a message whose header was read.
+/// Whether the payload of a message is the one that its header was written for.
+/// Preconditions: the header was read from it, without an error.
+/// Errors: `corrupt` for another length or checksum.
 inline status check_payload(std::span<const std::byte> message, const frame_header& h) noexcept {
   if (message.size() - frame_header_bytes != h.payload_bytes)
     return {errc::corrupt, "frame: the payload is not of the length that its header says"};
@@ -135,11 +138,18 @@ inline status check_payload(std::span<const std::byte> message, const frame_head
 }
 
 /// Builds a frame in a buffer, checksum in the same pass: add() the payload's pieces, then finish().
+/// Example:
+///
+///     frame_writer w(room);
+///     w.add_number(sequence);
+///     const auto message = w.finish({.kind = frame_kind::lost});
 class frame_writer {
 public:
-  /// Precondition: room for the header and all that will be added.
+  /// Borrows the room.
+  /// Preconditions: it is enough for the header and all that will be added.
   explicit frame_writer(std::span<std::byte> room) noexcept : room_(room) {}
 
+  /// Copies more of the payload.
   void add(std::span<const std::byte> piece) noexcept {
     if (piece.empty()) // may come from nowhere, where memcpy may not look
       return;
@@ -148,13 +158,15 @@ public:
     if (at_ - summed_ >= 4 * checksum_block) // still in the nearest cache
       sum();
   }
+  /// Adds a number to the payload, little-endian.
   template <std::unsigned_integral T>
   void add_number(T value) noexcept {
     std::byte bytes[sizeof value];
     detail::store(bytes, value);
     add(bytes);
   }
-  /// The whole message.
+  /// Writes the header, of which payload_bytes and payload_checksum are filled in. The whole message, which
+  /// lies in the room. Call it once.
   std::span<const std::byte> finish(frame_header h) noexcept {
     sum();
     h.payload_bytes = static_cast<std::uint32_t>(at_ - frame_header_bytes);

@@ -8,6 +8,7 @@
 #include "planecast/stream/request.hpp"
 
 #include <algorithm>
+#include <compare>
 #include <cstdint>
 #include <list>
 #include <span>
@@ -18,9 +19,9 @@ namespace planecast::inline v0 {
 
 /// A page of one layer.
 struct layer_page {
-  std::uint32_t layer = 0;
-  std::uint32_t page = 0;
-  friend constexpr bool operator==(const layer_page&, const layer_page&) = default;
+  std::uint32_t layer = 0; ///< by its number in the model
+  std::uint32_t page = 0;  ///< of the policy's page_tokens each, counted from the sequence's position 0
+  friend constexpr auto operator<=>(const layer_page&, const layer_page&) = default;
 };
 
 namespace detail {
@@ -30,15 +31,17 @@ class incoming_request {
 public:
   using planes = typename Policy::planes;
 
-  [[nodiscard]] static std::uint64_t bytes_needed(const geometry& shape, std::uint32_t tokens) noexcept {
-    return assembly<Policy, Backend>::bytes_needed({shape, tokens});
+  [[nodiscard]] static std::uint64_t bytes_needed(const geometry& shape, const request& r) {
+    return assembly<Policy, Backend>::bytes_needed({shape, r.tokens, r.first});
   }
 
-  incoming_request(request r, const geometry& shape, std::vector<kv_pages> pages)
-      : id(r), cache({shape, r.tokens}, std::move(pages)), order_seen_(r.tokens) {
-    metrics.raw_bytes = shape.raw_bytes(r.tokens);
+  /// `shape` is what the stream carries of a model, from layer `first_layer` on.
+  incoming_request(request r, const geometry& shape, std::uint32_t first_layer, std::vector<kv_pages> pages)
+      : id(r), cache({shape, r.tokens, r.first}, std::move(pages)), first_layer_(first_layer),
+        order_seen_(cache.map().count()) {
+    metrics.raw_bytes = shape.raw_bytes(cache.map().count());
     metrics.opened = std::chrono::steady_clock::now();
-    plan_.order.tokens.assign(r.tokens, unknown);
+    plan_.order.tokens.assign(cache.map().count(), unknown);
   }
 
   const request id;
@@ -96,7 +99,7 @@ public:
     std::uint32_t plane = 0;
     for (std::uint32_t i = 0; i < Policy::tiers::count; ++i) {
       for (const std::uint32_t end = planes::holding(Policy::tiers::bits(i)); plane < end; ++plane)
-        if (cache.tokens_holding(plane) != id.tokens)
+        if (cache.tokens_holding(plane) != cache.map().count())
           return reached;
       reached = static_cast<int>(i);
     }
@@ -108,7 +111,7 @@ public:
     for (std::uint32_t layer = 0; layer < map.shape.layers; ++layer)
       for (std::uint32_t page = 0; page < map.pages(); ++page)
         if (!sharp(layer, page))
-          found.push_back({layer, page});
+          found.push_back({first_layer_ + layer, map.first / Policy::page_tokens + page});
     return found;
   }
 
@@ -134,24 +137,23 @@ private:
       metrics.light_bytes += bytes;
   }
 
-  // One sender sends all heads; a base frame is of one layer, others are of all.
+  // A base frame is of one layer, others are of all.
   [[nodiscard]] bool covers_what_it_must(const frame_header& h) const noexcept {
-    const geometry& shape = cache.map().shape;
-    const bool layers =
-        h.kind == frame_kind::base ? h.layer_count == 1 : h.layer_first == 0 && h.layer_count == shape.layers;
-    return layers && h.head_first == 0 && h.head_count == shape.kv_heads && h.source_rank == 0;
+    return h.kind == frame_kind::base
+               ? h.layer_count == 1 && h.layer_first >= first_layer_
+               : h.layer_count == cache.map().shape.layers && h.layer_first == first_layer_;
   }
 
   outcome take(const frame_header& h, std::span<const std::byte> payload) {
     if (!covers_what_it_must(h))
-      return {{errc::corrupt, "data lane: a frame of other layers, heads or senders"}, true};
+      return {{errc::corrupt, "data lane: a frame of other layers"}, true};
     switch (h.kind) {
     case frame_kind::base:
-      return {cache.place_base(h.layer_first, h.first, h.count, payload), true};
+      return {cache.place_base(h.layer_first - first_layer_, h.first, h.count, payload), true};
     case frame_kind::order:
       return {take_order(h, payload), true};
     case frame_kind::plan:
-      if (order_known_ < id.tokens)
+      if (order_known_ < cache.map().count())
         return {};
       return {take_plan(payload), true};
     case frame_kind::upgrade:
@@ -165,14 +167,16 @@ private:
 
   status take_order(const frame_header& h, std::span<const std::byte> payload) {
     const status bad{errc::corrupt, "order: not a permutation of the tokens"};
-    if (h.first > id.tokens || h.count > id.tokens - h.first || payload.size() != 4 * std::size_t{h.count} ||
-        order_known_ + h.count > id.tokens)
+    const std::uint32_t count = cache.map().count();
+    if (h.first > count || h.count > count - h.first || payload.size() != 4 * std::size_t{h.count} ||
+        order_known_ + h.count > count)
       return bad;
     for (std::uint32_t i = 0; i < h.count; ++i) {
       const auto token = load<std::uint32_t>(&payload[4 * std::size_t{i}]);
-      if (token >= id.tokens || order_seen_[token] || plan_.order.tokens[h.first + i] != unknown)
+      if (token < id.first || token >= id.tokens || order_seen_[token - id.first] ||
+          plan_.order.tokens[h.first + i] != unknown)
         return bad;
-      order_seen_[token] = true;
+      order_seen_[token - id.first] = true;
       plan_.order.tokens[h.first + i] = token;
     }
     order_known_ += h.count;
@@ -219,7 +223,7 @@ private:
   [[nodiscard]] bool sharp(std::uint32_t layer, std::uint32_t page) const {
     const auto& map = cache.map();
     bool stored = true;
-    for (std::uint32_t head = 0; head < map.shape.kv_heads; ++head)
+    for (std::uint32_t head = 0; head < map.shape.heads(layer); ++head)
       for (const bool is_value : {false, true}) {
         const std::uint32_t tile = map.index({head, is_value, page});
         if (!cache.has_tile(layer, tile))
@@ -228,7 +232,7 @@ private:
       }
     if (stored)
       return true;
-    const std::uint32_t first = page * Policy::page_tokens;
+    const std::uint32_t first = map.first_of(page);
     for (std::uint32_t token = first; token < first + map.tokens_of(page); ++token)
       if (cache.planes_held(token) < planes::count)
         return false;
@@ -237,6 +241,7 @@ private:
 
   static constexpr std::uint32_t unknown = 0xFFFF'FFFFu; // a rank whose token has not come
 
+  std::uint32_t first_layer_;
   std::list<std::pair<frame_header, buffer>> staged_;
   std::vector<std::uint64_t> owed_;
   upgrade_plan plan_;

@@ -15,78 +15,98 @@
 
 namespace planecast::inline v0 {
 
-/// A frame holds one token's longest upgrade, or one tile's base, at least.
+/// The least chunk_bytes for a shape: a frame holds one token's longest upgrade, or one tile's base, at
+/// least.
 template <class Policy>
-[[nodiscard]] constexpr std::uint64_t least_chunk_bytes(const geometry& shape) noexcept {
-  const std::uint64_t padding = 2 * std::uint64_t{shape.layers} * shape.kv_heads; // of tails, to bytes
+[[nodiscard]] constexpr std::uint64_t least_chunk_bytes(const geometry& shape) {
+  const std::uint64_t padding = 2 * shape.all_heads(); // of tails, to bytes
   std::uint64_t least = shape.raw_bytes(1) + padding;
   tile_map<Policy>{shape, Policy::page_tokens}.with_whole_layouts(
       [&](auto layout) { least = std::max<std::uint64_t>(least, layout.bound()); });
   return least;
 }
 
+/// Which end says hello. The values go on the wire: they do not change.
 enum class role : std::uint32_t { sender = 1, receiver = 2 };
 
-/// What each side says first. On the wire 12 little-endian u64: role, chunk_bytes, dtype, layers, kv_heads,
-/// key_dim, value_dim, geometry fingerprint, page_tokens, planes, policy fingerprint, zero.
+/// What each side says first. On the wire it is 16 little-endian u64: role, chunk_bytes, dtype, layers,
+/// kv_heads (0 if layers differ), key_dim, value_dim, geometry fingerprint, page_tokens, planes, policy
+/// fingerprint, the shard's layer_first, layer_count (counted, not 0 for all), rank, ranks, zero.
 struct hello {
-  role who = role::sender;
+  role who = role::sender;       ///< the end that says it
   std::uint32_t chunk_bytes = 0; ///< sender: longest payload it will send; receiver: longest it will take
-  geometry shape;
-  std::uint32_t page_tokens = 0;
-  std::uint32_t planes = 0;
-  std::uint64_t policy = 0;
+  geometry model;                ///< the whole of it
+  shard carried;                 ///< the piece of it that goes over this connection
+  std::uint32_t page_tokens = 0; ///< of the policy
+  std::uint32_t planes = 0;      ///< how many the policy has
+  std::uint64_t policy = 0;      ///< the policy's fingerprint
 
-  static constexpr std::size_t bytes = 12 * 8;
+  /// Numbers that it has on the wire.
+  static constexpr std::size_t count = 16, bytes = count * 8; ///< of its payload
 
-  /// With chunk_bytes 0 it is `usual`, or more where the shape needs more. Throws `error` for a shape that
-  /// cannot be coded and for chunks that are too short for it.
+  /// What an end with these options says. With chunk_bytes 0 it is `usual`, or more where the shape needs
+  /// more.
+  /// Errors: throws `error` for a shape that cannot be coded, a shard that it does not have, and chunks that
+  /// are too short for it.
   template <class Policy>
-  static hello of(role who, std::uint32_t chunk_bytes, std::uint32_t usual, const geometry& shape) {
-    check(shape.check());
-    const std::uint64_t least = least_chunk_bytes<Policy>(shape);
+  static hello of(role who, std::uint32_t chunk_bytes, std::uint32_t usual, const geometry& model,
+                  const shard& carried) {
+    check(model.check(carried));
+    const std::uint64_t least = least_chunk_bytes<Policy>(model.of(carried));
     if (least > 0xFFFF'FFFFu - frame_header_bytes || (chunk_bytes != 0 && chunk_bytes < least))
       throw error(
           {errc::limit, "chunk_bytes: one token's upgrade, or one tile, is longer", chunk_bytes, least});
     if (chunk_bytes == 0)
       chunk_bytes = std::max(usual, static_cast<std::uint32_t>(least));
-    return {who, chunk_bytes, shape, Policy::page_tokens, Policy::planes::count, Policy::fingerprint()};
+    return {
+        who, chunk_bytes, model, carried, Policy::page_tokens, Policy::planes::count, Policy::fingerprint()};
   }
 
-  [[nodiscard]] std::array<std::uint64_t, 12> fields() const noexcept {
+  /// The numbers, in the order of the wire.
+  [[nodiscard]] std::array<std::uint64_t, count> fields() const {
     return {static_cast<std::uint64_t>(who),
             chunk_bytes,
-            static_cast<std::uint64_t>(shape.dtype),
-            shape.layers,
-            shape.kv_heads,
-            shape.key_dim,
-            shape.value_dim,
-            shape.fingerprint(),
+            static_cast<std::uint64_t>(model.dtype),
+            model.layers,
+            model.uniform_heads(),
+            model.key_dim,
+            model.value_dim,
+            model.fingerprint(),
             page_tokens,
             planes,
             policy,
+            carried.layer_first,
+            model.of(carried).layers,
+            carried.rank,
+            carried.ranks,
             0};
   }
-  void write(frame_writer& to) const noexcept {
+  /// Adds them to a frame's payload.
+  void write(frame_writer& to) const {
     for (const std::uint64_t field : fields())
       to.add_number(field);
   }
 
-  /// Compares with what the peer said: ok, or on what the two disagree. Fingerprints come last, so that a
-  /// field with a name is named.
-  [[nodiscard]] status compare(std::span<const std::byte> theirs) const noexcept {
-    constexpr std::array<const char*, 12> names = {"role",
-                                                   "chunk_bytes",
-                                                   "geometry: dtype",
-                                                   "geometry: layers",
-                                                   "geometry: kv_heads",
-                                                   "geometry: key_dim",
-                                                   "geometry: value_dim",
-                                                   "geometry: fingerprint",
-                                                   "policy: page_tokens",
-                                                   "policy: planes",
-                                                   "policy: fingerprint",
-                                                   "hello: reserved field"};
+  /// Compares with the payload of the peer's hello. A fingerprint comes after the fields that go into it, so
+  /// that a field with a name is named.
+  /// Errors: `mismatch`, about the first field on which the two disagree; `corrupt` for another length.
+  [[nodiscard]] status compare(std::span<const std::byte> theirs) const {
+    constexpr std::array<const char*, count> names = {"role",
+                                                      "chunk_bytes",
+                                                      "geometry: dtype",
+                                                      "geometry: layers",
+                                                      "geometry: kv_heads",
+                                                      "geometry: key_dim",
+                                                      "geometry: value_dim",
+                                                      "geometry: kv_heads_by_layer, as fingerprints",
+                                                      "policy: page_tokens",
+                                                      "policy: planes",
+                                                      "policy: fingerprint",
+                                                      "shard: layer_first",
+                                                      "shard: layer_count",
+                                                      "shard: rank",
+                                                      "shard: ranks",
+                                                      "hello: reserved field"};
     if (theirs.size() != bytes)
       return {errc::corrupt, "hello: not of its length"};
     const auto mine = fields();
@@ -104,17 +124,19 @@ struct hello {
   }
 };
 
-/// An upgrade order and where it is cut: the first light_upgrades upgrades come before decoding starts.
-/// On the wire the tokens go in `order` frames (u32 each); the rest is u64 light_upgrades, u32 number of
-/// runs, u32 zero, and for each run u32 plane, first, count.
+/// An upgrade order and where it is cut. On the wire the tokens go in `order` frames (u32 each); the rest is
+/// u64 light_upgrades, u32 number of runs, u32 zero, and for each run u32 plane, first, count.
 struct upgrade_plan {
-  upgrade_order order;
-  std::uint64_t light_upgrades = 0;
+  upgrade_order order;              ///< what is sent, in the order of sending
+  std::uint64_t light_upgrades = 0; ///< so many, a token's plane each, come before decoding starts
 
-  static constexpr std::size_t fixed_bytes = 16, run_bytes = 12;
+  /// Payload beside the runs.
+  static constexpr std::size_t fixed_bytes = 16, run_bytes = 12; ///< payload of a run
 
+  /// Bytes of its payload.
   [[nodiscard]] std::size_t bytes() const noexcept { return fixed_bytes + run_bytes * order.runs.size(); }
 
+  /// Adds runs and cut to a frame's payload.
   void write(frame_writer& to) const noexcept {
     to.add_number(light_upgrades);
     to.add_number(static_cast<std::uint32_t>(order.runs.size()));
@@ -124,8 +146,10 @@ struct upgrade_plan {
         to.add_number(field);
   }
 
-  /// Reads runs and cut; the tokens are there already. Every token's planes must rise one by one from
-  /// base_planes and end below plane_count.
+  /// Reads runs and cut from a payload.
+  /// Preconditions: all tokens are there already.
+  /// Errors: `corrupt` for what cannot be one, for more before the cut than there is, and unless every
+  /// token's planes rise one by one from base_planes and end below plane_count.
   [[nodiscard]] status read(std::span<const std::byte> in, std::uint32_t base_planes,
                             std::uint32_t plane_count) {
     const status bad{errc::corrupt, "plan: makes no sense"};

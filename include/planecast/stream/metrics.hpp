@@ -10,18 +10,18 @@
 
 namespace planecast::inline v0 {
 
-/// Of one end of a connection.
+/// What one end of a connection has counted so far.
 struct stream_metrics {
-  std::uint64_t data_frames = 0;  ///< sent or received
-  std::uint64_t data_bytes = 0;   ///< on the data lane, headers included
+  std::uint64_t data_frames = 0;  ///< sent, repeats included; or received, whole and for the first time
+  std::uint64_t data_bytes = 0;   ///< of these frames, headers included
   std::uint64_t damaged = 0;      ///< frames that failed a check
   std::uint64_t sent_again = 0;   ///< sender: frames that were asked for again
   std::uint64_t not_expected = 0; ///< receiver: frames twice, or of requests that are over
 };
 
-/// Of one request. Times are of the steady clock.
+/// What one end knows of one request.
 struct request_metrics {
-  using time = std::chrono::steady_clock::time_point;
+  using time = std::chrono::steady_clock::time_point; ///< of this machine: not to be compared with the peer's
 
   std::uint64_t raw_bytes = 0;    ///< the cache as it was
   std::uint64_t base_bytes = 0;   ///< data lane: base and plan, headers included
@@ -29,16 +29,20 @@ struct request_metrics {
                                   ///< what is in the pages of it
   std::uint64_t data_bytes = 0;   ///< data lane: all that was sent or received, repeats included
   std::uint64_t stored_tiles = 0; ///< sender: tiles that are not smaller coded
-  time opened;
-  std::optional<time> first_byte, last_byte; ///< on the data lane
+  time opened;                    ///< when open() or expect() was called
+  /// The first frame on the data lane.
+  std::optional<time> first_byte, last_byte; ///< the last so far; at the sender, given to the transport
   std::array<std::optional<time>, 4> events; ///< when each event came true
 
+  /// When an event came true; empty until then.
   [[nodiscard]] std::optional<time> at(event e) const noexcept { return events[static_cast<std::size_t>(e)]; }
+  /// For the stream: an event has come true now, unless it had before.
   void note(event e) noexcept {
     auto& at = events[static_cast<std::size_t>(e)];
     if (!at)
       at = std::chrono::steady_clock::now();
   }
+  /// For the stream: a frame of n bytes is crossing the data lane.
   void note_bytes(std::uint64_t n) noexcept {
     last_byte = std::chrono::steady_clock::now();
     if (!first_byte)

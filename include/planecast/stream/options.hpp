@@ -1,6 +1,7 @@
 // What a caller may choose at either end of a stream.
 #pragma once
 
+#include "planecast/cache/shard.hpp"
 #include "planecast/plan/importance.hpp"
 #include "planecast/policy/tier.hpp"
 
@@ -10,7 +11,9 @@
 
 namespace planecast::inline v0 {
 
+/// What may be chosen for a sender.
 struct sender_options {
+  shard carries = {}; ///< the piece of the model's cache that goes over this stream
   /// Longest payload of a frame. 0 takes 512 KiB, or what one token of the shape needs if that is more.
   std::uint32_t chunk_bytes = 0;
   /// Bytes given to the transport and not yet taken by it. Small, so that a new request's first light finds
@@ -20,7 +23,9 @@ struct sender_options {
   std::chrono::milliseconds linger{200};
 };
 
+/// What may be chosen for a receiver. Its limits are what a bad sender can cost it.
 struct receiver_options {
+  shard carries = {}; ///< the piece of the model's cache that comes over this stream
   /// Longest payload that is taken. 0 takes 1 MiB, or what one token of the shape needs if that is more.
   std::uint32_t chunk_bytes = 0;
   std::uint32_t slots = 4; ///< frames granted to the sender at a time
@@ -33,9 +38,10 @@ struct receiver_options {
   std::chrono::milliseconds linger{200};
 };
 
+/// What may be chosen for a plan, beside its budget.
 struct plan_options {
-  pinned_tokens pinned;
-  int until = lossless; ///< the last tier to send, in bits: a plan may end at 8, or at the base
+  pinned_tokens pinned = {}; ///< tokens that come first, whatever their score
+  int until = lossless;      ///< the last tier to send, in bits: a plan may end at 8, or at the base
 };
 
 } // namespace planecast::inline v0

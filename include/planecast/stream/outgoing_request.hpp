@@ -3,6 +3,7 @@
 
 #include "planecast/code/coded_cache.hpp"
 #include "planecast/plan/budget.hpp"
+#include "planecast/plan/cut.hpp"
 #include "planecast/stream/messages.hpp"
 #include "planecast/stream/metrics.hpp"
 #include "planecast/stream/options.hpp"
@@ -22,10 +23,12 @@ namespace detail {
 template <class Policy, class Backend>
 class outgoing_request {
 public:
-  outgoing_request(request r, std::uint32_t number, const geometry& shape, std::uint32_t chunk_bytes)
-      : id(r), opening(number), shape_(shape), chunk_bytes_(chunk_bytes), cache_({shape, r.tokens}, r.how),
-        queued_(shape.layers) {
-    metrics.raw_bytes = shape.raw_bytes(r.tokens);
+  /// `shape` is what the stream carries of a model, from layer `first_layer` on.
+  outgoing_request(request r, std::uint32_t number, const geometry& shape, std::uint32_t first_layer,
+                   std::uint32_t chunk_bytes)
+      : id(r), opening(number), shape_(shape), first_layer_(first_layer), chunk_bytes_(chunk_bytes),
+        cache_({shape, r.tokens, r.first}, r.how), queued_(shape.layers) {
+    metrics.raw_bytes = shape.raw_bytes(r.tokens - r.first);
     metrics.opened = std::chrono::steady_clock::now();
   }
 
@@ -38,8 +41,9 @@ public:
   [[nodiscard]] std::uint64_t bytes_held() const noexcept { return cache_.bytes(); }
   void release() noexcept { cache_.clear(); }
 
+  /// Layers go by their numbers in the model.
   void put(std::uint32_t layer, const kv_view& view) {
-    cache_.put(layer, view);
+    cache_.put(layer - first_layer_, view);
     if (++layers_put_ < shape_.layers)
       return;
     metrics.stored_tiles = cache_.stored_tiles();
@@ -48,23 +52,22 @@ public:
   }
   /// Whether put() may be called with these.
   [[nodiscard]] bool takes(std::uint32_t layer, const kv_view& view) const noexcept {
-    return layer < shape_.layers && view.tokens() == id.tokens && !cache_.has(layer);
+    return layer >= first_layer_ && layer - first_layer_ < shape_.layers && view.tokens() == id.tokens &&
+           !cache_.has(layer - first_layer_);
   }
 
-  status make_plan(budget b, std::span<const float> scores, const plan_options& how) {
+  template <importance I>
+  status make_plan(budget b, const I& by, const plan_options& how) {
     if (layers_put_ != shape_.layers || planned_)
       throw std::logic_error("planecast: plan: called before the last put, or twice");
-    if (!scores.empty() && scores.size() != id.tokens)
-      throw std::invalid_argument("planecast: plan: one score per token is needed");
     const std::uint32_t end = Policy::planes::holding(static_cast<std::uint32_t>(how.until));
     bool is_tier = false;
     for (std::uint32_t i = 0; i < Policy::tiers::count; ++i)
       is_tier = is_tier || Policy::tiers::bits(i) == static_cast<std::uint32_t>(how.until);
     if (!is_tier)
       throw std::invalid_argument("planecast: plan: no tier ends there");
-    const std::vector<float> level(scores.empty() ? id.tokens : 0);
     plan_.order =
-        greedy_order(rank_tokens(scores.empty() ? level : scores, how.pinned), Policy::base_planes, end);
+        greedy_order(rank_tokens(by, cache_.map().count(), how.pinned, id.first), Policy::base_planes, end);
 
     const std::uint64_t base = base_bytes();
     const std::uint64_t ceiling = b.ceiling(metrics.raw_bytes, base);
@@ -93,7 +96,7 @@ public:
       queued_[layer] = true;
       each_base_frame(layer, [&](std::uint32_t first, std::uint32_t count, auto) {
         frame_header h = header(frame_kind::base, first, count);
-        h.layer_first = static_cast<std::uint16_t>(layer);
+        h.layer_first = static_cast<std::uint16_t>(first_layer_ + layer);
         h.layer_count = 1;
         to.add({h, true, {}});
       });
@@ -119,7 +122,7 @@ public:
     const std::span<const std::uint32_t> tokens = plan_.order.tokens;
     switch (h.kind) {
     case frame_kind::base:
-      return cache_.give_base(h.layer_first, h.first, h.count, add);
+      return cache_.give_base(h.layer_first - first_layer_, h.first, h.count, add);
     case frame_kind::order:
       return w.add(std::as_bytes(tokens.subspan(h.first, h.count)));
     case frame_kind::plan:
@@ -136,15 +139,15 @@ private:
             .request = id.id,
             .first = first,
             .count = count,
+            .layer_first = static_cast<std::uint16_t>(first_layer_),
             .layer_count = static_cast<std::uint16_t>(shape_.layers),
-            .head_count = static_cast<std::uint16_t>(shape_.kv_heads),
             .opening = opening};
   }
 
   // Splits a layer's tiles into frames: f(first tile, tiles, payload bytes).
   template <class F>
   void each_base_frame(std::uint32_t layer, F&& f) const {
-    const std::uint32_t tiles = cache_.map().tiles_per_layer();
+    const std::uint32_t tiles = cache_.map().tiles(layer);
     std::uint32_t first = 0;
     std::uint64_t bytes = 0;
     for (std::uint32_t tile = 0; tile < tiles; ++tile) {
@@ -161,9 +164,9 @@ private:
   // Likewise the order's tokens: f(first rank, ranks).
   template <class F>
   void each_order_frame(F&& f) const {
-    const std::uint32_t most = chunk_bytes_ / 4;
-    for (std::uint32_t first = 0; first < id.tokens; first += most)
-      f(first, std::min(most, id.tokens - first));
+    const std::uint32_t most = chunk_bytes_ / 4, count = cache_.map().count();
+    for (std::uint32_t first = 0; first < count; first += most)
+      f(first, std::min(most, count - first));
   }
   // What must cross before anything can be decoded from: base, order, plan, their headers.
   [[nodiscard]] std::uint64_t base_bytes() const {
@@ -175,6 +178,7 @@ private:
   }
 
   geometry shape_;
+  std::uint32_t first_layer_;
   std::uint32_t chunk_bytes_;
   coded_cache<Policy, Backend> cache_;
   upgrade_plan plan_;

@@ -8,28 +8,31 @@
 namespace planecast::inline v0 {
 
 /// A bit-plane stream: what changes the bytes × how they cross × what codes them.
+/// Example:
 ///
-///   using policy = precision_policy<tiers<4, 8, lossless>, keys<per_channel<64>>, values<per_token>>;
-///   using stream = plane_stream<policy, socket>;
+///     using policy = precision_policy<tiers<4, 8, lossless>, keys<per_channel<64>>, values<per_token>>;
+///     using stream = plane_stream<policy, socket>;
 ///
-///   // prefill node
-///   stream::sender out{connect("127.0.0.1:7440"), shape};
-///   auto shot = out.open({.id = 1, .tokens = n});
-///   for (unsigned l = 0; l < shape.layers; ++l)
-///     check(shot.put(l, layer_view(l)));               // the base leaves
-///   check(shot.plan(budget::of_raw(0.5), scores));     // the order of all that follows
-///   check(shot.wait(focused, 10s));
+///     // prefill node
+///     stream::sender out{connect("127.0.0.1:7440"), shape};
+///     auto shot = out.open({.id = 1, .tokens = n});
+///     for (unsigned l = 0; l < shape.layers; ++l)
+///       check(shot.put(l, layer_view(l)));               // the base leaves
+///     check(shot.plan(budget::of_raw(0.5), scores));     // the order of all that follows
+///     check(shot.wait(focused, 10s));
 ///
-///   // decode node
-///   stream::receiver in{listen(7440), shape};
-///   auto kv = in.expect({.id = 1, .tokens = n}, pages);
-///   check(kv.wait(first_light, 2s));
-///   auto text = speculate(engine, kv, {.first = t0, .max_tokens = 256, .on_token = show});
+///     // decode node
+///     stream::receiver in{listen(7440), shape};
+///     auto kv = in.expect({.id = 1, .tokens = n}, pages);
+///     check(kv.wait(first_light, 2s));
+///     auto text = speculate(engine, kv, {.first = t0, .max_tokens = 256, .on_token = show});
 template <class Policy, transport Transport, class Backend = cpu>
+requires backend<Backend, typename Policy::key_quantizer, typename Policy::planes> &&
+    backend<Backend, typename Policy::value_quantizer, typename Policy::planes>
 struct plane_stream {
-  using policy = Policy;
-  using sender = stream_sender<Policy, Transport, Backend>;
-  using receiver = stream_receiver<Policy, Transport, Backend>;
+  using policy = Policy;                                        ///< what changes the bytes
+  using sender = stream_sender<Policy, Transport, Backend>;     ///< the prefill node's end
+  using receiver = stream_receiver<Policy, Transport, Backend>; ///< the decode node's end
 };
 
 } // namespace planecast::inline v0

@@ -9,7 +9,7 @@
 #include <deque>
 #include <optional>
 
-namespace planecast::inline v0 {
+namespace planecast::inline v0::detail {
 
 /// A frame that has not been built yet. Its bytes are gathered when its turn comes.
 struct pending_frame {
@@ -31,7 +31,7 @@ public:
   }
 
   [[nodiscard]] bool empty() const noexcept { return again_.empty() && light_.empty() && focus_.empty(); }
-  /// Precondition: not empty.
+  /// Preconditions: not empty.
   [[nodiscard]] const pending_frame& front() const noexcept { return first().front(); }
   void pop() noexcept { first().pop_front(); }
 
@@ -78,4 +78,4 @@ private:
   std::uint64_t before_ = 0; // frames that were forgotten
 };
 
-} // namespace planecast::inline v0
+} // namespace planecast::inline v0::detail

@@ -1,6 +1,7 @@
 // A worse link than the one there is: chosen faults laid over any transport, the same in every run.
 #pragma once
 
+#include "planecast/transport/detail/limits.hpp"
 #include "planecast/transport/loopback.hpp"
 #include "planecast/transport/transport.hpp"
 
@@ -18,6 +19,7 @@ namespace planecast::inline v0 {
 
 /// What goes wrong with one message that an end sends.
 struct fault {
+  /// Several may befall one message.
   enum kind : std::uint8_t {
     flip,     ///< one bit is inverted: the amount-th, counted round and round
     truncate, ///< only the first `amount` bytes arrive
@@ -25,15 +27,16 @@ struct fault {
     hold,     ///< it leaves after the next `amount` messages of its lane
     stall,    ///< it, and its lane behind it, wait for `time`
   };
-  planecast::lane lane = planecast::lane::data;
-  std::uint64_t message = 0; ///< which one of those sent on the lane, from 0
-  kind what = flip;
-  std::uint64_t amount = 0;
-  std::chrono::nanoseconds time{0};
+  planecast::lane lane = planecast::lane::data; ///< on which the message is sent
+  std::uint64_t message = 0;                    ///< which one of those sent on the lane, from 0
+  kind what = flip;                             ///< goes wrong
+  std::uint64_t amount = 0;                     ///< see kind
+  std::chrono::nanoseconds time{0};             ///< see kind
 };
 
+/// All that goes wrong at an end.
 struct faulty_options {
-  std::vector<fault> faults{};
+  std::vector<fault> faults{};    ///< in any order
   std::size_t reorder_window = 0; ///< on the data lane, messages leave after up to this many - 1 later ones
   std::uint64_t seed = 1;         ///< of the reordering
 };
@@ -44,18 +47,20 @@ struct faulty_options {
 ///
 /// What is held for reordering is let go when no further send comes: in the second poll in a row without a
 /// send, and in any poll that would have to wait.
-///
-///   Preconditions: none.
-///   Effects: as the concept says, but for the faults. Messages move on within poll. A message that is
-///   changed is copied when it is sent. Errors: those of the inner transport. Example: faulty
-///   bad(std::move(end), {.faults = {{.message = 3, .what = fault::flip, .amount = 17}}});
+/// Effects: as the concept says, but for the faults. Messages move on within poll. A message that is changed
+/// is copied when it is sent.
+/// Errors: those of the inner transport.
+/// Example: `faulty bad(std::move(end), {.faults = {{.message = 3, .what = fault::flip, .amount = 17}}});`
 template <transport Inner, class Clock = std::chrono::steady_clock>
 class faulty {
 public:
+  /// Takes a transport over. Messages are counted from here.
   faulty(Inner inner, faulty_options options)
       : limits_(inner.limits()), options_(std::move(options)), random_(options_.seed),
         inner_(std::move(inner)) {}
+  /// Takes the end over, with all that is under way.
   faulty(faulty&&) noexcept = default;
+  /// Likewise; the end that was here is destroyed first.
   faulty& operator=(faulty&& other) noexcept {
     if (this != &other) { // not member by member: the inner transport goes first, for it borrows changes_
       std::destroy_at(this);
@@ -65,19 +70,14 @@ public:
   }
   ~faulty() = default;
 
+  /// As `transport` says. @{
   [[nodiscard]] status send(lane l, gather g, op_id id) noexcept {
     if (!over_)
       return over_;
-    std::size_t bytes = 0;
-    for (const auto& piece : g)
-      bytes += piece.size();
+    const std::size_t bytes = detail::bytes_of(g);
     traffic& t = lanes_[static_cast<std::size_t>(l)];
-    if (bytes > limits_.message_bytes)
-      return {errc::limit, "faulty: bytes of a message", limits_.message_bytes, bytes};
-    if (g.size() > limits_.pieces)
-      return {errc::limit, "faulty: pieces of a message", limits_.pieces, g.size()};
-    if (t.under_way.size() >= limits_.operations)
-      return {errc::limit, "faulty: operations", limits_.operations, t.under_way.size() + 1};
+    if (const status s = detail::admit_send(limits_, names, g, bytes, t.under_way.size()); !s)
+      return s;
     t.under_way.insert(id);
     parcel p{.id = id, .pieces = {g.begin(), g.end()}};
     for (const fault& f : options_.faults)
@@ -127,15 +127,20 @@ public:
   }
 
   [[nodiscard]] transport_limits limits() const noexcept { return limits_; }
+  /// @}
 
   /// Messages sent so far on a lane: the number that the next one will have.
   [[nodiscard]] std::uint64_t messages(lane l) const noexcept {
     return lanes_[static_cast<std::size_t>(l)].sent;
   }
+  /// The transport below, for what the concept does not say. @{
   [[nodiscard]] Inner& inner() noexcept { return inner_; }
   [[nodiscard]] const Inner& inner() const noexcept { return inner_; }
+  /// @}
 
 private:
+  static constexpr detail::limit_names names{"faulty: bytes of a message", "faulty: pieces of a message",
+                                             "faulty: operations"};
   using moment = typename Clock::time_point;
 
   struct parcel {

@@ -1,6 +1,7 @@
 // A link inside one process: for tests, for examples, and for prefill and decode that share a machine.
 #pragma once
 
+#include "planecast/transport/detail/limits.hpp"
 #include "planecast/transport/transport.hpp"
 
 #include <algorithm>
@@ -18,15 +19,16 @@ namespace planecast::inline v0 {
 /// One end of a link between two threads of a process, or within one thread. A message is copied once, from
 /// its pieces into the slot, as soon as both are there; until then its send is under way, for nothing is kept
 /// in between. When one end is destroyed, what it had not delivered is lost.
-///
-///   Preconditions: each end is used from one thread at a time; the two ends may be used from two.
-///   Effects: as the concept says. A default-constructed or moved-from end is closed.
-///   Errors: as the concept says.
-///   Example: auto [prefill, decode] = loopback::pair();
+/// Preconditions: each end is used from one thread at a time; the two ends may be used from two.
+/// Effects: as the concept says. A default-constructed or moved-from end is closed.
+/// Errors: as the concept says.
+/// Example: `auto [prefill, decode] = loopback::pair();`
 class loopback {
 public:
   loopback() = default;
+  /// Takes the end over, with all that is under way.
   loopback(loopback&&) noexcept = default;
+  /// Likewise; the end that was here is aborted.
   loopback& operator=(loopback&& other) noexcept {
     loopback taken(std::move(other));
     std::swap(link_, taken.link_);
@@ -35,7 +37,7 @@ public:
   }
   ~loopback() { abort(); }
 
-  /// Two ends of a new link.
+  /// Two ends of a new link. The limits are what it refuses to pass: nothing is allocated for them.
   [[nodiscard]] static std::pair<loopback, loopback>
   pair(transport_limits limits = {.message_bytes = std::size_t{1} << 30, .pieces = 256, .operations = 4096}) {
     auto both = std::make_shared<link>();
@@ -43,20 +45,16 @@ public:
     return {loopback(both, 0), loopback(both, 1)};
   }
 
+  /// As `transport` says. @{
   [[nodiscard]] status send(lane l, gather g, op_id id) noexcept {
     if (!link_)
       return {errc::closed, "loopback"};
-    std::size_t bytes = 0;
-    for (const auto& piece : g)
-      bytes += piece.size();
-    const auto& most = link_->limits;
-    if (bytes > most.message_bytes)
-      return {errc::limit, "loopback: bytes of a message", most.message_bytes, bytes};
-    if (g.size() > most.pieces)
-      return {errc::limit, "loopback: pieces of a message", most.pieces, g.size()};
+    const std::size_t bytes = detail::bytes_of(g);
+    if (const status s = detail::admit_message(link_->limits, names, g, bytes); !s)
+      return s;
     const std::scoped_lock hold(link_->mutex);
     end& me = link_->ends[side_];
-    if (const status s = me.admit(sends, l, most); !s)
+    if (const status s = me.admit(sends, l, link_->limits); !s)
       return s;
     me.out[index(l)].push_back({id, bytes, {g.begin(), g.end()}});
     link_->match(l, side_);
@@ -102,8 +100,11 @@ public:
   [[nodiscard]] transport_limits limits() const noexcept {
     return link_ ? link_->limits : transport_limits{};
   }
+  /// @}
 
 private:
+  static constexpr detail::limit_names names{"loopback: bytes of a message", "loopback: pieces of a message",
+                                             "loopback: operations"};
   enum kind : std::size_t { sends, receives };
   static constexpr std::size_t index(lane l) noexcept { return static_cast<std::size_t>(l); }
 
@@ -133,10 +134,9 @@ private:
       if (!over)
         return over;
       std::size_t& count = under_way[k][index(l)];
-      if (count >= most.operations)
-        return {errc::limit, "loopback: operations", most.operations, count + 1};
-      ++count;
-      return {};
+      const status s = detail::admit_operation(most, names.operations, count);
+      count += s.ok() ? 1 : 0;
+      return s;
     }
     void complete(kind k, std::size_t l, const completion& c) noexcept {
       done.push_back({c, &under_way[k][l]});

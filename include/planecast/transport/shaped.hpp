@@ -1,6 +1,7 @@
 // A slower link than the one there is: a rate and a latency laid over any transport.
 #pragma once
 
+#include "planecast/transport/detail/limits.hpp"
 #include "planecast/transport/loopback.hpp"
 
 #include <algorithm>
@@ -17,8 +18,8 @@ namespace planecast::inline v0 {
 
 /// What a shaped link is like, in the direction in which its end sends.
 struct link_shape {
-  double bytes_per_second = std::numeric_limits<double>::infinity();
-  std::chrono::nanoseconds latency{0};
+  double bytes_per_second = std::numeric_limits<double>::infinity(); ///< of the data lane
+  std::chrono::nanoseconds latency{0};                               ///< of either lane
 };
 
 /// Any transport, with its sends slowed down: for trying out links that are not at hand.
@@ -28,33 +29,28 @@ struct link_shape {
 /// is `latency` after it left. The control lane has latency alone: it takes nothing of the rate, and its
 /// messages are never behind data. Each end shapes what it sends. Time is read from Clock, which need not
 /// run.
-///
-///   Preconditions: bytes_per_second > 0, latency >= 0 (else the constructor throws std::invalid_argument).
-///   Effects: as the concept says. Messages are held here until it is their time, and move on within poll.
-///   Errors: those of the inner transport. That the link is lost shows when the inner transport says so of an
-///   operation, or when a held message's time has come.
-///   Example: shaped slow(std::move(end), link_shape{.bytes_per_second = 1e9 / 8, .latency = 1ms});
+/// Preconditions: bytes_per_second > 0, latency >= 0 (else the constructor throws std::invalid_argument).
+/// Effects: as the concept says. Messages are held here until it is their time, and move on within poll.
+/// Errors: those of the inner transport. That the link is lost shows when the inner transport says so of an
+/// operation, or when a held message's time has come.
+/// Example: `shaped slow(std::move(end), link_shape{.bytes_per_second = 1e9 / 8, .latency = 1ms});`
 template <transport Inner, class Clock = std::chrono::steady_clock>
 class shaped {
 public:
+  /// Takes a transport over. What is under way on it already is not slowed down.
   shaped(Inner inner, link_shape shape) : inner_(std::move(inner)), limits_(inner_.limits()), shape_(shape) {
     if (!(shape.bytes_per_second > 0) || shape.latency.count() < 0)
       throw std::invalid_argument("planecast: a link's rate is above zero, its latency not below it");
   }
 
+  /// As `transport` says. @{
   [[nodiscard]] status send(lane l, gather g, op_id id) noexcept {
     if (!over_)
       return over_;
-    std::size_t bytes = 0;
-    for (const auto& piece : g)
-      bytes += piece.size();
+    const std::size_t bytes = detail::bytes_of(g);
     auto& under_way = sends_[index(l)];
-    if (bytes > limits_.message_bytes)
-      return {errc::limit, "shaped: bytes of a message", limits_.message_bytes, bytes};
-    if (g.size() > limits_.pieces)
-      return {errc::limit, "shaped: pieces of a message", limits_.pieces, g.size()};
-    if (under_way.size() >= limits_.operations)
-      return {errc::limit, "shaped: operations", limits_.operations, under_way.size() + 1};
+    if (const status s = detail::admit_send(limits_, names, g, bytes, under_way.size()); !s)
+      return s;
     under_way.insert(id);
     held_[index(l)].push_back({id, bytes, {g.begin(), g.end()}, arrival(l, bytes)});
     return {};
@@ -91,14 +87,20 @@ public:
   }
 
   [[nodiscard]] transport_limits limits() const noexcept { return limits_; }
+  /// @}
 
   /// Bytes on the data lane that were handed to the inner transport.
   [[nodiscard]] std::uint64_t bytes_forwarded() const noexcept { return bytes_forwarded_; }
+  /// What it was made with.
   [[nodiscard]] const link_shape& shape() const noexcept { return shape_; }
+  /// The transport below, for what the concept does not say. @{
   [[nodiscard]] Inner& inner() noexcept { return inner_; }
   [[nodiscard]] const Inner& inner() const noexcept { return inner_; }
+  /// @}
 
 private:
+  static constexpr detail::limit_names names{"shaped: bytes of a message", "shaped: pieces of a message",
+                                             "shaped: operations"};
   using moment = typename Clock::time_point;
   using ticks = typename Clock::duration;
 

@@ -1,26 +1,24 @@
 // A link over TCP. Needs the target planecast::socket (standalone Asio).
 #pragma once
 
+#include "planecast/transport/detail/tcp_door.hpp"
 #include "planecast/transport/detail/tcp_greeting.hpp"
 #include "planecast/transport/detail/tcp_link.hpp"
 #include "planecast/transport/transport.hpp"
 
 #include <algorithm>
-#include <array>
-#include <asio/read.hpp>
-#include <asio/write.hpp>
 #include <charconv>
 #include <memory>
-#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <thread>
 #include <utility>
-#include <vector>
 
 namespace planecast::inline v0 {
 
+/// What may be chosen for a socket.
 struct socket_options {
   std::string key{};                   ///< for encryption, which is not there yet: must be empty
   std::string address = "127.0.0.1";   ///< where listening binds; loopback only
@@ -34,32 +32,25 @@ struct socket_options {
 /// One end of a link over TCP: a connection for each lane. (Name it planecast::socket: POSIX has a socket
 /// too.) A message is a little-endian u32 length and its bytes, which are read straight into the posted slot,
 /// and not taken from the kernel before there is one.
-///
-///   Preconditions: made by connect, listen or listener::accept. A default-constructed or moved-from end is
-///   closed. Nothing is encrypted, and so both ends are on one machine.
-///   Effects: as the concept says. A send completes when the kernel has its bytes: that the peer has them is
-///   for a higher layer to acknowledge. When the peer closes, what it had sent still fills the slots posted
-///   later, and then receives are `closed`; an end destroyed with messages unread may lose what it sent last.
-///   Errors: as the concept says; a length over `message_bytes` completes its receive with `corrupt` and ends
-///   the link. A peer whose machine vanishes without a word is noticed by deadlines alone.
+/// Preconditions: made by connect, listen or listener::accept. A default-constructed or moved-from end is
+/// closed. Nothing is encrypted, and so both ends are on one machine.
+/// Effects: as the concept says. A send completes when the kernel has its bytes: that the peer has them is
+/// for a higher layer to acknowledge. When the peer closes, what it had sent still fills the slots posted
+/// later, and then receives are `closed`; an end destroyed with messages unread may lose what it sent last.
+/// Errors: as the concept says; a length over `message_bytes` completes its receive with `corrupt` and ends
+/// the link. A peer whose machine vanishes without a word is noticed by deadlines alone.
+/// Example: `socket link = connect("127.0.0.1:7440");`
 class socket {
 public:
   socket() = default;
+  /// For connect and its like.
   explicit socket(std::unique_ptr<detail::tcp_link> link) noexcept : link_(std::move(link)) {}
 
+  /// As `transport` says. @{
   [[nodiscard]] status send(lane l, gather g, op_id id) noexcept {
     if (!link_)
       return {errc::closed, "socket"};
-    if (!link_->over)
-      return link_->over;
-    std::size_t bytes = 0;
-    for (const auto& piece : g)
-      bytes += piece.size();
-    if (bytes > link_->limits.message_bytes)
-      return {errc::limit, "socket: bytes of a message", link_->limits.message_bytes, bytes};
-    if (g.size() > link_->limits.pieces)
-      return {errc::limit, "socket: pieces of a message", link_->limits.pieces, g.size()};
-    return link_->lanes[static_cast<std::size_t>(l)].send(g, bytes, id);
+    return link_->over ? link_->lanes[static_cast<std::size_t>(l)].send(g, id) : link_->over;
   }
   [[nodiscard]] status receive(lane l, slot s, op_id id) noexcept {
     return link_ ? link_->lanes[static_cast<std::size_t>(l)].receive(s, id) : status{errc::closed, "socket"};
@@ -74,6 +65,7 @@ public:
   [[nodiscard]] transport_limits limits() const noexcept {
     return link_ ? link_->limits : transport_limits{};
   }
+  /// @}
 
 private:
   std::unique_ptr<detail::tcp_link> link_;
@@ -109,11 +101,12 @@ void apply(const socket_options& o, S& s) {
 } // namespace detail
 
 /// Connects to a listening peer, which may start later: tries until the deadline.
-///   Preconditions: host_port is "127.0.0.1:7440", "localhost:7440", "[::1]:7440" or alike.
-///   Errors: throws error: `timeout`; `unsupported` for a key, for an address that is not this machine's
-///   loopback, for a congestion control that the system lacks; `mismatch` or `corrupt` for what is no peer;
-///   `closed` where the system refuses. Throws std::invalid_argument where host_port is no such thing.
-///   Example: socket link = connect("127.0.0.1:7440");
+/// Preconditions: host_port is "127.0.0.1:7440", "localhost:7440", "[::1]:7440" or alike (throws
+/// std::invalid_argument).
+/// Errors: throws `error` with `timeout`; with `unsupported` for a key, for an address that is not this
+/// machine's loopback, for a congestion control that the system lacks; with `mismatch` or `corrupt` for what
+/// is no peer; with `closed` where the system refuses.
+/// Example: `socket link = connect("127.0.0.1:7440");`
 [[nodiscard]] inline socket connect(std::string_view host_port, const socket_options& options = {},
                                     deadline d = std::chrono::seconds(5)) {
   const std::size_t colon = host_port.rfind(':');
@@ -146,146 +139,50 @@ void apply(const socket_options& o, S& s) {
 }
 
 /// A port where peers are waited for. Callers that say nothing, or nonsense, are dropped.
-///
-///   Preconditions: none.
-///   Errors: the constructor and accept throw error: `unsupported` for a key, or an address that is not this
-///   machine's loopback; `closed` where the system refuses; `timeout` when no peer has come by the deadline,
-///   after which accept may be called again.
-///   Example: listener door(0); … tell the peer door.port(); socket link = door.accept(5s);
+/// Errors: the constructor and accept throw `error` with `unsupported` for a key, or an address that is not
+/// this machine's loopback; with `closed` where the system refuses; with `timeout` when no peer has come by
+/// the deadline, after which accept may be called again.
+/// Example: `listener door(0); … tell the peer door.port(); socket link = door.accept(5s);`
 class listener {
 public:
   /// Binds at once; port 0 takes any that is free.
   explicit listener(std::uint16_t port, const socket_options& options = {}) {
     try {
       const detail::tcp::endpoint at(detail::loopback_address(options.address), port);
-      state_ = std::make_unique<state>(options);
-      state_->acceptor.open(at.protocol());
-      state_->acceptor.set_option(detail::tcp::acceptor::reuse_address(true));
-      detail::apply(options, state_->acceptor);
-      state_->acceptor.bind(at);
-      state_->acceptor.listen();
+      door_ = std::make_unique<detail::tcp_door>(
+          detail::limits_of(options), [options](detail::tcp::socket& s) { detail::apply(options, s); });
+      auto& acceptor = door_->acceptor;
+      acceptor.open(at.protocol());
+      acceptor.set_option(detail::tcp::acceptor::reuse_address(true));
+      detail::apply(options, acceptor);
+      acceptor.bind(at);
+      acceptor.listen();
     } catch (const std::system_error& e) {
       detail::fail(errc::closed, "socket: listening on port", std::to_string(port) + ": " + e.what());
     }
   }
 
-  [[nodiscard]] std::uint16_t port() const { return state_->acceptor.local_endpoint().port(); }
+  /// The one that it has; for port 0, the one that it got.
+  [[nodiscard]] std::uint16_t port() const { return door_->acceptor.local_endpoint().port(); }
 
-  /// The next peer.
+  /// The next peer. While nobody calls it, peers wait.
   [[nodiscard]] socket accept(deadline d = std::chrono::seconds(30)) {
     try {
-      for (;;) {
-        if (!state_->accepting)
-          state_->accept_callers();
-        state_->io.poll();
-        if (auto link = state_->take_pair())
-          return socket(std::move(link));
-        if (d.has_passed())
-          throw error({errc::timeout, "socket: no peer has come"});
-        state_->io.run_one_until(d.at());
-      }
+      if (auto link = door_->accept(d))
+        return socket(std::move(link));
     } catch (const std::system_error& e) {
       detail::fail(errc::closed, "socket: accepting", e.what());
     }
+    throw error({errc::timeout, "socket: no peer has come"});
   }
 
 private:
-  static constexpr std::size_t most_callers = 16; // not yet a link; the oldest has to go
-
-  struct caller {
-    explicit caller(detail::tcp::socket s) : connection(std::move(s)) {}
-    detail::tcp::socket connection;
-    detail::greeting::bytes bytes{};
-    std::optional<detail::greeting> said;
-  };
-
-  struct state {
-    explicit state(const socket_options& o) : options(o), limits(detail::limits_of(o)) {}
-
-    void accept_callers() {
-      accepting = true;
-      acceptor.async_accept([this](asio::error_code e, detail::tcp::socket s) {
-        accepting = false;
-        if (e)
-          detail::fail(errc::closed, "socket: accepting", e.message());
-        listen_to(std::make_shared<caller>(std::move(s)));
-        accept_callers();
-      });
-    }
-
-    void listen_to(const std::shared_ptr<caller>& c) {
-      if (callers.size() == most_callers)
-        drop(callers.front());
-      callers.push_back(c);
-      asio::async_read(c->connection, asio::buffer(c->bytes), [this, c](asio::error_code e, std::size_t) {
-        if (e)
-          return drop(c);
-        c->said.emplace(c->bytes);
-        const status heard = c->said->check(0);
-        if (heard == errc::mismatch) // so that the peer can say which versions disagree
-          asio::write(c->connection, asio::buffer(detail::greeting(0, 1, c->said->cookie).encode()), e);
-        if (!heard)
-          drop(c);
-      });
-    }
-
-    void drop(std::shared_ptr<caller> c) { // by value: it may be an element of callers
-      asio::error_code ignored;
-      c->connection.close(ignored);
-      std::erase(callers, c);
-    }
-
-    // Both connections of one peer, answered; null if there is none yet.
-    std::unique_ptr<detail::tcp_link> take_pair() {
-      const auto all = callers;
-      for (const auto& a : all)
-        for (const auto& b : all)
-          if (a->said && b->said && a->said->lane == 0 && b->said->lane == 1 &&
-              a->said->cookie == b->said->cookie) {
-            auto link = answer({a.get(), b.get()});
-            drop(a), drop(b);
-            if (link)
-              return link;
-          }
-      return nullptr;
-    }
-
-    std::unique_ptr<detail::tcp_link> answer(const std::array<caller*, 2>& pair) {
-      asio::error_code e;
-      for (caller* c : pair) { // one that has gone away again ends here
-        char byte;
-        c->connection.non_blocking(true, e);
-        c->connection.receive(asio::buffer(&byte, 1), asio::socket_base::message_peek, e);
-        if (e != asio::error::would_block)
-          return nullptr;
-      }
-      auto link = std::make_unique<detail::tcp_link>(limits);
-      for (std::size_t l = 0; l < 2; ++l) {
-        auto& s = link->lanes[l].connection;
-        const auto protocol = acceptor.local_endpoint().protocol();
-        s.assign(protocol, pair[l]->connection.release(), e);
-        s.non_blocking(true, e);
-        detail::apply(options, s);
-        const auto bytes = detail::greeting(l, 1, pair[l]->said->cookie).encode();
-        if (asio::write(s, asio::buffer(bytes), e); e)
-          return nullptr;
-      }
-      return link;
-    }
-
-    socket_options options;
-    transport_limits limits;
-    asio::io_context io{1};
-    detail::tcp::acceptor acceptor{io};
-    std::vector<std::shared_ptr<caller>> callers;
-    bool accepting = false;
-  };
-
-  std::unique_ptr<state> state_;
+  std::unique_ptr<detail::tcp_door> door_;
 };
 
 /// Waits on a port for one peer: listener(port, options).accept(d).
-///   Example: socket link = listen(7440);
+/// Errors: those of the two.
+/// Example: `socket link = listen(7440);`
 [[nodiscard]] inline socket listen(std::uint16_t port, const socket_options& options = {},
                                    deadline d = std::chrono::seconds(30)) {
   return listener(port, options).accept(d);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "planecast/cache/bytes.hpp"
+#include "planecast/transport/detail/limits.hpp"
 #include "planecast/transport/transport.hpp"
 
 #include <algorithm>
@@ -25,7 +26,7 @@ class tcp_lane {
 public:
   tcp_lane(tcp_link& link, asio::io_context& io) : connection(io), link_(link) {}
 
-  status send(gather g, std::size_t bytes, op_id id) noexcept;
+  status send(gather g, op_id id) noexcept;
   status receive(slot s, op_id id) noexcept;
   bool advance() noexcept { // without waiting; whether anything moved
     const bool wrote = write(), have_read = read();
@@ -97,9 +98,12 @@ struct tcp_link {
   std::array<tcp_lane, 2> lanes{tcp_lane{*this, io}, tcp_lane{*this, io}};
 };
 
-inline status tcp_lane::send(gather g, std::size_t bytes, op_id id) noexcept {
-  if (sends_ >= link_.limits.operations)
-    return {errc::limit, "socket: sends", link_.limits.operations, sends_ + 1};
+inline status tcp_lane::send(gather g, op_id id) noexcept {
+  static constexpr limit_names names{"socket: bytes of a message", "socket: pieces of a message",
+                                     "socket: sends"};
+  const std::size_t bytes = bytes_of(g);
+  if (const status s = admit_send(link_.limits, names, g, bytes, sends_); !s)
+    return s;
   outgoing& o = out_.emplace_back(outgoing{id, bytes, {}, {}});
   store(o.length.data(), static_cast<std::uint32_t>(bytes));
   o.buffers.reserve(g.size() + 1);
@@ -115,8 +119,8 @@ inline status tcp_lane::send(gather g, std::size_t bytes, op_id id) noexcept {
 inline status tcp_lane::receive(slot s, op_id id) noexcept {
   if (ended_)
     return link_.over;
-  if (receives_ >= link_.limits.operations)
-    return {errc::limit, "socket: receives", link_.limits.operations, receives_ + 1};
+  if (const status admitted = admit_operation(link_.limits, "socket: receives", receives_); !admitted)
+    return admitted;
   in_.push_back({id, s});
   ++receives_;
   return {};

@@ -1,0 +1,210 @@
+// What the receiver's end does: the requests under way, and the frames that come for them.
+#pragma once
+
+#include "planecast/stream/announcements.hpp"
+#include "planecast/stream/connection.hpp"
+#include "planecast/stream/event.hpp"
+#include "planecast/stream/incoming_request.hpp"
+#include "planecast/stream/options.hpp"
+
+#include <algorithm>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <span>
+#include <stdexcept>
+#include <utility>
+#include <vector>
+
+namespace planecast::inline v0::detail {
+
+/// Shared by a receiver and its handles.
+template <class Policy, transport Transport, class Backend>
+struct receiving {
+  using request_state = incoming_request<Policy, Backend>;
+  using request_pointer = std::shared_ptr<request_state>;
+
+  receiving(Transport l, const hello& mine, const receiver_options& o)
+      : options(o), shape(mine.model.of(mine.carried)), link(std::move(l), mine) {
+    if (o.slots == 0 || o.staged_frames < o.slots)
+      throw std::invalid_argument("planecast: no slots, or fewer staged frames than slots");
+    grant();
+  }
+
+  request_pointer expect(request r, std::vector<kv_pages> pages) {
+    const bool fits = tile_map<Policy>{shape, r.tokens, r.first}.countable() &&
+                      pages.size() == shape.layers &&
+                      std::ranges::all_of(pages, [&](const kv_pages& p) { return p.tokens() == r.tokens; });
+    if (!fits || requests.contains(r.id))
+      throw std::invalid_argument("planecast: expect: views that do not fit, or an id that is in use");
+    const std::uint64_t needed = request_state::bytes_needed(shape, r);
+    if (needed > options.code_bytes - code_bytes)
+      throw error(
+          {errc::limit, "expect: bytes to keep for sharpening", options.code_bytes, code_bytes + needed});
+    code_bytes += needed;
+    auto made = std::make_shared<request_state>(r, shape, options.carries.layer_first, std::move(pages));
+    requests.emplace(r.id, made);
+    if (const auto known = announced.expect(r.id))
+      answer(*made, *known);
+    return made;
+  }
+
+  void progress(deadline until) { link.progress(*this, until); }
+
+  void apply(request_state& r, bool waiting) {
+    if (!live(r))
+      return;
+    for (const std::uint64_t sequence : r.take_owed())
+      link.ask_again(sequence);
+    if (r.staged() == 0)
+      return make_room(r, waiting);
+    if (const status s = r.apply([&](buffer memory) { release(std::move(memory)); }); !s.ok()) {
+      say(r.id.id, r.opening, frame_kind::cancel);
+      return close(r, s);
+    }
+    grant();
+    make_room(r, waiting);
+    if (r.reached_first_light())
+      tell(r, first_light);
+    if (r.reached_focus()) {
+      tell(r, focused);
+      close(r, {});
+    }
+  }
+
+  void cancel(request_state& r) {
+    if (!live(r))
+      return;
+    if (r.opening != 0)
+      say(r.id.id, r.opening, frame_kind::cancel);
+    else
+      announced.give_up(r.id.id);
+    close(r, {errc::cancelled, "by the receiver"});
+  }
+
+  [[nodiscard]] status status_of(const request_state& r) const noexcept {
+    return r.result.ok() && !r.metrics.at(focused) ? link.status() : r.result;
+  }
+
+  void on_ready() {} // the connection's handler, from here on
+  void on_sent() {}
+  void on_nothing() { grant(); }
+  void on_control(const frame_header& h, std::span<const std::byte>) {
+    const auto found = requests.find(h.request);
+    if (h.kind == frame_kind::open) {
+      if (found != requests.end())
+        return answer(*found->second, {h.count, h.first, h.opening});
+      if (announced.was_given_up(h.request))
+        return say(h.request, h.opening, frame_kind::cancel);
+      if (!announced.add(h.request, {h.count, h.first, h.opening}))
+        say(h.request, h.opening, frame_kind::refuse, static_cast<std::uint32_t>(errc::limit),
+            options.unexpected_requests);
+    } else if (h.kind == frame_kind::cancel) {
+      announced.withdraw(h.request);
+      if (found != requests.end() && h.opening != 0 && found->second->opening == h.opening) {
+        const request_pointer keep = found->second;
+        close(*keep, {errc::cancelled, "by the sender"});
+      }
+    } else
+      link.fail({errc::corrupt, "control: a frame that no sender sends"});
+  }
+  void on_data(const frame_header& h, buffer memory) {
+    ++staged;
+    const auto found = requests.find(h.request);
+    if (found != requests.end() && h.opening != 0 && found->second->opening == h.opening) {
+      found->second->metrics.note_bytes(frame_header_bytes + h.payload_bytes);
+      found->second->stage(h, std::move(memory));
+    } else { // of a request that is over
+      link.metrics().not_expected += 1;
+      release(std::move(memory));
+    }
+    grant();
+  }
+
+  // Not over; the id alone does not say, for it may be in use again.
+  [[nodiscard]] bool live(const request_state& r) const noexcept {
+    const auto found = requests.find(r.id.id);
+    return found != requests.end() && found->second.get() == &r;
+  }
+
+  // Keeps slots posted, as far as there is room for what fills them.
+  void grant() {
+    while (link.status().ok() && link.data_slots() < options.slots &&
+           link.data_slots() + staged < options.staged_frames)
+      link.post_data_slot();
+  }
+
+  void say(std::uint64_t id, std::uint32_t opening, frame_kind kind, std::uint32_t first = 0,
+           std::uint32_t count = 0, refusal about = refusal::tokens) {
+    link.send_control({.kind = kind,
+                       .plane = static_cast<std::uint8_t>(about),
+                       .request = id,
+                       .first = first,
+                       .count = count,
+                       .opening = opening});
+  }
+  void answer(request_state& r, announcement a) {
+    if (r.opening != 0 || a.opening == 0)
+      return link.fail({errc::corrupt, "control: a request is opened twice, or without a number"});
+    r.opening = a.opening;
+    if (a.tokens == r.id.tokens && a.first == r.id.first)
+      return say(r.id.id, r.opening, frame_kind::accept);
+    const bool by_length = a.tokens != r.id.tokens;
+    say(r.id.id, r.opening, frame_kind::refuse, static_cast<std::uint32_t>(errc::mismatch),
+        by_length ? r.id.tokens : r.id.first, by_length ? refusal::tokens : refusal::first);
+    const request_pointer keep = requests.at(r.id.id);
+    close(r, by_length ? status{errc::mismatch, "tokens of the request", r.id.tokens, a.tokens}
+                       : status{errc::mismatch, "first token of the request", r.id.first, a.first});
+  }
+
+  void tell(request_state& r, event e) {
+    if (r.metrics.at(e))
+      return;
+    r.metrics.note(e);
+    say(r.id.id, r.opening, frame_kind::delivered, static_cast<std::uint32_t>(e));
+  }
+
+  void close(request_state& r, status why) {
+    r.result = why;
+    r.metrics.note(quiesced);
+    drop(r, false);
+    code_bytes -= request_state::bytes_needed(shape, r.id);
+    r.cache.release_codes();
+    requests.erase(r.id.id);
+  }
+
+  // All room is taken by frames that wait: some give theirs up, and are asked for when their request is
+  // looked at. They are the request's own, or, where it is waited for and has none, those of the request with
+  // the most.
+  void make_room(request_state& r, bool waiting) {
+    if (link.data_slots() > 0 || (r.staged() == 0 && !waiting))
+      return;
+    if (r.staged() > 0)
+      return drop(r, true);
+    const auto most =
+        std::ranges::max_element(requests, {}, [](const auto& entry) { return entry.second->staged(); });
+    drop(*most->second, true);
+  }
+  void release(buffer memory) {
+    link.give_back(std::move(memory));
+    --staged;
+  }
+  void drop(request_state& r, bool owe) {
+    r.drop([&](const frame_header& h, buffer memory) {
+      release(std::move(memory));
+      if (owe && link.forget(h.sequence))
+        r.owe(h.sequence);
+    });
+    grant();
+  }
+
+  receiver_options options;
+  geometry shape;
+  std::map<std::uint64_t, request_pointer> requests;
+  announcements announced{options.unexpected_requests};
+  std::size_t staged = 0; // frames, over all requests
+  std::uint64_t code_bytes = 0;
+  connection<Transport> link;
+};
+
+} // namespace planecast::inline v0::detail

@@ -1,0 +1,188 @@
+// What the sender's end does: the requests under way, and the frames they make for the connection.
+#pragma once
+
+#include "planecast/stream/connection.hpp"
+#include "planecast/stream/event.hpp"
+#include "planecast/stream/options.hpp"
+#include "planecast/stream/outgoing_request.hpp"
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <span>
+#include <stdexcept>
+#include <utility>
+
+namespace planecast::inline v0::detail {
+
+/// Shared by a sender and its handles.
+template <class Policy, transport Transport, class Backend>
+struct sending {
+  using request_state = outgoing_request<Policy, Backend>;
+  using request_pointer = std::shared_ptr<request_state>;
+
+  sending(Transport l, const hello& mine, const sender_options& o)
+      : options(o), shape(mine.model.of(mine.carried)), link(std::move(l), mine) {
+    if (o.window_bytes == 0)
+      throw std::invalid_argument("planecast: a window of no bytes");
+    options.chunk_bytes = mine.chunk_bytes;
+  }
+
+  request_pointer open(request r) {
+    if (!tile_map<Policy>{shape, r.tokens, r.first}.countable() || requests.contains(r.id))
+      throw std::invalid_argument("planecast: open: no tokens or far too many, or an id that is in use");
+    auto made = std::make_shared<request_state>(r, ++openings, shape, options.carries.layer_first,
+                                                options.chunk_bytes);
+    requests.emplace(r.id, made);
+    if (link.ready())
+      announce(*made);
+    return made;
+  }
+
+  status put(request_state& r, std::uint32_t layer, const kv_view& view) {
+    if (!r.takes(layer, view))
+      throw std::invalid_argument("planecast: put: no such layer, put before, or not the request's tokens");
+    if (status_of(r).ok()) {
+      r.put(layer, view);
+      r.enqueue(to_send);
+      progress(deadline::passed());
+    }
+    return status_of(r);
+  }
+
+  template <importance I>
+  status plan(request_state& r, budget b, const I& by, const plan_options& how) {
+    if (const status s = status_of(r); !s)
+      return s;
+    if (const status s = r.make_plan(b, by, how); !s)
+      return s;
+    r.enqueue(to_send);
+    progress(deadline::passed());
+    return status_of(r);
+  }
+
+  void cancel(request_state& r) {
+    if (const auto found = requests.find(r.id.id); found == requests.end() || found->second.get() != &r)
+      return; // over; the id may be in use again
+    link.send_control({.kind = frame_kind::cancel, .request = r.id.id, .opening = r.opening});
+    close(r, {errc::cancelled, "by the sender"});
+  }
+
+  void progress(deadline until) {
+    pump();
+    link.progress(*this, until);
+    pump();
+  }
+
+  [[nodiscard]] status status_of(const request_state& r) const noexcept {
+    return r.result.ok() && !r.metrics.at(focused) ? link.status() : r.result;
+  }
+
+  // The connection's handler.
+  void on_ready() {
+    for (const auto& [id, r] : requests)
+      announce(*r);
+  }
+  void on_sent() { pump(); }
+  void on_nothing() {}
+  void on_data(const frame_header&, buffer memory) {
+    link.give_back(std::move(memory));
+    link.fail({errc::corrupt, "a receiver sends no data"});
+  }
+  void on_control(const frame_header& h, std::span<const std::byte> payload) {
+    if (h.kind == frame_kind::lost)
+      return send_again(payload);
+    const auto found = requests.find(h.request);
+    if (found == requests.end() || found->second->opening != h.opening)
+      return; // of a request that is over
+    const request_pointer keep = found->second;
+    request_state& r = *keep;
+    switch (h.kind) {
+    case frame_kind::accept:
+      r.accepted = true;
+      return r.enqueue(to_send);
+    case frame_kind::refuse:
+      return close(r, refused(r.id, h));
+    case frame_kind::cancel:
+      return close(r, {errc::cancelled, "by the receiver"});
+    case frame_kind::delivered:
+      if (!r.planned())
+        return; // a lie
+      if (h.first == static_cast<std::uint32_t>(first_light))
+        return r.metrics.note(first_light);
+      if (h.first == static_cast<std::uint32_t>(focused)) {
+        r.metrics.note(focused);
+        return close(r, {});
+      }
+      [[fallthrough]];
+    default:
+      link.fail({errc::corrupt, "control: a frame that no receiver sends"});
+    }
+  }
+
+  void announce(const request_state& r) {
+    link.send_control({.kind = frame_kind::open,
+                       .request = r.id.id,
+                       .first = r.id.first,
+                       .count = r.id.tokens,
+                       .opening = r.opening});
+  }
+  static status refused(const request& r, const frame_header& h) noexcept {
+    if (h.first != static_cast<std::uint32_t>(errc::mismatch))
+      return {errc::limit, "requests that the receiver did not expect", h.count, 0};
+    if (h.plane == static_cast<std::uint8_t>(refusal::first))
+      return {errc::mismatch, "first token of the request", r.first, h.count};
+    return {errc::mismatch, "tokens of the request", r.tokens, h.count};
+  }
+  void close(request_state& r, status why) {
+    r.result = why;
+    r.metrics.note(quiesced);
+    r.release();
+    to_send.drop(r.id.id);
+    sent.drop(r.id.id);
+    requests.erase(r.id.id);
+  }
+
+  // Builds and sends frames while the link takes them.
+  void pump() {
+    while (link.ready() && !to_send.empty() && link.in_flight() < options.window_bytes) {
+      pending_frame f = to_send.front();
+      request_state& r = *requests.find(f.header.request)->second; // close() drops a request's frames
+      buffer memory = link.take_data_buffer();
+      frame_writer w(memory.room());
+      f.header.sequence = f.again.value_or(sent.next());
+      r.fill(f.header, w);
+      const std::size_t length = w.finish(f.header).size();
+      if (!link.send_data(memory, length).ok())
+        return link.give_back(std::move(memory));
+      r.metrics.note_bytes(length);
+      to_send.pop();
+      if (f.again)
+        link.metrics().sent_again += 1;
+      else
+        sent.add(f);
+    }
+  }
+
+  void send_again(std::span<const std::byte> payload) {
+    if (payload.size() != 8)
+      return link.fail({errc::corrupt, "control: lost without a number"});
+    const auto number = load<std::uint64_t>(payload.data());
+    const pending_frame* const found = sent.find(number);
+    if (found == nullptr) // of a request that is over, or the receiver guessed
+      return;
+    pending_frame f = *found;
+    f.again = number;
+    to_send.add(f);
+  }
+
+  sender_options options;
+  geometry shape;
+  std::map<std::uint64_t, request_pointer> requests;
+  schedule to_send;
+  sent_frames sent;
+  std::uint32_t openings = 0;
+  connection<Transport> link;
+};
+
+} // namespace planecast::inline v0::detail

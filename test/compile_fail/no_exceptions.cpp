@@ -1,0 +1,2 @@
+// Wrong arguments throw.
+#include "planecast/config.hpp"

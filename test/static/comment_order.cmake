@@ -1,0 +1,58 @@
+# The headers' comments keep one order: cmake -DHEADERS=folder -P comment_order.cmake
+#
+# A label stands at the beginning of a line, is spelled as here, and follows none that it precedes here. And
+# Doxygen takes what is indented by less than five spaces for running text: code and lists stand by five, after
+# an empty line.
+
+set(order Preconditions Effects Errors Stream Example)
+list(JOIN order "|" labels)
+set(like "[Pp]re-?conditions?|Post-?conditions?|Requires|Effects?|Throws|Errors?|Returns|Streams?|Examples?")
+
+set(failures "")
+macro(fail why)
+  string(APPEND failures "\n  ${name}:${number}: ${why}: ${line}")
+endmacro()
+
+set(found 0)
+file(GLOB_RECURSE names RELATIVE ${HEADERS} ${HEADERS}/*.hpp ${HEADERS}/*.cuh)
+foreach(name IN LISTS names)
+  file(READ ${HEADERS}/${name} text)
+  string(REGEX REPLACE "[][;\\]" "_" text "${text}") # what a list of lines cannot hold
+  string(REPLACE "\n" ";" lines "${text}")
+  set(number 0)
+  set(last -1)
+  set(before "")
+  foreach(line IN LISTS lines)
+    math(EXPR number "${number} + 1")
+    string(REGEX REPLACE "^ +" "" comment "${line}")
+    if(NOT comment MATCHES "^///([^<]|$)")
+      set(last -1)
+      set(comment "")
+    elseif(comment MATCHES "^/// (${labels}):(.*)$")
+      math(EXPR found "${found} + 1")
+      list(FIND order "${CMAKE_MATCH_1}" place)
+      if(NOT place GREATER last)
+        fail("${CMAKE_MATCH_1} comes too late, or twice")
+      endif()
+      set(last ${place})
+      set(comment "/// ${CMAKE_MATCH_2}")
+    elseif(comment MATCHES "^///     ")
+      if(NOT before MATCHES "^///(     |$)")
+        fail("no empty line before")
+      endif()
+    elseif(comment MATCHES "^///  ")
+      fail("indented by less than five spaces")
+    endif()
+    if(NOT comment MATCHES "^///     " AND comment MATCHES "[^A-Za-z_](${like}):([^:]|$)")
+      fail("a label in another spelling, or within a line")
+    endif()
+    set(before "${comment}")
+  endforeach()
+endforeach()
+
+if(failures)
+  message(FATAL_ERROR "comments out of order:${failures}")
+endif()
+if(found LESS 100)
+  message(FATAL_ERROR "only ${found} labels under ${HEADERS}: this looks in the wrong place")
+endif()
