@@ -18,3 +18,6 @@ need() {
     exit 1
   fi
 }
+
+# want PACKAGE…: the same, but goes on without what cannot be had.
+want() { (need "$@") || echo "going on without $*" >&2; }

@@ -1,10 +1,11 @@
 #!/bin/sh
 # Builds and runs all tests: sh cmake/test.sh [preset …]
-# Without arguments: cpu, clang, asan, tsan. The last line is "N passed, N failed, N skipped".
+# Without arguments: cpu, clang, asan, tsan, docs. The last line is "N passed, N failed, N skipped".
 set -eu
 cd "$(dirname "$0")/.."
 . cmake/need.sh
-need g++ clang cmake ninja-build doctest-dev libasio-dev
+need g++ clang cmake ninja-build doctest-dev libasio-dev git pkgconf python3-venv doxygen
+want clang-22 # the newest of Debian 12, from its security archive
 
 # nvcc is often installed beside the PATH.
 command -v nvcc >/dev/null 2>&1 || { [ -x /usr/local/cuda/bin/nvcc ] && PATH=$PATH:/usr/local/cuda/bin; } || true
@@ -12,7 +13,7 @@ command -v nvcc >/dev/null 2>&1 || { [ -x /usr/local/cuda/bin/nvcc ] && PATH=$PA
 passed=0 failed=0 skipped=0
 attribute() { head -n 12 "$1" | sed -n "s/.*[[:space:]]$2=\"\([0-9]*\)\".*/\1/p"; } # of the report's root
 
-[ $# -gt 0 ] || set -- cpu clang asan tsan
+[ $# -gt 0 ] || set -- cpu clang asan tsan docs
 for preset in "$@"; do
   echo "== $preset"
   report=$PWD/build/$preset/report.xml
@@ -38,7 +39,8 @@ for preset in "$@"; do
   [ "$bad" -eq 0 ] || sed -n '/tests failed out of/,$p; /^TEST CASE:/,/^===/p' "$log"
   echo "== $preset: $((all - bad - left)) passed, $bad failed, $left skipped" \
     "(built in $((built - begun)) s, tested in $(($(date +%s) - built)) s)"
-  [ "$left" -eq 0 ] || sed -n '/^The following tests did not run:/,/^$/p' "$log"
+  [ "$left" -eq 0 ] || { sed -n '/^The following tests did not run:/,/^$/p' "$log"
+    sed -n 's/.*This test is skipped: /  /p' "$report"; }
   passed=$((passed + all - bad - left)) failed=$((failed + bad)) skipped=$((skipped + left))
 done
 
