@@ -1,6 +1,5 @@
 # What is installed: the headers, LICENSE, and what find_package and pkg-config read. No file names a place on
 # this machine, and all are the same whether or not Asio is here: the prefix may be moved and packed.
-include(CMakePackageConfigHelpers)
 include(GNUInstallDirs)
 
 set(planecast_cmake_dir ${CMAKE_INSTALL_DATADIR}/cmake/planecast)
@@ -15,9 +14,8 @@ install(TARGETS planecast_socket EXPORT planecast-socket-targets
 install(EXPORT planecast-targets NAMESPACE planecast:: DESTINATION ${planecast_cmake_dir})
 install(EXPORT planecast-socket-targets NAMESPACE planecast:: DESTINATION ${planecast_cmake_dir})
 
-# While the version is 0.x, a new minor version may break its users.
-write_basic_package_version_file(${PROJECT_BINARY_DIR}/planecast-config-version.cmake
-                                 COMPATIBILITY SameMinorVersion ARCH_INDEPENDENT)
+configure_file(${PROJECT_SOURCE_DIR}/cmake/planecast-config-version.cmake.in
+               ${PROJECT_BINARY_DIR}/planecast-config-version.cmake @ONLY)
 install(FILES ${PROJECT_SOURCE_DIR}/cmake/planecast-config.cmake
               ${PROJECT_BINARY_DIR}/planecast-config-version.cmake
         DESTINATION ${planecast_cmake_dir})

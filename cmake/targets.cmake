@@ -37,6 +37,7 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/policy/tier.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/status.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/stream/announcements.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/stream/arguments.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/stream/arrivals.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/stream/buffers.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/stream/checksum.hpp
@@ -57,6 +58,7 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/stream/schedule.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/stream/sender.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/stream/sending.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/stream/wait_all.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/transport/detail/limits.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/transport/faulty.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/transport/loopback.hpp
@@ -71,9 +73,11 @@ find_path(PLANECAST_ASIO_INCLUDE asio.hpp DOC "The directory that holds standalo
 mark_as_advanced(PLANECAST_ASIO_INCLUDE)
 add_library(planecast_socket INTERFACE)
 target_link_libraries(planecast_socket INTERFACE planecast Threads::Threads)
-# ASIO_NO_TYPEID: for users who build with -fno-rtti.
-target_compile_definitions(planecast_socket INTERFACE ASIO_STANDALONE ASIO_NO_TYPEID)
+# Asio does the same by itself in C++20. No other macro of Asio's may stand here: a program may also hold units that
+# use Asio on their own, and they must see the same Asio.
+target_compile_definitions(planecast_socket INTERFACE ASIO_STANDALONE)
 target_sources(planecast_socket INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR}/include FILES
+  ${PROJECT_SOURCE_DIR}/include/planecast/transport/detail/asio.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/transport/detail/tcp_door.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/transport/detail/tcp_greeting.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/transport/detail/tcp_link.hpp
@@ -83,4 +87,6 @@ if(PLANECAST_ASIO_INCLUDE)
   add_library(planecast::socket ALIAS planecast_socket)
   target_include_directories(planecast_socket SYSTEM INTERFACE $<BUILD_INTERFACE:${PLANECAST_ASIO_INCLUDE}>)
   set_target_properties(planecast_socket PROPERTIES VERIFY_INTERFACE_HEADER_SETS ${PROJECT_IS_TOP_LEVEL})
+else()
+  message(STATUS "planecast: no standalone Asio (Debian: libasio-dev), so there is no planecast::socket")
 endif()

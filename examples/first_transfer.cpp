@@ -44,6 +44,7 @@ int main() {
   const std::vector<float> scores(tokens, 1.0f); // importance: attention mass, for example
 
   pc::listener door(0);
+  // What a failed check throws in this thread ends the program; a service would catch it there.
   std::thread prefill(prefill_node, door.port(), std::cref(cache), std::cref(scores));
 
   stream::receiver in{door.accept(5s), model};

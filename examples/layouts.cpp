@@ -15,6 +15,7 @@ using policy = pc::precision_policy<pc::tiers<4, 8, pc::lossless>, pc::keys<pc::
 using stream = pc::plane_stream<policy, pc::loopback>;
 
 constexpr std::uint32_t tokens = 100, heads = 8, dim = 128, blocks = 16;
+constexpr std::uint32_t kv_size = 256; // slots of llama.cpp's cache, whatever is in them
 
 void prefill(pc::loopback link, const pc::geometry& model, const std::vector<std::uint16_t>& tensor) {
   stream::sender out{std::move(link), model};
@@ -40,8 +41,8 @@ int main() {
   auto [there, here] = pc::loopback::pair();
   std::thread prefill_node(prefill, std::move(there), std::cref(model), std::cref(tensor));
 
-  std::vector<std::uint16_t> k(tokens * heads * dim), v(k.size()); // K [n, NH, HS], V [NH, HS, n]
-  const pc::kv_extents extents{.block_size = tokens, .heads = heads, .dim = dim};
+  std::vector<std::uint16_t> k(kv_size * heads * dim), v(k.size()); // V is [NH, HS, kv_size]
+  const pc::kv_extents extents{.block_size = kv_size, .heads = heads, .dim = dim};
   const pc::kv_pages pages(k.data(), pc::layouts::nbbs_nh_hs.strides(extents), v.data(),
                            pc::layouts::nh_hs_nbbs.strides(extents), tokens);
   stream::receiver in{std::move(here), model};
@@ -51,7 +52,7 @@ int main() {
 
   // Token 20 is the fifth of the sequence's second block, which is block 2.
   const std::size_t vllm = ((blocks + 2) * 16 + 4) * heads * dim + 3 * dim + 77; // V, head 3, channel 77
-  const std::size_t llama = (3 * dim + 77) * tokens + 20;
+  const std::size_t llama = (3 * dim + 77) * kv_size + 20;
   std::cout << (tensor[vllm] == v[llama] ? "equal to the last bit\n" : "not equal\n");
   return tensor[vllm] == v[llama] ? 0 : 1;
 }

@@ -45,8 +45,7 @@ void one_to_two(const machine& from, pc::loopback to_rank_0, pc::loopback to_ran
   }
   pc::check(lower.plan(pc::budget::of_raw(0.5)));
   pc::check(upper.plan(pc::budget::of_raw(0.5)));
-  pc::check(lower.wait(pc::focused, 5s));
-  pc::check(upper.wait(pc::focused, 5s));
+  pc::check(pc::wait_all(pc::focused, 5s, lower, upper)); // both links, by turns
 }
 
 // One of two ranks: gets its half of the heads, and sends them on.

@@ -61,7 +61,7 @@ class Planecast(ConanFile):
             socket.set_property("cmake_target_name", "planecast::socket")
             socket.set_property("pkg_config_name", "planecast-socket")
             socket.requires = ["planecast", "asio::asio"]
-            socket.defines = ["ASIO_STANDALONE", "ASIO_NO_TYPEID"]
+            socket.defines = ["ASIO_STANDALONE"]
             socket.bindirs = socket.libdirs = []
             if self.settings.os in ("Linux", "FreeBSD"):
                 socket.system_libs = ["pthread"]

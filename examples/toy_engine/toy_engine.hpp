@@ -91,12 +91,12 @@ private:
     const std::ptrdiff_t token = static_cast<std::ptrdiff_t>(c_.kv_heads) * c_.head_dim;
     return {token, c_.head_dim, token * c_.block_size, c_.block_size};
   }
-  [[nodiscard]] std::vector<std::int64_t> slots(std::uint32_t tokens) const {
+  [[nodiscard]] planecast::token_slots slots(std::uint32_t tokens) const {
     check(tokens);
     std::vector<std::int64_t> mapping(tokens);
     for (std::uint32_t t = 0; t < tokens; ++t)
       mapping[t] = static_cast<std::int64_t>(slot(t));
-    return mapping;
+    return planecast::token_slots(mapping);
   }
   [[nodiscard]] std::size_t slot(std::size_t t) const {
     return std::size_t{block_table_[t / c_.block_size]} * c_.block_size + t % c_.block_size;

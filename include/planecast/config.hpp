@@ -18,11 +18,11 @@
 #error "planecast needs C++20"
 #endif
 
-/// Stands before functions that device code calls too: `__host__ __device__` to nvcc, nothing to others.
 #if !defined(__cpp_exceptions)
 #error "planecast: wrong arguments and failed constructors throw; build without -fno-exceptions"
 #endif
 
+/// Stands before functions that device code calls too: `__host__ __device__` to nvcc, nothing to others.
 #if defined(__CUDACC__)
 #define PLANECAST_HOST_DEVICE __host__ __device__
 #else

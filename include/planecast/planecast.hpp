@@ -48,6 +48,7 @@
 #include "planecast/stream/plane_stream.hpp"
 #include "planecast/stream/receiver.hpp"
 #include "planecast/stream/sender.hpp"
+#include "planecast/stream/wait_all.hpp"
 
 // Tokens out.
 #include "planecast/decode/accept.hpp"

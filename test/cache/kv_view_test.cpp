@@ -50,7 +50,7 @@ TEST_CASE("kv_view: pages come through the slot mapping, padding is passed over"
   const auto memory = counted(6 * 4 * 2 * 8); // 6 blocks of 4 slots, 2 heads of 8
   const pc::kv_strides paged{.token = 16, .head = 8, .block = 64, .block_size = 4};
   const std::vector<std::int64_t> slots = {9, -1, 8, 23, -1};
-  const pc::kv_view view(memory.data(), paged, memory.data(), paged, slots);
+  const pc::kv_view view(memory.data(), paged, memory.data(), paged, pc::token_slots(slots));
   CHECK(view.tokens() == 3);
   CHECK(at(view.key(0, 0)) == 2 * 64 + 16);
   CHECK(at(view.key(1, 1)) == 2 * 64 + 8);
@@ -69,8 +69,9 @@ TEST_CASE("kv_view: a mapping of padding alone holds no token, and a wild slot i
   const auto memory = counted(8);
   const pc::kv_strides flat = pc::kv_strides::nhd(1, 8);
   const std::vector<std::int64_t> padding(3, pc::token_slots::padding), wild = {0, -2};
-  CHECK(pc::kv_view(memory.data(), flat, memory.data(), flat, padding).tokens() == 0);
-  CHECK_THROWS_AS(pc::kv_view(memory.data(), flat, memory.data(), flat, wild), std::invalid_argument);
+  CHECK(pc::kv_view(memory.data(), flat, memory.data(), flat, pc::token_slots(padding)).tokens() == 0);
+  CHECK_THROWS_AS(pc::kv_view(memory.data(), flat, memory.data(), flat, pc::token_slots(wild)),
+                  std::invalid_argument);
   CHECK(pc::kv_view{}.tokens() == 0);
 }
 
@@ -168,7 +169,7 @@ TEST_CASE("kv_view: views of all layers share their slots") {
   pc::kv_view copy;
   {
     const std::vector<std::int32_t> slots = {5, 3};
-    const pc::kv_view view(memory.data(), flat, memory.data(), flat, slots);
+    const pc::kv_view view(memory.data(), flat, memory.data(), flat, pc::token_slots(slots));
     copy = view;
   }
   CHECK(copy.tokens() == 2);

@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdint>
 #include <doctest/doctest.h>
+#include <limits>
 #include <list>
 #include <numeric>
 #include <span>
@@ -46,8 +47,9 @@ std::string_view complaint(F&& f) {
 static_assert(std::is_nothrow_copy_constructible_v<token_slots>);
 static_assert(std::is_nothrow_copy_assignable_v<token_slots>);
 
-static_assert(std::is_convertible_v<many, token_slots>);
-static_assert(std::is_convertible_v<std::span<const std::int32_t>, token_slots>);
+static_assert(std::is_constructible_v<token_slots, many>);
+static_assert(std::is_constructible_v<token_slots, std::span<const std::int32_t>>);
+static_assert(!std::is_convertible_v<many, token_slots>); // or a block table would pass for a slot mapping
 static_assert(!std::is_constructible_v<token_slots, std::vector<float>>);
 static_assert(!std::is_constructible_v<token_slots, std::vector<std::uint32_t>>); // −1 is padding
 static_assert(!std::is_constructible_v<token_slots, int>);
@@ -62,20 +64,24 @@ TEST_CASE("token_slots: in order, or none") {
 
 TEST_CASE("token_slots: a slot mapping of any whole numbers, padding passed over") {
   const many slots = {9, -1, 8, std::int64_t{1} << 40, -1, -1};
-  CHECK(listed(slots) == many{9, 8, std::int64_t{1} << 40});
-  CHECK(listed(table{5, -1, -1, 0x7FFFFFFF}) == many{5, 0x7FFFFFFF});
-  CHECK(listed(std::array<std::int16_t, 3>{3, 1, -1}) == many{3, 1});
-  CHECK(listed(std::list<long long>{7, 7}) == many{7, 7});
-  CHECK(listed(std::span(slots).subspan(2, 1)) == many{8});
+  CHECK(listed(token_slots(slots)) == many{9, 8, std::int64_t{1} << 40});
+  CHECK(listed(token_slots(table{5, -1, -1, 0x7FFFFFFF})) == many{5, 0x7FFFFFFF});
+  CHECK(listed(token_slots(std::array<std::int16_t, 3>{3, 1, -1})) == many{3, 1});
+  CHECK(listed(token_slots(std::list<long long>{7, 7})) == many{7, 7});
+  CHECK(listed(token_slots(std::span(slots).subspan(2, 1))) == many{8});
   const std::int64_t in_c[] = {4, -1, 2};
-  CHECK(listed(in_c) == many{4, 2});
-  CHECK(listed(many{}).empty());
-  CHECK(listed(many(3, token_slots::padding)).empty());
+  CHECK(listed(token_slots(in_c)) == many{4, 2});
+  CHECK(listed(token_slots(many{})).empty());
+  CHECK(listed(token_slots(many(3, token_slots::padding))).empty());
 }
 
 TEST_CASE("token_slots: a slot below padding is refused") {
   CHECK(complaint([] { (void)token_slots(many{0, -2}); }).find("slot below -1") != std::string_view::npos);
   CHECK_THROWS_AS((void)token_slots(table{-2147483647 - 1}), std::invalid_argument);
+  constexpr std::int64_t most = std::numeric_limits<std::int64_t>::max();
+  CHECK_THROWS_AS((void)token_slots(many{most}), std::invalid_argument);
+  CHECK(token_slots(many{most - 1}).end() == most);
+  CHECK_THROWS_AS((void)token_slots::blocks(many{most / 4 + 1}, 4, 1), std::invalid_argument);
 }
 
 TEST_CASE("token_slots: a block table") {
@@ -84,7 +90,14 @@ TEST_CASE("token_slots: a block table") {
   CHECK(listed(token_slots::blocks(blocks, 1, 3)) == many{7, 0, 1 << 30});
   CHECK(listed(token_slots::blocks(blocks, 16, 33)).back() == std::int64_t{1} << 34); // beyond 32 bits
   CHECK(listed(token_slots::blocks(blocks, 4, 0)).empty());
-  CHECK(listed(token_slots::blocks({}, 4, 0)).empty());
+  CHECK(listed(token_slots::blocks(many{7, 0, std::int64_t{1} << 40}, 4, 9)).back() == std::int64_t{1} << 42);
+  CHECK(token_slots::blocks(blocks, 4, 5).block_size() == 4);
+  CHECK(token_slots(blocks).block_size() == 0);
+  CHECK(token_slots::blocks(blocks, 4, 5).end() == 32);
+  CHECK(token_slots(many{3, -1}).end() == 4);
+  CHECK(token_slots::first(5).end() == 5);
+  CHECK(token_slots{}.end() == 0);
+  CHECK(listed(token_slots::blocks(table{}, 4, 0)).empty());
   CHECK(listed(token_slots::blocks(table{3, -1}, 4, 4)) == many{12, 13, 14, 15}); // beyond: not looked at
 }
 
@@ -92,7 +105,7 @@ TEST_CASE("token_slots: a block table that does not do is refused") {
   const table blocks = {7, 0};
   for (const std::uint32_t tokens : {9u, 0xFFFFFFFFu}) {
     CAPTURE(tokens);
-    CHECK(complaint([&] { (void)token_slots::blocks(blocks, 4, tokens); }).find("fewer blocks") !=
+    CHECK(complaint([&] { (void)token_slots::blocks(blocks, 4, tokens); }).find("a block table has ") !=
           std::string_view::npos);
   }
   CHECK_THROWS_AS((void)token_slots::blocks(blocks, 0, 1), std::invalid_argument);

@@ -147,7 +147,7 @@ TEST_CASE("two processes: shards that two of them send are one cache to a third"
     pc::listener one(0), two(0);
     const double raw = static_cast<double>(s.shape.raw_bytes(s.tokens)) / 2;
     prefill_process first(s, one.port(), 0, raw / 0.3, parts[0]),
-        second(s, two.port(), 0, raw / 0.5, parts[1]);
+        second(s, two.port(), 0, raw / (killed ? 2.0 : 0.5), parts[1]);
     decode_stream::receiver from_first(one.accept(20s), s.shape, {.carries = parts[0]});
     decode_stream::receiver from_second(two.accept(20s), s.shape, {.carries = parts[1]});
     toy::engine decode(s.weights);

@@ -1,5 +1,9 @@
-# For the scripts of this folder. SOURCE is the project's directory, WORK one that belongs to the test alone.
+# For the scripts of this folder. SOURCE is the project's directory, WORK one that belongs to the test alone, CMAKE the
+# CMake that the consumer uses, if not this one.
 cmake_policy(VERSION 3.25)
+if(NOT CMAKE)
+  set(CMAKE ${CMAKE_COMMAND})
+endif()
 
 # run(command…): ends the test if it fails; `output` then holds what it printed.
 macro(run)

@@ -1,30 +1,12 @@
-# Creates the Conan package, which builds and runs its test package, with and without the option socket. Conan comes
-# from the Python package index into a virtual environment; where it cannot be had, the test is skipped.
+# Creates the Conan package, which builds and runs its test package, with and without the option socket. Conan is
+# ENVIRONMENT's; where there is none, the test is skipped.
 include(${CMAKE_CURRENT_LIST_DIR}/common.cmake)
-if(NOT PYTHON)
-  skip_test("there is no python3")
+
+set(conan ${ENVIRONMENT}/bin/conan)
+if(NOT EXISTS ${conan})
+  skip_test("there is no Conan: see \"package: Python environment\"")
 endif()
 
-# attempt(what command…): the test is skipped if the command fails.
-macro(attempt what)
-  execute_process(COMMAND ${ARGN} TIMEOUT 120 RESULT_VARIABLE result OUTPUT_VARIABLE output ERROR_VARIABLE output)
-  if(NOT result EQUAL 0)
-    string(REGEX REPLACE "[ \n]+" " " output "${output}")
-    skip_test("${what} (${result}): ${output}")
-  endif()
-endmacro()
-
-set(environment ${WORK}/environment)
-set(conan ${environment}/bin/conan)
-execute_process(COMMAND ${conan} --version RESULT_VARIABLE result OUTPUT_QUIET ERROR_QUIET)
-if(NOT result EQUAL 0) # else it is there from the last time
-  file(REMOVE_RECURSE ${environment})
-  attempt("python3 makes no virtual environment" ${PYTHON} -m venv ${environment})
-  attempt("pip does not get Conan" ${environment}/bin/python -m pip install --quiet --disable-pip-version-check
-          --retries 1 "conan>=2,<3")
-endif()
-
-# From here on a failure is one.
 file(REMOVE_RECURSE ${WORK}/home ${WORK}/build)
 set(ENV{CONAN_HOME} ${WORK}/home)
 set(ENV{CXX} ${COMPILER})

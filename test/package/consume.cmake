@@ -1,16 +1,19 @@
-# Builds and runs the consumer. WAY and PLACE are the consumer's; PREFIX is where find_package must find it, SOCKET and
-# FLAGS are handed on, and if there is FAILS, the build must fail with that message.
+# Builds and runs the consumer. WAY and PLACE are the consumer's; PREFIX is where find_package must find it, SOCKET,
+# TIMER and FLAGS are handed on, and if there is FAILS, the build must fail with that message.
 include(${CMAKE_CURRENT_LIST_DIR}/common.cmake)
 if(NOT COMPILER)
   skip_test("there is no ${COMPILER_NAME}")
 elseif(WAY STREQUAL "FetchContent" AND NOT GIT)
   skip_test("there is no git")
+elseif(NOT EXISTS ${CMAKE})
+  skip_test("there is no other CMake: see \"package: Python environment\"")
 endif()
 file(REMOVE_RECURSE ${WORK})
 
-run(${CMAKE_COMMAND} -S ${CMAKE_CURRENT_LIST_DIR}/consumer -B ${WORK} -G ${GENERATOR}
+run(${CMAKE} -S ${CMAKE_CURRENT_LIST_DIR}/consumer -B ${WORK} -G ${GENERATOR}
     -DCMAKE_CXX_COMPILER=${COMPILER} "-DCMAKE_CXX_FLAGS=${FLAGS}" -DVERSION=${VERSION} -DWAY=${WAY}
-    "-DPLACE=${PLACE}" "-DCMAKE_PREFIX_PATH=${PREFIX}" -DSOCKET=${SOCKET} -DFETCHCONTENT_QUIET=OFF)
+    "-DPLACE=${PLACE}" "-DCMAKE_PREFIX_PATH=${PREFIX}" -DSOCKET=${SOCKET} -DTIMER=${TIMER}
+    -DFETCHCONTENT_QUIET=OFF)
 if(PREFIX)
   file(STRINGS ${WORK}/CMakeCache.txt found REGEX "^planecast_DIR:")
   string(FIND "${found}" "${PREFIX}/" at)
@@ -19,8 +22,14 @@ if(PREFIX)
   endif()
 endif()
 
+if(TIMER)
+  run(${CMAKE} --build ${WORK} --target consumer-timer-first consumer-timer-last)
+  run_consumer(${WORK}/consumer-timer-first ${WORK}/consumer-timer-last)
+  return()
+endif()
+
 if(FAILS)
-  execute_process(COMMAND ${CMAKE_COMMAND} --build ${WORK} RESULT_VARIABLE result
+  execute_process(COMMAND ${CMAKE} --build ${WORK} RESULT_VARIABLE result
                   OUTPUT_VARIABLE output ERROR_VARIABLE output)
   if(result EQUAL 0)
     message(FATAL_ERROR "this builds, and should not")
@@ -30,14 +39,14 @@ if(FAILS)
   return()
 endif()
 
-run(${CMAKE_COMMAND} --build ${WORK})
+run(${CMAKE} --build ${WORK})
 run_consumer(${WORK}/consumer-loopback)
 if(SOCKET)
   run_consumer(${WORK}/consumer-socket)
 endif()
 
 # What the consumer installs is its own.
-run(${CMAKE_COMMAND} --install ${WORK} --prefix ${WORK}/prefix)
+run(${CMAKE} --install ${WORK} --prefix ${WORK}/prefix)
 file(GLOB_RECURSE installed RELATIVE ${WORK}/prefix ${WORK}/prefix/*)
 if(NOT installed STREQUAL "bin/consumer-loopback")
   message(FATAL_ERROR "the consumer installs ${installed}")

@@ -39,8 +39,21 @@ if(links)
   message(FATAL_ERROR "share/pkgconfig/planecast.pc has ${links}")
 endif()
 
+# vcpkg lays all that is installed into one folder: the package, and with the feature socket its port of Asio, for
+# which this machine's stands in.
+set(installed ${WORK}/installed)
+file(COPY ${CURRENT_PACKAGES_DIR}/ DESTINATION ${installed})
+set(programs ${WORK}/consumer/consumer-loopback)
+if(SOCKET)
+  file(COPY ${ASIO}/asio.hpp ${ASIO}/asio DESTINATION ${installed}/include)
+  list(APPEND programs ${WORK}/consumer/consumer-socket)
+endif()
 run(${CMAKE_COMMAND} -S ${CMAKE_CURRENT_LIST_DIR}/consumer -B ${WORK}/consumer -G ${GENERATOR}
-    -DCMAKE_CXX_COMPILER=${COMPILER} -DWAY=find_package -DVERSION=${VERSION}
-    -DCMAKE_PREFIX_PATH=${CURRENT_PACKAGES_DIR})
+    -DCMAKE_CXX_COMPILER=${COMPILER} -DWAY=find_package -DVERSION=${VERSION} -DSOCKET=${SOCKET}
+    -DCMAKE_PREFIX_PATH=${installed})
+file(STRINGS ${WORK}/consumer/CMakeCache.txt asio REGEX "^PLANECAST_ASIO_INCLUDE:")
+if(SOCKET AND NOT asio STREQUAL "PLANECAST_ASIO_INCLUDE:PATH=${installed}/include")
+  message(FATAL_ERROR "another Asio than that of the feature socket was found: ${asio}")
+endif()
 run(${CMAKE_COMMAND} --build ${WORK}/consumer)
-run_consumer(${WORK}/consumer/consumer-loopback)
+run_consumer(${programs})

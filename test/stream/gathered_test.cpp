@@ -202,6 +202,19 @@ TEST_CASE("gathered: what fails in one fails in all") {
   }
 }
 
+TEST_CASE("gathered: a shard that fails after its first light is not waited past for the others'") {
+  for (const std::size_t which : {0u, 1u}) {
+    CAPTURE(which);
+    two_to_one t(9);
+    t.put_and_plan(which); // the other one says nothing
+    t.streams[which]->door->allowed = 8;
+    gathered kv = t.gather();
+    REQUIRE(t.run(kv, [&] { return kv.shards()[which].reached(first_light); }));
+    t.shots[which].cancel();
+    CHECK(kv.wait(first_light, 1h) == errc::cancelled);
+  }
+}
+
 TEST_CASE("gathered: a shard that fails after all have the event takes nothing from it") {
   two_to_one t(5);
   t.send();
@@ -323,6 +336,10 @@ struct prompted {
       CHECK(source.put(*e.shot, s).ok());
       CHECK(e.shot->plan(budget::base()).ok());
     }
+  }
+  ~prompted() { // receivers look once more at their end, when other ends are gone
+    for (auto& e : ends)
+      e->speaks = [] { return false; };
   }
 };
 

@@ -819,8 +819,9 @@ TEST_CASE("hostile sender: layers that the stream does not carry end the request
 
 TEST_CASE("hostile sender: opens what has no tokens, or ends before it begins") {
   for (const bool early : {true, false})
-    for (const auto& [first, count] :
+    for (const auto& range :
          {std::pair{5u, 5u}, {6u, 5u}, {0xFFFF'FFFFu, 1u}, {0u, 0u}, {0xFFFF'FFFFu, 0xFFFF'FFFFu}}) {
+      const std::uint32_t first = range.first, count = range.second;
       CAPTURE(early);
       CAPTURE(first);
       CAPTURE(count);

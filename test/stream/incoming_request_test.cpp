@@ -54,7 +54,7 @@ struct receiving {
   }
   status give(const test::recorded_frame& f) {
     in->stage(f.pending.header, test::buffer_of(f.bytes));
-    return in->apply([&](detail::buffer) { ++used; });
+    return in->apply(false, [&](detail::buffer) { ++used; });
   }
 
   [[nodiscard]] bool arrived() { return to.received(from, first); }
@@ -279,7 +279,7 @@ TEST_CASE("incoming_request: an order that is no permutation is corrupt") {
                                            .layer_count = 1},
                                           payload);
       in.stage(test::header_of(m), test::buffer_of(m));
-      s = in.apply([](detail::buffer) {});
+      s = in.apply(false, [](detail::buffer) {});
       if (!s.ok())
         break;
     }

@@ -93,7 +93,7 @@ TEST_CASE("hello: heads by layer are compared by fingerprint, and a uniform numb
   CHECK(mine.compare(payload_of(theirs)).ok());
   CHECK(theirs.compare(payload_of(mine)).ok());
   mine.model.kv_heads_by_layer[3] = 4;
-  CHECK(std::string(mine.compare(payload_of(theirs)).about) == "geometry: kv_heads");
+  CHECK(std::string(mine.compare(payload_of(theirs)).about) == "geometry: kv_heads, 0 where layers differ");
   CHECK(mine.compare(payload_of(theirs)).here == 0);
   theirs.model.kv_heads_by_layer.assign(32, 8);
   theirs.model.kv_heads_by_layer[4] = 4;
@@ -107,15 +107,15 @@ TEST_CASE("hello: heads by layer are compared by fingerprint, and a uniform numb
 TEST_CASE("hello: the first field that differs is named, with both values") {
   const char* names[] = {"role",
                          "chunk_bytes",
-                         "geometry: dtype",
+                         "geometry: dtype, 1 for fp16, 2 for bf16",
                          "geometry: layers",
-                         "geometry: kv_heads",
+                         "geometry: kv_heads, 0 where layers differ",
                          "geometry: key_dim",
                          "geometry: value_dim",
                          "geometry: kv_heads_by_layer, as fingerprints",
                          "policy: page_tokens",
                          "policy: planes",
-                         "policy: fingerprint",
+                         "policy: tiers, keys, values or planes, as fingerprints",
                          "shard: layer_first",
                          "shard: layer_count",
                          "shard: rank",
@@ -303,4 +303,25 @@ TEST_CASE("hello: chunks are as long as the shard needs, not the model; a shard 
   for (const shard& s : {shard{32, 0, 0, 1}, shard{0, 33, 0, 1}, shard{31, 2, 0, 1}, shard{0, 0, 2, 2},
                          shard{0, 0, 0, 3}, shard{0, 0, 0, 0}})
     CHECK_THROWS_AS(of(s, 1 << 20), error);
+}
+
+namespace {
+struct page_of_one { // a user's quantizer, whose tiles are shorter than a plan
+  static constexpr std::uint32_t page_tokens = 1;
+  static constexpr std::uint32_t scale_rows(tile_shape) noexcept { return 1; }
+  static constexpr std::uint32_t scale_row(tile_shape, std::uint32_t, std::uint32_t) noexcept { return 0; }
+  static constexpr std::uint64_t fingerprint() noexcept { return 77; }
+};
+} // namespace
+
+TEST_CASE("messages: the least chunk holds a plan, even where tiles are tiny") {
+  using policy = precision_policy<tiers<1, 2, 4, 8, lossless>, keys<page_of_one>, values<page_of_one>,
+                                  planes<1, 1, 2, 4, tail>>;
+  const geometry shape{.layers = 1, .kv_heads = 1, .key_dim = 8, .value_dim = 8};
+  const std::uint64_t least = least_chunk_bytes<policy>(shape);
+  std::vector<float> scores(50);
+  upgrade_plan plan;
+  plan.order = greedy_order(rank_tokens(scores, {}), policy::base_planes, policy::planes::count);
+  CHECK(plan.order.runs.size() == 2 * (policy::planes::count - policy::base_planes));
+  CHECK(plan.bytes() <= least);
 }

@@ -308,3 +308,19 @@ TEST_CASE("receiver: a handshake that fails says on what, with both values") {
   test::stream_pair chunks(small, {.chunk_bytes = 65537}, {.chunk_bytes = 65536});
   CHECK(chunks.in.wait_connected(1s).about == std::string("chunk_bytes"));
 }
+
+TEST_CASE("receiver: waiting for first light takes no more than first light, though all is there") {
+  test::stream_pair streams(small);
+  caches c(200);
+  auto kv = streams.in.expect({.id = 1, .tokens = 200}, c.target.pages());
+  auto shot = c.send(streams, 1, budget::of_raw(0.5));
+  streams.settle();
+  CHECK(kv.wait(first_light, 30s).ok());
+  CHECK(!kv.reached(focused));
+  CHECK(kv.metrics().light_bytes == shot.metrics().light_bytes);
+  const std::uint64_t all = kv.metrics().data_bytes;
+  CHECK(kv.poll().ok()); // what has come already
+  CHECK(kv.reached(focused));
+  CHECK(kv.metrics().data_bytes == all);
+  CHECK(c.target.values() == c.source.values());
+}

@@ -1,4 +1,5 @@
-# An overlay port: vcpkg install planecast --overlay-ports=cmake/vcpkg. It installs the checkout that it stands in.
+# An overlay port: vcpkg install planecast --overlay-ports=cmake/vcpkg. It installs the checkout that it stands in,
+# which vcpkg does not see when it looks whether its cache of built packages has this one: usage says what to do.
 get_filename_component(SOURCE_PATH "${CURRENT_PORT_DIR}/../../.." ABSOLUTE)
 
 set(VCPKG_BUILD_TYPE release) # headers only

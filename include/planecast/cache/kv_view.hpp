@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <cstring>
 #include <stdexcept>
+#include <string>
 #include <type_traits>
 #include <utility>
 
@@ -52,7 +53,14 @@ public:
     if (layer >= (layout.has(axis::layer) ? extents.layers : 1))
       throw std::invalid_argument("planecast: a layer that the array does not have");
     if (slots_.end() > layout.slots(extents))
-      throw std::invalid_argument("planecast: a slot that the array does not have");
+      throw std::invalid_argument("planecast: a token lies in slot " + std::to_string(slots_.end() - 1) +
+                                  ", the array has " + std::to_string(layout.slots(extents)));
+    if (layout.has(axis::block) && slots_.block_size() != 0 && slots_.block_size() != extents.block_size)
+      throw std::invalid_argument("planecast: a block table of blocks of " +
+                                  std::to_string(slots_.block_size()) + " slots, the array's have " +
+                                  std::to_string(extents.block_size));
+    heads_ = extents.heads;
+    dim_ = extents.dim;
     keys_.first += 2 * layout.keys_at(extents, layer);
     values_.first += 2 * layout.values_at(extents, layer);
   }
@@ -99,7 +107,16 @@ public:
     basic_kv_view rest = *this;
     for (array* a : {&rest.keys_, &rest.values_})
       a->first += 2 * static_cast<std::ptrdiff_t>(head) * a->strides.head;
+    if (rest.dim_ != 0)
+      rest.heads_ = heads_ > head ? heads_ - head : 0;
     return rest;
+  }
+
+  /// Whether it may be a view of so many heads with so many channels. Only a view made by a layout's name
+  /// knows what it shows: it has at least these heads, and these channels. Any other says yes.
+  [[nodiscard]] bool may_show(std::uint32_t heads, std::uint32_t key_dim,
+                              std::uint32_t value_dim) const noexcept {
+    return dim_ == 0 || (heads_ >= heads && dim_ == key_dim && dim_ == value_dim);
   }
 
 private:
@@ -114,6 +131,7 @@ private:
 
   array keys_, values_;
   token_slots slots_;
+  std::uint32_t heads_ = 0, dim_ = 0; // of the extents that made it; else 0
 };
 
 /// What is sent: read only.

@@ -13,7 +13,8 @@ namespace planecast::inline v0 {
 ///
 /// A cache from one rank that goes to two is two streams, shard::tensor(0, 2) and shard::tensor(1, 2); one
 /// from two ranks that goes to one is the same two, `gathered`. Between a and b ranks there are lcm(a, b)
-/// streams: each rank has those that are its own.
+/// streams, if a layer has that many heads; if it has fewer, name one for each head, tensor(k, heads), and
+/// let one of the ranks that hold the same head send it.
 struct shard {
   std::uint32_t layer_first = 0; ///< by its number in the model
   std::uint32_t layer_count = 0; ///< 0: all from layer_first on

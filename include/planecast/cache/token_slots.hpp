@@ -7,10 +7,12 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <ranges>
 #include <span>
 #include <stdexcept>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -22,10 +24,11 @@ namespace planecast::inline v0 {
 /// where a table has fewer blocks than its tokens need.
 /// Example:
 ///
-///     token_slots::first(n)                  // token t in slot t
-///     token_slots(slot_mapping)              // vLLM's slot_mapping, SGLang's kv_indices
-///     token_slots::blocks(table, 16, n)      // vLLM's block table of one sequence
-///     token_slots::paged(indices, indptr, last_page_len, i, 16)    // FlashInfer's page table, sequence i
+///     token_slots::first(n)               // token t in slot t
+///     token_slots(mapping)                // this sequence's part of vLLM's slot_mapping
+///     token_slots(indices)                // this sequence's part of SGLang's kv_indices
+///     token_slots::blocks(table, 16, n)   // vLLM's block table of one sequence
+///     token_slots::paged(indices, indptr, last_page_len, i, 16)   // FlashInfer's page table, sequence i
 class token_slots {
 public:
   /// An entry of a slot mapping that is no token, and is passed over.
@@ -36,13 +39,12 @@ public:
   /// A slot for each token, whole numbers of any size; entries of −1 are no tokens, so token t is the t-th
   /// entry that is not negative.
   template <std::ranges::input_range Slots>
-  requires(std::signed_integral<std::ranges::range_value_t<Slots>> &&
-           !std::same_as<std::remove_cvref_t<Slots>, token_slots>) //
-      token_slots(const Slots& slot_mapping) {
+  requires std::signed_integral<std::ranges::range_value_t<Slots>>
+  explicit token_slots(const Slots& slot_mapping) {
     std::vector<std::int64_t> slots;
     for (const std::int64_t entry : slot_mapping) {
-      if (entry < padding)
-        throw std::invalid_argument("planecast: a slot mapping holds a slot below -1");
+      if (entry < padding || entry == std::numeric_limits<std::int64_t>::max())
+        throw std::invalid_argument("planecast: a slot mapping holds a slot below -1, or beyond all memory");
       if (entry != padding)
         slots.push_back(entry);
     }
@@ -57,22 +59,30 @@ public:
     return t;
   }
 
-  /// Tokens in blocks of block_size slots, in the order of a block table. What the table holds beyond the
-  /// tokens' blocks is not looked at.
-  static token_slots blocks(std::span<const std::int32_t> table, std::uint32_t block_size,
-                            std::uint32_t tokens) {
+  /// Tokens in blocks of block_size slots, in the order of a block table of whole numbers of any size. What
+  /// the table holds beyond the tokens' blocks is not looked at. That no block stands there twice is for the
+  /// engine to know.
+  template <std::ranges::random_access_range Table>
+  requires std::signed_integral<std::ranges::range_value_t<Table>>
+  static token_slots blocks(const Table& table, std::uint32_t block_size, std::uint32_t tokens) {
     if (block_size == 0)
       throw std::invalid_argument("planecast: a block table of blocks without slots");
-    if ((std::uint64_t{tokens} + block_size - 1) / block_size > table.size())
-      throw std::invalid_argument("planecast: a block table has fewer blocks than its tokens need");
+    const std::uint64_t needed = (std::uint64_t{tokens} + block_size - 1) / block_size;
+    if (needed > std::ranges::size(table))
+      throw std::invalid_argument("planecast: a block table has " + std::to_string(std::ranges::size(table)) +
+                                  " blocks, its tokens need " + std::to_string(needed));
     std::vector<std::int64_t> slots(tokens);
     for (std::uint32_t t = 0; t < tokens; ++t) {
-      if (table[t / block_size] < 0)
+      const std::int64_t block = std::ranges::begin(table)[t / block_size];
+      if (block < 0)
         throw std::invalid_argument("planecast: a block table holds a block below 0");
-      slots[t] = std::int64_t{table[t / block_size]} * block_size + t % block_size;
+      if (block > (std::numeric_limits<std::int64_t>::max() - block_size) / block_size)
+        throw std::invalid_argument("planecast: a block table holds a block beyond all memory");
+      slots[t] = block * block_size + t % block_size;
     }
     token_slots made;
     made.hold(std::move(slots));
+    made.block_size_ = block_size;
     return made;
   }
 
@@ -100,6 +110,8 @@ public:
   [[nodiscard]] std::uint32_t tokens() const noexcept { return tokens_; }
   /// One more than the greatest slot; 0 without tokens.
   [[nodiscard]] std::int64_t end() const noexcept { return end_; }
+  /// Slots of a block, where the slots come from a block table; else 0.
+  [[nodiscard]] std::uint32_t block_size() const noexcept { return block_size_; }
   /// The slot of a token.
   /// Preconditions: token < tokens().
   [[nodiscard]] std::int64_t operator[](std::uint32_t token) const noexcept {
@@ -117,7 +129,7 @@ private:
   }
 
   std::shared_ptr<const std::vector<std::int64_t>> slots_; // none: token t lies in slot t
-  std::uint32_t tokens_ = 0;
+  std::uint32_t tokens_ = 0, block_size_ = 0;
   std::int64_t end_ = 0;
 };
 

@@ -39,25 +39,31 @@ public:
   [[nodiscard]] bool has(std::uint32_t layer) const noexcept { return !layers_[layer].tiles.empty(); }
   /// Tiles so far that hold the values as they are.
   [[nodiscard]] std::uint64_t stored_tiles() const noexcept { return stored_tiles_; }
-  /// Forgets the bytes of all tiles, when none are to be handed out any more. has() stays as it was.
+  /// Forgets the bytes of all tiles, when none are to be handed out or planned any more. has() stays as it
+  /// was.
   void clear() noexcept {
-    for (coded_layer& layer : layers_)
+    for (coded_layer& layer : layers_) {
       std::vector<std::byte>().swap(layer.bytes);
+      std::vector<std::uint32_t>().swap(layer.tail_ends);
+    }
+    std::vector<std::uint32_t>().swap(upgrade_bytes_);
   }
-  /// Bytes of tiles that it holds.
+  /// Bytes that it holds: tiles, and the lengths of their parts.
   [[nodiscard]] std::uint64_t bytes() const noexcept {
-    std::uint64_t sum = 0;
+    std::uint64_t sum = upgrade_bytes_.capacity() * sizeof(std::uint32_t);
     for (const coded_layer& layer : layers_)
-      sum += layer.bytes.size();
+      sum += layer.bytes.capacity() + layer.tail_ends.capacity() * sizeof(std::uint32_t);
     return sum;
   }
 
   /// Codes one layer.
   /// Preconditions: the view has the tokens of the map's sequence; the layer was not put before.
+  /// Errors: std::bad_alloc passes, and the layer is then not there.
   void put(std::uint32_t layer_index, const kv_view& view) {
-    coded_layer& layer = layers_[layer_index];
+    coded_layer layer;
     layer.tiles.resize(map_.tiles(layer_index));
     layer.tail_ends.resize(std::size_t{map_.count()} * 2 * map_.shape.heads(layer_index));
+    layer.bytes.reserve(map_.stored_bytes(layer_index)); // no tile is longer than if it were stored
     std::vector<std::uint16_t> values;
     std::vector<std::byte> tile;
     for (std::uint32_t i = 0; i < map_.tiles(layer_index); ++i) {
@@ -76,9 +82,12 @@ public:
         layer.tiles[i] = {at, coded.stored};
         layer.bytes.resize(at + detail::align_up(coded.bytes, tile_alignment));
         std::memcpy(layer.bytes.data() + at, tile.data(), coded.bytes);
-        count(layout, id, coded.stored, ends);
       });
     }
+    layer.bytes.shrink_to_fit();
+    for (std::uint32_t i = 0; i < map_.tiles(layer_index); ++i) // from here on nothing fails
+      map_.with_layout(map_.tile(i), [&](auto layout) { count(layout, layer, i); });
+    layers_[layer_index] = std::move(layer);
   }
 
   /// Bytes of an upgrade: one token's plane over all layers and heads that were put.
@@ -131,14 +140,16 @@ private:
   }
 
   template <class Layout>
-  void count(Layout layout, tile_id id, bool stored, const std::uint32_t* ends) noexcept {
-    stored_tiles_ += stored ? 1 : 0;
-    if (stored)
+  void count(Layout layout, const coded_layer& layer, std::uint32_t tile) noexcept {
+    const tile_id id = map_.tile(tile);
+    const std::uint32_t* const ends = tail_ends(layer, id);
+    stored_tiles_ += layer.tiles[tile].stored ? 1 : 0;
+    if (layer.tiles[tile].stored)
       return;
+    std::uint32_t* const bytes = upgrade_bytes_.data() + (map_.first_of(id.page) - map_.first);
     for (std::uint32_t plane = Policy::base_planes; plane < planes::count; ++plane)
       for (std::uint32_t t = 0; t < layout.shape.tokens; ++t)
-        upgrade_bytes_[(plane - Policy::base_planes) * std::size_t{map_.count()} + map_.first_of(id.page) -
-                       map_.first + t] +=
+        bytes[(plane - Policy::base_planes) * std::size_t{map_.count()} + t] +=
             plane < planes::fixed ? layout.row_bytes(plane) : ends[t] - (t == 0 ? 0 : ends[t - 1]);
   }
 

@@ -81,6 +81,15 @@ struct tile_map {
     const std::uint32_t page = token / page_tokens - first / page_tokens;
     return {page, token - first_of(page)};
   }
+  /// Bytes of a layer's tiles at rest if all are stored: no coded layer is longer.
+  [[nodiscard]] constexpr std::uint64_t stored_bytes(std::uint32_t layer) const noexcept {
+    std::uint64_t bytes = 0;
+    for (std::uint32_t page = 0; page < pages(); ++page)
+      for (const bool is_value : {false, true})
+        with_layout({0, is_value, page},
+                    [&](auto layout) { bytes += detail::align_up(layout.stored_bytes(), tile_alignment); });
+    return bytes * shape.heads(layer);
+  }
   /// Calls f with the layout of a tile, of which keys and values have different types. Returns what f does.
   template <class F>
   constexpr decltype(auto) with_layout(tile_id t, F&& f) const {

@@ -56,7 +56,9 @@ private:
      ...);
     return good;
   }
-  static_assert(well_formed(), "planes: widths are 1, 2, 4 or 8 bits; only the last may be the tail");
+  static_assert(well_formed(),
+                "planes: widths are 1, 2, 4 or 8 bits; only the last may be the tail. (Where no planes "
+                "are named, each tier's step over the one below is a plane.)");
   static_assert(code_bits >= 2 && code_bits <= 8, "planes: the code has 2 to 8 bits, the tail apart");
 };
 

@@ -42,6 +42,7 @@ struct precision_policy<tiers<Bits...>, keys<K>, values<V>, planes<Widths...>> {
                                                                      : 64;
   static_assert(V::page_tokens == 0 || V::page_tokens == page_tokens,
                 "precision_policy: keys and values ask for pages of different length");
+  static_assert(page_tokens >= 1 && page_tokens <= 32768, "precision_policy: a page has 1 to 32768 tokens");
 
   /// Planes of the lowest tier. Every token has them, whatever the plan: they leave before one is made.
   static constexpr std::uint32_t base_planes = planes::holding(tiers::bits(0));

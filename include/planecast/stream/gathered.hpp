@@ -3,11 +3,10 @@
 
 #include "planecast/stream/event.hpp"
 #include "planecast/stream/incoming_request.hpp"
+#include "planecast/stream/wait_all.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <concepts>
-#include <cstddef>
 #include <stdexcept>
 #include <utility>
 #include <vector>
@@ -15,8 +14,9 @@
 namespace planecast::inline v0 {
 
 /// Handles of requests that fill one engine's pages together, each over a stream of its own that carries a
-/// shard. What is true of a gathered cache is true of all its shards; what fails in one fails in all. It can
-/// stand wherever one incoming request can: in speculate(), for example.
+/// shard, all by transports of one type. What is true of a gathered cache is true of all its shards. What
+/// fails in one fails in the whole, but the others go on; cancel() ends them. It can stand wherever one
+/// incoming request can: in speculate(), for example.
 /// Preconditions: at least one shard (throws std::invalid_argument). It and the shards' receivers are used
 /// from one thread at a time.
 /// Effects: owns the handles; destroying it cancels what is not over.
@@ -26,8 +26,6 @@ namespace planecast::inline v0 {
 ///     check(kv.wait(first_light, 2s));
 template <class Incoming>
 class gathered {
-  using clock = deadline::clock;
-
 public:
   using policy = typename Incoming::policy; ///< the same for all
 
@@ -55,21 +53,10 @@ public:
 
   /// Drives all links until the event came true for all shards (ok), one failed, or the deadline passed.
   planecast::status wait(event e, deadline until) {
-    for (bool last = false;;) {
-      (void)poll();
-      if (reached(e))
-        return {};
-      if (const planecast::status s = status(); !s)
-        return s;
-      if (last)
-        return {errc::timeout, "waiting at the receiver"};
-      last = until.has_passed(); // one look, however late it is
-      // Waits on a shard that lacks the event, and a moment only: the others' links want to be driven too.
-      do
-        next_ = (next_ + 1) % shards_.size();
-      while (shards_[next_].reached(e));
-      (void)shards_[next_].wait(e, deadline(glance).sooner(until));
-    }
+    return detail::wait_each(e, until, [&](auto&& look) {
+      for (Incoming& s : shards_)
+        look(s);
+    });
   }
 
   /// Whether the event has come true for all shards, when their links were last driven.
@@ -113,10 +100,7 @@ public:
   [[nodiscard]] const std::vector<Incoming>& shards() const noexcept { return shards_; }
 
 private:
-  static constexpr auto glance = std::chrono::microseconds(200);
-
   std::vector<Incoming> shards_;
-  std::size_t next_ = 0; // the shard that wait() looked at last
 };
 
 } // namespace planecast::inline v0

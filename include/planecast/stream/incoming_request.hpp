@@ -58,9 +58,10 @@ public:
   [[nodiscard]] std::vector<std::uint64_t> take_owed() noexcept { return std::exchange(owed_, {}); }
 
   /// Takes staged frames into the cache, those that may be: a plane waits for the planes below it. Calls
-  /// done(buffer) for each that is used up. An error ends the request.
+  /// done(buffer) for each that is used up. With `to_light`, no further than first light. An error ends the
+  /// request.
   template <class Done>
-  status apply(Done&& done) {
+  status apply(bool to_light, Done&& done) {
     for (bool again = true; again;) {
       again = false;
       for (auto it = staged_.begin(); it != staged_.end();) {
@@ -73,6 +74,8 @@ public:
           done(std::move(it->second));
           it = staged_.erase(it);
           again = true;
+          if (to_light && reached_first_light())
+            return {};
         } else
           ++it;
       }

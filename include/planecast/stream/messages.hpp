@@ -15,15 +15,22 @@
 
 namespace planecast::inline v0 {
 
-/// The least chunk_bytes for a shape: a frame holds one token's longest upgrade, or one tile's base, at
-/// least.
+namespace detail {
+// Of a plan on the wire: what stands before its runs, and each run.
+inline constexpr std::uint64_t plan_fixed_bytes = 16, plan_run_bytes = 12;
+} // namespace detail
+
+/// The least chunk_bytes for a shape: a frame holds one token's longest upgrade, one tile's base, or the
+/// plan, at least.
 template <class Policy>
 [[nodiscard]] constexpr std::uint64_t least_chunk_bytes(const geometry& shape) {
   const std::uint64_t padding = 2 * shape.all_heads(); // of tails, to bytes
   std::uint64_t least = shape.raw_bytes(1) + padding;
   tile_map<Policy>{shape, Policy::page_tokens}.with_whole_layouts(
       [&](auto layout) { least = std::max<std::uint64_t>(least, layout.bound()); });
-  return least;
+  // The greedy order has a run for each plane above the base, of the pinned tokens and of the others.
+  constexpr std::uint64_t runs = 2 * (Policy::planes::count - Policy::base_planes);
+  return std::max(least, detail::plan_fixed_bytes + detail::plan_run_bytes * runs);
 }
 
 /// Which end says hello. The values go on the wire: they do not change.
@@ -54,8 +61,8 @@ struct hello {
     check(model.check(carried));
     const std::uint64_t least = least_chunk_bytes<Policy>(model.of(carried));
     if (least > 0xFFFF'FFFFu - frame_header_bytes || (chunk_bytes != 0 && chunk_bytes < least))
-      throw error(
-          {errc::limit, "chunk_bytes: one token's upgrade, or one tile, is longer", chunk_bytes, least});
+      throw error({errc::limit, "chunk_bytes: one token's upgrade, one tile, or the plan is longer",
+                   chunk_bytes, least});
     if (chunk_bytes == 0)
       chunk_bytes = std::max(usual, static_cast<std::uint32_t>(least));
     return {
@@ -91,22 +98,23 @@ struct hello {
   /// that a field with a name is named.
   /// Errors: `mismatch`, about the first field on which the two disagree; `corrupt` for another length.
   [[nodiscard]] status compare(std::span<const std::byte> theirs) const {
-    constexpr std::array<const char*, count> names = {"role",
-                                                      "chunk_bytes",
-                                                      "geometry: dtype",
-                                                      "geometry: layers",
-                                                      "geometry: kv_heads",
-                                                      "geometry: key_dim",
-                                                      "geometry: value_dim",
-                                                      "geometry: kv_heads_by_layer, as fingerprints",
-                                                      "policy: page_tokens",
-                                                      "policy: planes",
-                                                      "policy: fingerprint",
-                                                      "shard: layer_first",
-                                                      "shard: layer_count",
-                                                      "shard: rank",
-                                                      "shard: ranks",
-                                                      "hello: reserved field"};
+    constexpr std::array<const char*, count> names = {
+        "role",
+        "chunk_bytes",
+        "geometry: dtype, 1 for fp16, 2 for bf16",
+        "geometry: layers",
+        "geometry: kv_heads, 0 where layers differ",
+        "geometry: key_dim",
+        "geometry: value_dim",
+        "geometry: kv_heads_by_layer, as fingerprints",
+        "policy: page_tokens",
+        "policy: planes",
+        "policy: tiers, keys, values or planes, as fingerprints",
+        "shard: layer_first",
+        "shard: layer_count",
+        "shard: rank",
+        "shard: ranks",
+        "hello: reserved field"};
     if (theirs.size() != bytes)
       return {errc::corrupt, "hello: not of its length"};
     const auto mine = fields();
@@ -131,7 +139,8 @@ struct upgrade_plan {
   std::uint64_t light_upgrades = 0; ///< so many, a token's plane each, come before decoding starts
 
   /// Payload beside the runs.
-  static constexpr std::size_t fixed_bytes = 16, run_bytes = 12; ///< payload of a run
+  static constexpr std::size_t fixed_bytes = detail::plan_fixed_bytes,
+                               run_bytes = detail::plan_run_bytes; ///< payload of a run
 
   /// Bytes of its payload.
   [[nodiscard]] std::size_t bytes() const noexcept { return fixed_bytes + run_bytes * order.runs.size(); }

@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <span>
 #include <stdexcept>
+#include <string>
 #include <vector>
 
 namespace planecast::inline v0 {
@@ -50,16 +51,15 @@ public:
     metrics.note(source_free);
     metrics.note(quiesced); // the pages were read into memory of our own
   }
-  /// Whether put() may be called with these.
-  [[nodiscard]] bool takes(std::uint32_t layer, const kv_view& view) const noexcept {
-    return layer >= first_layer_ && layer - first_layer_ < shape_.layers && view.tokens() == id.tokens &&
-           !cache_.has(layer - first_layer_);
-  }
+  /// Whether a layer was put.
+  [[nodiscard]] bool has(std::uint32_t layer) const noexcept { return cache_.has(layer - first_layer_); }
 
   template <importance I>
   status make_plan(budget b, const I& by, const plan_options& how) {
     if (layers_put_ != shape_.layers || planned_)
-      throw std::logic_error("planecast: plan: called before the last put, or twice");
+      throw std::logic_error(planned_ ? "planecast: plan: called twice"
+                                      : "planecast: plan: called with " + std::to_string(layers_put_) +
+                                            " of " + std::to_string(shape_.layers) + " layers put");
     const std::uint32_t end = Policy::planes::holding(static_cast<std::uint32_t>(how.until));
     bool is_tier = false;
     for (std::uint32_t i = 0; i < Policy::tiers::count; ++i)
@@ -72,7 +72,7 @@ public:
     const std::uint64_t base = base_bytes();
     const std::uint64_t ceiling = b.ceiling(metrics.raw_bytes, base);
     if (ceiling < base)
-      return {errc::infeasible, "budget", ceiling, base};
+      return {errc::infeasible, "budget, in bytes", ceiling, base};
     cut_ = cut(
         plan_.order,
         [&](std::uint32_t plane, std::uint32_t token) { return cache_.upgrade_bytes(plane, token); },

@@ -95,13 +95,15 @@ public:
   /// or the deadline passed (timeout: what has come by then is in the pages, and waiting may go on).
   planecast::status wait(event e, deadline until) {
     for (bool last = false;; state_->progress(until)) {
-      state_->apply(*request_, true);
-      if (reached(e))
+      state_->apply(*request_, true, e == first_light);
+      if (reached(e)) {
+        state_->progress(deadline::passed()); // what was told of it leaves
         return {};
+      }
       if (const planecast::status s = status(); !s)
         return s;
       if (last)
-        return {errc::timeout, "waiting at the receiver"};
+        return state_->late(*request_);
       last = until.has_passed(); // one look, however late it is
     }
   }

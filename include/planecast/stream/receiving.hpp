@@ -2,6 +2,7 @@
 #pragma once
 
 #include "planecast/stream/announcements.hpp"
+#include "planecast/stream/arguments.hpp"
 #include "planecast/stream/connection.hpp"
 #include "planecast/stream/event.hpp"
 #include "planecast/stream/incoming_request.hpp"
@@ -13,6 +14,7 @@
 #include <memory>
 #include <span>
 #include <stdexcept>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -32,18 +34,19 @@ struct receiving {
   }
 
   request_pointer expect(request r, std::vector<kv_pages> pages) {
-    const bool fits = tile_map<Policy>{shape, r.tokens, r.first}.countable() &&
-                      pages.size() == shape.layers &&
-                      std::ranges::all_of(pages, [&](const kv_pages& p) { return p.tokens() == r.tokens; });
-    if (!fits || requests.contains(r.id))
-      throw std::invalid_argument("planecast: expect: views that do not fit, or an id that is in use");
+    check_request<Policy>("expect", r, shape, requests.contains(r.id));
+    if (pages.size() != shape.layers)
+      refuse("expect", "views of " + std::to_string(pages.size()) + " layers, the stream carries " +
+                           std::to_string(shape.layers));
+    for (std::uint32_t layer = 0; layer < shape.layers; ++layer)
+      check_view("expect", pages[layer], r, shape, layer, options.carries.layer_first + layer);
     const std::uint64_t needed = request_state::bytes_needed(shape, r);
     if (needed > options.code_bytes - code_bytes)
       throw error(
           {errc::limit, "expect: bytes to keep for sharpening", options.code_bytes, code_bytes + needed});
-    code_bytes += needed;
     auto made = std::make_shared<request_state>(r, shape, options.carries.layer_first, std::move(pages));
     requests.emplace(r.id, made);
+    code_bytes += needed;
     if (const auto known = announced.expect(r.id))
       answer(*made, *known);
     return made;
@@ -51,14 +54,15 @@ struct receiving {
 
   void progress(deadline until) { link.progress(*this, until); }
 
-  void apply(request_state& r, bool waiting) {
+  /// Writes what has come into the pages; with `to_light`, no more than first light needs.
+  void apply(request_state& r, bool waiting, bool to_light = false) {
     if (!live(r))
       return;
     for (const std::uint64_t sequence : r.take_owed())
       link.ask_again(sequence);
     if (r.staged() == 0)
       return make_room(r, waiting);
-    if (const status s = r.apply([&](buffer memory) { release(std::move(memory)); }); !s.ok()) {
+    if (const status s = r.apply(to_light, [&](buffer memory) { release(std::move(memory)); }); !s.ok()) {
       say(r.id.id, r.opening, frame_kind::cancel);
       return close(r, s);
     }
@@ -84,6 +88,14 @@ struct receiving {
 
   [[nodiscard]] status status_of(const request_state& r) const noexcept {
     return r.result.ok() && !r.metrics.at(focused) ? link.status() : r.result;
+  }
+
+  /// Why a wait came to its end.
+  [[nodiscard]] status late(const request_state& r) const noexcept {
+    return {errc::timeout, !link.ready() ? "the peer has not said hello"
+                           : r.opening == 0
+                               ? "the sender has not opened the request yet; has it this id there?"
+                               : "not all has come yet"};
   }
 
   void on_ready() {} // the connection's handler, from here on

@@ -114,7 +114,7 @@ public:
       if (const planecast::status s = status(); !s)
         return s;
       if (last)
-        return {errc::timeout, "waiting at the sender"};
+        return state_->late(*request_);
       last = until.has_passed(); // one look, however late it is
     }
   }

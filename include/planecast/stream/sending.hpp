@@ -1,6 +1,7 @@
 // What the sender's end does: the requests under way, and the frames they make for the connection.
 #pragma once
 
+#include "planecast/stream/arguments.hpp"
 #include "planecast/stream/connection.hpp"
 #include "planecast/stream/event.hpp"
 #include "planecast/stream/options.hpp"
@@ -11,6 +12,7 @@
 #include <memory>
 #include <span>
 #include <stdexcept>
+#include <string>
 #include <utility>
 
 namespace planecast::inline v0::detail {
@@ -29,8 +31,7 @@ struct sending {
   }
 
   request_pointer open(request r) {
-    if (!tile_map<Policy>{shape, r.tokens, r.first}.countable() || requests.contains(r.id))
-      throw std::invalid_argument("planecast: open: no tokens or far too many, or an id that is in use");
+    check_request<Policy>("open", r, shape, requests.contains(r.id));
     auto made = std::make_shared<request_state>(r, ++openings, shape, options.carries.layer_first,
                                                 options.chunk_bytes);
     requests.emplace(r.id, made);
@@ -40,8 +41,13 @@ struct sending {
   }
 
   status put(request_state& r, std::uint32_t layer, const kv_view& view) {
-    if (!r.takes(layer, view))
-      throw std::invalid_argument("planecast: put: no such layer, put before, or not the request's tokens");
+    const std::uint32_t first = options.carries.layer_first, number = layer - first;
+    if (layer < first || number >= shape.layers)
+      refuse("put", "layer " + std::to_string(layer) + ": the stream carries " + std::to_string(first) +
+                        " to " + std::to_string(first + shape.layers - 1));
+    if (r.has(layer))
+      refuse("put", "layer " + std::to_string(layer) + " was put before");
+    check_view("put", view, r.id, shape, number, layer);
     if (status_of(r).ok()) {
       r.put(layer, view);
       r.enqueue(to_send);
@@ -76,6 +82,15 @@ struct sending {
 
   [[nodiscard]] status status_of(const request_state& r) const noexcept {
     return r.result.ok() && !r.metrics.at(focused) ? link.status() : r.result;
+  }
+
+  /// Why a wait came to its end.
+  [[nodiscard]] status late(const request_state& r) const noexcept {
+    return {errc::timeout, !link.ready() ? "the peer has not said hello"
+                           : !r.accepted
+                               ? "the receiver does not expect the request yet; has it this id there?"
+                           : !r.planned() ? "the request has no plan yet"
+                                          : "the receiver has not confirmed it yet"};
   }
 
   // The connection's handler.

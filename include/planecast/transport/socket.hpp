@@ -1,6 +1,7 @@
 // A link over TCP. Needs the target planecast::socket (standalone Asio).
 #pragma once
 
+#include "planecast/transport/detail/asio.hpp"
 #include "planecast/transport/detail/tcp_door.hpp"
 #include "planecast/transport/detail/tcp_greeting.hpp"
 #include "planecast/transport/detail/tcp_link.hpp"

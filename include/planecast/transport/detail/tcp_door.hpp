@@ -1,12 +1,11 @@
 // How peers come in: callers at a port, of whom any two connections with one cookie make a link.
 #pragma once
 
+#include "planecast/transport/detail/asio.hpp"
 #include "planecast/transport/detail/tcp_greeting.hpp"
 #include "planecast/transport/detail/tcp_link.hpp"
 
 #include <array>
-#include <asio/read.hpp>
-#include <asio/write.hpp>
 #include <functional>
 #include <memory>
 #include <optional>

@@ -2,12 +2,10 @@
 #pragma once
 
 #include "planecast/cache/bytes.hpp"
+#include "planecast/transport/detail/asio.hpp"
 #include "planecast/transport/detail/tcp_link.hpp"
 
 #include <array>
-#include <asio/ip/address.hpp>
-#include <asio/read.hpp>
-#include <asio/write.hpp>
 #include <memory>
 #include <netinet/in.h>
 #include <netinet/tcp.h>

@@ -2,15 +2,12 @@
 #pragma once
 
 #include "planecast/cache/bytes.hpp"
+#include "planecast/transport/detail/asio.hpp"
 #include "planecast/transport/detail/limits.hpp"
 #include "planecast/transport/transport.hpp"
 
 #include <algorithm>
 #include <array>
-#include <asio/buffer.hpp>
-#include <asio/executor_work_guard.hpp>
-#include <asio/io_context.hpp>
-#include <asio/ip/tcp.hpp>
 #include <deque>
 #include <memory>
 #include <utility>

@@ -1,0 +1,10 @@
+# Runs PROGRAM and compares what it prints with EXPECTED, byte for byte.
+execute_process(COMMAND ${PROGRAM} RESULT_VARIABLE result OUTPUT_FILE ${OUTPUT})
+if(NOT result EQUAL 0)
+  message(FATAL_ERROR "${PROGRAM} ended with ${result}")
+endif()
+execute_process(COMMAND ${CMAKE_COMMAND} -E compare_files ${OUTPUT} ${EXPECTED} RESULT_VARIABLE result)
+if(NOT result EQUAL 0)
+  file(READ ${OUTPUT} printed)
+  message(FATAL_ERROR "not ${EXPECTED}:\n${printed}")
+endif()
