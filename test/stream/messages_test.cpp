@@ -317,8 +317,8 @@ struct page_of_one { // a user's quantizer, whose tiles are shorter than a plan
 TEST_CASE("messages: the least chunk holds a plan, even where tiles are tiny") {
   using policy = precision_policy<tiers<1, 2, 4, 8, lossless>, keys<page_of_one>, values<page_of_one>,
                                   planes<1, 1, 2, 4, tail>>;
-  const geometry shape{.layers = 1, .kv_heads = 1, .key_dim = 8, .value_dim = 8};
-  const std::uint64_t least = least_chunk_bytes<policy>(shape);
+  const geometry tiny{.layers = 1, .kv_heads = 1, .key_dim = 8, .value_dim = 8};
+  const std::uint64_t least = least_chunk_bytes<policy>(tiny);
   std::vector<float> scores(50);
   upgrade_plan plan;
   plan.order = greedy_order(rank_tokens(scores, {}), policy::base_planes, policy::planes::count);
