@@ -25,9 +25,12 @@
 #include "planecast/code/backend.hpp"
 #include "planecast/code/cell.hpp"
 #include "planecast/code/coded_cache.hpp"
+#include "planecast/code/executor.hpp"
 #include "planecast/code/tile.hpp"
 #include "planecast/code/tile_map.hpp"
+#include "planecast/code/value_rows.hpp"
 #include "planecast/cpu/cpu.hpp"
+#include "planecast/cpu/plain.hpp"
 #include "planecast/cpu/self_test.hpp"
 
 // What goes first.

@@ -89,6 +89,22 @@ public:
       for (std::uint32_t c = 0; c < dim; ++c)
         std::memcpy(out + c, first + 2 * a.strides.offset(c), 2);
   }
+  /// Likewise of several tokens, one after the other, each `dim` channels.
+  void read(bool is_value, std::uint32_t token, std::uint32_t count, std::uint32_t head, std::uint32_t dim,
+            std::uint16_t* out) const noexcept {
+    while (count > 0) {
+      const run r = rows(is_value, token, head, count);
+      if (r.tokens == 0)
+        read(is_value, token, head, dim, out);
+      for (std::uint32_t t = 0; t < r.tokens; ++t)
+        std::memcpy(out + std::size_t{t} * dim, r.first + static_cast<std::ptrdiff_t>(t) * r.step,
+                    2 * std::size_t{dim});
+      const std::uint32_t done = r.tokens == 0 ? 1 : r.tokens;
+      token += done;
+      count -= done;
+      out += std::size_t{done} * dim;
+    }
+  }
   /// The other way: copies `dim` channels from `in` to where they belong.
   void write(bool is_value, std::uint32_t token, std::uint32_t head, std::uint32_t dim,
              const std::uint16_t* in) const noexcept requires(!std::is_const_v<Byte>) {
@@ -99,6 +115,22 @@ public:
     else
       for (std::uint32_t c = 0; c < dim; ++c)
         std::memcpy(first + 2 * a.strides.offset(c), in + c, 2);
+  }
+
+  /// Tokens whose rows lie at equal steps, channels side by side.
+  struct run {
+    Byte* first = nullptr;    ///< the first token's first channel
+    std::ptrdiff_t step = 0;  ///< bytes to the next token's
+    std::uint32_t tokens = 0; ///< how many; 0 where channels do not lie side by side
+  };
+  /// The longest run that begins with a token, of a head's K or V.
+  /// Preconditions: token + most ≤ tokens(), most ≥ 1.
+  [[nodiscard]] run rows(bool is_value, std::uint32_t token, std::uint32_t head,
+                         std::uint32_t most) const noexcept {
+    const array& a = is_value ? values_ : keys_;
+    if (!a.strides.contiguous())
+      return {};
+    return {at(a, token, head), 2 * a.strides.token, slots_.run(token, most, a.strides.block_size)};
   }
 
   /// The same without its first heads: what a stream that carries a shard takes from an engine that holds
