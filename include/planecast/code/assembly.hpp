@@ -40,6 +40,8 @@ public:
       heads += map_.shape.heads(layer);
     }
     codes_.resize(map_.shape.all_heads() * head_bytes_);
+    if (map_.shape.raw_bytes(map_.count()) > past_cache_bytes)
+      stores_ = stores::past_cache;
   }
 
   /// Which tiles it is made of.

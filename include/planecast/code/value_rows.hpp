@@ -12,6 +12,9 @@ namespace planecast::inline v0 {
 /// more where it is read soon.
 enum class stores : std::uint8_t { cached, past_cache };
 
+/// A cache of more bytes than this is written past the processor's: it would not stay there.
+inline constexpr std::size_t past_cache_bytes = std::size_t{32} << 20;
+
 /// Rows of values, one for each token of a tile or of a part of it: channels side by side, rows `step` bytes
 /// apart. Borrows the memory; values need no alignment.
 /// Example: `source_rows::of(values, shape.dim)`

@@ -2,8 +2,8 @@
 #pragma once
 
 #include "planecast/cache/geometry.hpp"
-#include "planecast/cpu/detail/float_mode.hpp"
 #include "planecast/code/tail.hpp"
+#include "planecast/cpu/detail/float_mode.hpp"
 #include "planecast/cpu/plain.hpp"
 
 #include <cstddef>
@@ -21,9 +21,12 @@
 #endif
 #include "planecast/cpu/detail/lanes_avx512.hpp"
 #define PLANECAST_SET avx512
-#define PLANECAST_TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,f16c,bmi,bmi2,popcnt")))
+#define PLANECAST_TARGET                                                                                     \
+  __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,f16c,bmi,bmi2,popcnt")))
+// clang-format off
 #include "planecast/cpu/detail/vector_loops.hpp"
 #include "planecast/cpu/detail/vector_backend.hpp"
+// clang-format on
 #undef PLANECAST_TARGET
 #undef PLANECAST_SET
 #if defined(__GNUC__) && !defined(__clang__)
@@ -32,9 +35,8 @@
 
 namespace planecast::inline v0 {
 
-/// Codes on the calling thread, thirty-two values at a time; allocates nothing. Models `backend`, which says what
-/// the three do.
-/// Preconditions: supports(instruction_set::avx512); elsewhere it ends the program.
+/// Codes on the calling thread, thirty-two values at a time; allocates nothing. Models `backend`, which says
+/// what the three do. Preconditions: supports(instruction_set::avx512); elsewhere it ends the program.
 using avx512_cpu = detail::avx512::vector_cpu;
 
 static_assert(backend<avx512_cpu>);

@@ -13,9 +13,10 @@
 #define PLANECAST_TARGET __attribute__((target("avx2,fma,f16c,bmi,bmi2,popcnt")))
 #define PLANECAST_LANES PLANECAST_TARGET __attribute__((always_inline)) inline
 
-// Sixteen 16-bit numbers fill a register, their floats two: `lo` those of the even lanes, `hi` of the odd ones, so
-// that masks and single shifts take them apart and a blend puts them together. An array of floats "in lane order"
-// holds them like that, block by block. Shifts and shuffles have half as many ports as the rest: they are spared.
+// Sixteen 16-bit numbers fill a register, their floats two: `lo` those of the even lanes, `hi` of the odd
+// ones, so that masks and single shifts take them apart and a blend puts them together. An array of floats
+// "in lane order" holds them like that, block by block. Shifts and shuffles have half as many ports as the
+// rest: they are spared.
 namespace planecast::inline v0::detail::avx2 {
 
 inline constexpr std::uint32_t lanes = 16;
@@ -30,7 +31,9 @@ struct two_floats {
 PLANECAST_LANES ints load(const void* from) noexcept {
   return _mm256_loadu_si256(static_cast<const ints*>(from));
 }
-PLANECAST_LANES void store(void* to, ints x) noexcept { _mm256_storeu_si256(static_cast<ints*>(to), x); }
+PLANECAST_LANES void store(void* to, ints x) noexcept {
+  _mm256_storeu_si256(static_cast<ints*>(to), x);
+}
 PLANECAST_LANES void stream(void* to, ints x) noexcept { // past the cache; aligned
   _mm256_stream_si256(static_cast<ints*>(to), x);
 }
@@ -48,31 +51,60 @@ PLANECAST_LANES void store_floats(float* to, two_floats x) noexcept {
   _mm256_storeu_ps(to, x.lo);
   _mm256_storeu_ps(to + lanes / 2, x.hi);
 }
-PLANECAST_LANES two_floats splat(float x) noexcept { return {_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
-PLANECAST_LANES ints splat_int(int x) noexcept { return _mm256_set1_epi16(static_cast<short>(x)); }
+PLANECAST_LANES two_floats splat(float x) noexcept {
+  return {_mm256_set1_ps(x), _mm256_set1_ps(x)};
+}
+PLANECAST_LANES ints splat_int(int x) noexcept {
+  return _mm256_set1_epi16(static_cast<short>(x));
+}
 
-PLANECAST_LANES ints add(ints a, ints b) noexcept { return _mm256_add_epi16(a, b); }
-PLANECAST_LANES ints sub(ints a, ints b) noexcept { return _mm256_sub_epi16(a, b); }
-PLANECAST_LANES ints bit_or(ints a, ints b) noexcept { return _mm256_or_si256(a, b); }
-PLANECAST_LANES ints bit_and(ints a, ints b) noexcept { return _mm256_and_si256(a, b); }
-PLANECAST_LANES ints least(ints a, ints b) noexcept { return _mm256_min_epi16(a, b); }
-PLANECAST_LANES ints greatest(ints a, ints b) noexcept { return _mm256_max_epi16(a, b); }
-PLANECAST_LANES ints greatest_unsigned(ints a, ints b) noexcept { return _mm256_max_epu16(a, b); }
+PLANECAST_LANES ints add(ints a, ints b) noexcept {
+  return _mm256_add_epi16(a, b);
+}
+PLANECAST_LANES ints sub(ints a, ints b) noexcept {
+  return _mm256_sub_epi16(a, b);
+}
+PLANECAST_LANES ints bit_or(ints a, ints b) noexcept {
+  return _mm256_or_si256(a, b);
+}
+PLANECAST_LANES ints bit_and(ints a, ints b) noexcept {
+  return _mm256_and_si256(a, b);
+}
+PLANECAST_LANES ints least(ints a, ints b) noexcept {
+  return _mm256_min_epi16(a, b);
+}
+PLANECAST_LANES ints greatest(ints a, ints b) noexcept {
+  return _mm256_max_epi16(a, b);
+}
+PLANECAST_LANES ints greatest_unsigned(ints a, ints b) noexcept {
+  return _mm256_max_epu16(a, b);
+}
 // All ones in the lanes where it is so, else zeros.
-PLANECAST_LANES ints equal(ints a, ints b) noexcept { return _mm256_cmpeq_epi16(a, b); }
+PLANECAST_LANES ints equal(ints a, ints b) noexcept {
+  return _mm256_cmpeq_epi16(a, b);
+}
 PLANECAST_LANES ints not_above(ints a, ints b) noexcept { // unsigned
   return _mm256_cmpeq_epi16(_mm256_min_epu16(a, b), a);
 }
-PLANECAST_LANES ints bit_not(ints a) noexcept { return _mm256_xor_si256(a, _mm256_set1_epi16(-1)); }
-PLANECAST_LANES ints without(ints a, ints mask) noexcept { return _mm256_andnot_si256(mask, a); }
-PLANECAST_LANES bool any(ints mask) noexcept { return _mm256_testz_si256(mask, mask) == 0; }
+PLANECAST_LANES ints bit_not(ints a) noexcept {
+  return _mm256_xor_si256(a, _mm256_set1_epi16(-1));
+}
+PLANECAST_LANES ints without(ints a, ints mask) noexcept {
+  return _mm256_andnot_si256(mask, a);
+}
+PLANECAST_LANES bool any(ints mask) noexcept {
+  return _mm256_testz_si256(mask, mask) == 0;
+}
 
 PLANECAST_LANES int least_of(ints a) noexcept {
   const __m128i half = _mm_min_epi16(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
   const __m128i offset = _mm_set1_epi16(-0x8000);
-  return static_cast<std::int16_t>(_mm_extract_epi16(_mm_minpos_epu16(_mm_xor_si128(half, offset)), 0) ^ 0x8000);
+  return static_cast<std::int16_t>(_mm_extract_epi16(_mm_minpos_epu16(_mm_xor_si128(half, offset)), 0) ^
+                                   0x8000);
 }
-PLANECAST_LANES int greatest_of(ints a) noexcept { return ~least_of(bit_not(a)); }
+PLANECAST_LANES int greatest_of(ints a) noexcept {
+  return ~least_of(bit_not(a));
+}
 
 // A pattern's order as a signed number, and back: order_of() less 0x8000.
 PLANECAST_LANES ints signed_orders(ints p) noexcept {
@@ -165,7 +197,8 @@ PLANECAST_LANES floats cell_below(floats x, floats low, floats step, floats inve
   const floats next = _mm256_fmadd_ps(_mm256_add_ps(cell, one), step, low);
   return _mm256_add_ps(cell, _mm256_and_ps(_mm256_cmp_ps(x, next, _CMP_GE_OQ), one));
 }
-PLANECAST_LANES two_floats cells_below(two_floats x, two_floats low, two_floats step, two_floats inverse) noexcept {
+PLANECAST_LANES two_floats cells_below(two_floats x, two_floats low, two_floats step,
+                                       two_floats inverse) noexcept {
   return {cell_below(x.lo, low.lo, step.lo, inverse.lo), cell_below(x.hi, low.hi, step.hi, inverse.hi)};
 }
 PLANECAST_LANES ints to_ints(two_floats x) noexcept { // of whole numbers from 0 to 65535
@@ -190,9 +223,12 @@ PLANECAST_LANES ints fitted_steps(two_floats lowest, two_floats highest, float s
 }
 
 PLANECAST_LANES floats inverse(floats x) noexcept { // 0 for what is not above 0
-  return _mm256_and_ps(_mm256_div_ps(_mm256_set1_ps(1), x), _mm256_cmp_ps(x, _mm256_setzero_ps(), _CMP_GT_OQ));
+  return _mm256_and_ps(_mm256_div_ps(_mm256_set1_ps(1), x),
+                       _mm256_cmp_ps(x, _mm256_setzero_ps(), _CMP_GT_OQ));
 }
-PLANECAST_LANES two_floats inverses(two_floats x) noexcept { return {inverse(x.lo), inverse(x.hi)}; }
+PLANECAST_LANES two_floats inverses(two_floats x) noexcept {
+  return {inverse(x.lo), inverse(x.hi)};
+}
 PLANECAST_LANES two_floats fused(two_floats a, two_floats b, two_floats c) noexcept {
   return {_mm256_fmadd_ps(a.lo, b.lo, c.lo), _mm256_fmadd_ps(a.hi, b.hi, c.hi)};
 }
@@ -218,8 +254,9 @@ struct table {
 };
 PLANECAST_LANES table table_of(ints values) noexcept {
   const ints mask = _mm256_set1_epi16(0xFF);
-  const ints both = _mm256_permute4x64_epi64(
-      _mm256_packus_epi16(bit_and(values, mask), _mm256_srli_epi16(values, 8)), 0xD8); // low bytes | high bytes
+  const ints both =
+      _mm256_permute4x64_epi64(_mm256_packus_epi16(bit_and(values, mask), _mm256_srli_epi16(values, 8)),
+                               0xD8); // low bytes | high bytes
   return {_mm256_permute4x64_epi64(both, 0x44), _mm256_permute4x64_epi64(both, 0xEE)};
 }
 // What thirty-two codes in sixteen bytes show.

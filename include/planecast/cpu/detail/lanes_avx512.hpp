@@ -10,12 +10,14 @@
 #include <cstdint>
 #include <immintrin.h>
 
-#define PLANECAST_TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,f16c,bmi,bmi2,popcnt")))
+#define PLANECAST_TARGET                                                                                     \
+  __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,f16c,bmi,bmi2,popcnt")))
 #define PLANECAST_LANES PLANECAST_TARGET __attribute__((always_inline)) inline
 
-// Thirty-two 16-bit numbers fill a register, their floats two: `lo` those of the even lanes, `hi` of the odd ones, so
-// that masks and single shifts take them apart and a blend puts them together. An array of floats "in lane order"
-// holds them like that, block by block. Shifts and shuffles have half as many ports as the rest: they are spared.
+// Thirty-two 16-bit numbers fill a register, their floats two: `lo` those of the even lanes, `hi` of the odd
+// ones, so that masks and single shifts take them apart and a blend puts them together. An array of floats
+// "in lane order" holds them like that, block by block. Shifts and shuffles have half as many ports as the
+// rest: they are spared.
 namespace planecast::inline v0::detail::avx512 {
 
 inline constexpr std::uint32_t lanes = 32;
@@ -27,8 +29,12 @@ struct two_floats {
   floats lo, hi;
 };
 
-PLANECAST_LANES ints load(const void* from) noexcept { return _mm512_loadu_si512(from); }
-PLANECAST_LANES void store(void* to, ints x) noexcept { _mm512_storeu_si512(to, x); }
+PLANECAST_LANES ints load(const void* from) noexcept {
+  return _mm512_loadu_si512(from);
+}
+PLANECAST_LANES void store(void* to, ints x) noexcept {
+  _mm512_storeu_si512(to, x);
+}
 PLANECAST_LANES void stream(void* to, ints x) noexcept { // past the cache; aligned
   _mm512_stream_si512(static_cast<ints*>(to), x);
 }
@@ -45,16 +51,34 @@ PLANECAST_LANES void store_floats(float* to, two_floats x) noexcept {
   _mm512_storeu_ps(to, x.lo);
   _mm512_storeu_ps(to + lanes / 2, x.hi);
 }
-PLANECAST_LANES two_floats splat(float x) noexcept { return {_mm512_set1_ps(x), _mm512_set1_ps(x)}; }
-PLANECAST_LANES ints splat_int(int x) noexcept { return _mm512_set1_epi16(static_cast<short>(x)); }
+PLANECAST_LANES two_floats splat(float x) noexcept {
+  return {_mm512_set1_ps(x), _mm512_set1_ps(x)};
+}
+PLANECAST_LANES ints splat_int(int x) noexcept {
+  return _mm512_set1_epi16(static_cast<short>(x));
+}
 
-PLANECAST_LANES ints add(ints a, ints b) noexcept { return _mm512_add_epi16(a, b); }
-PLANECAST_LANES ints sub(ints a, ints b) noexcept { return _mm512_sub_epi16(a, b); }
-PLANECAST_LANES ints bit_or(ints a, ints b) noexcept { return _mm512_or_si512(a, b); }
-PLANECAST_LANES ints bit_and(ints a, ints b) noexcept { return _mm512_and_si512(a, b); }
-PLANECAST_LANES ints least(ints a, ints b) noexcept { return _mm512_min_epi16(a, b); }
-PLANECAST_LANES ints greatest(ints a, ints b) noexcept { return _mm512_max_epi16(a, b); }
-PLANECAST_LANES ints greatest_unsigned(ints a, ints b) noexcept { return _mm512_max_epu16(a, b); }
+PLANECAST_LANES ints add(ints a, ints b) noexcept {
+  return _mm512_add_epi16(a, b);
+}
+PLANECAST_LANES ints sub(ints a, ints b) noexcept {
+  return _mm512_sub_epi16(a, b);
+}
+PLANECAST_LANES ints bit_or(ints a, ints b) noexcept {
+  return _mm512_or_si512(a, b);
+}
+PLANECAST_LANES ints bit_and(ints a, ints b) noexcept {
+  return _mm512_and_si512(a, b);
+}
+PLANECAST_LANES ints least(ints a, ints b) noexcept {
+  return _mm512_min_epi16(a, b);
+}
+PLANECAST_LANES ints greatest(ints a, ints b) noexcept {
+  return _mm512_max_epi16(a, b);
+}
+PLANECAST_LANES ints greatest_unsigned(ints a, ints b) noexcept {
+  return _mm512_max_epu16(a, b);
+}
 // All ones in the lanes where it is so, else zeros.
 PLANECAST_LANES ints equal(ints a, ints b) noexcept {
   return _mm512_movm_epi16(_mm512_cmpeq_epi16_mask(a, b));
@@ -62,9 +86,15 @@ PLANECAST_LANES ints equal(ints a, ints b) noexcept {
 PLANECAST_LANES ints not_above(ints a, ints b) noexcept { // unsigned
   return _mm512_movm_epi16(_mm512_cmple_epu16_mask(a, b));
 }
-PLANECAST_LANES ints bit_not(ints a) noexcept { return _mm512_xor_si512(a, _mm512_set1_epi16(-1)); }
-PLANECAST_LANES ints without(ints a, ints mask) noexcept { return _mm512_andnot_si512(mask, a); }
-PLANECAST_LANES bool any(ints mask) noexcept { return _mm512_test_epi16_mask(mask, mask) != 0; }
+PLANECAST_LANES ints bit_not(ints a) noexcept {
+  return _mm512_xor_si512(a, _mm512_set1_epi16(-1));
+}
+PLANECAST_LANES ints without(ints a, ints mask) noexcept {
+  return _mm512_andnot_si512(mask, a);
+}
+PLANECAST_LANES bool any(ints mask) noexcept {
+  return _mm512_test_epi16_mask(mask, mask) != 0;
+}
 
 PLANECAST_LANES int least_of(ints a) noexcept {
   const __m256i half = _mm256_min_epi16(_mm512_castsi512_si256(a), _mm512_extracti64x4_epi64(a, 1));
@@ -73,7 +103,9 @@ PLANECAST_LANES int least_of(ints a) noexcept {
   return static_cast<std::int16_t>(_mm_extract_epi16(_mm_minpos_epu16(_mm_xor_si128(quarter, offset)), 0) ^
                                    0x8000);
 }
-PLANECAST_LANES int greatest_of(ints a) noexcept { return ~least_of(bit_not(a)); }
+PLANECAST_LANES int greatest_of(ints a) noexcept {
+  return ~least_of(bit_not(a));
+}
 
 // A pattern's order as a signed number, and back: order_of() less 0x8000.
 PLANECAST_LANES ints signed_orders(ints p) noexcept {
@@ -114,7 +146,8 @@ PLANECAST_LANES two_floats widen(ints p) noexcept {
     return {_mm512_castsi512_ps(_mm512_slli_epi32(p, 16)),
             _mm512_castsi512_ps(_mm512_and_si512(p, _mm512_set1_epi32(-0x10000)))};
   else
-    return {_mm512_cvtph_ps(_mm512_cvtepi32_epi16(p)), _mm512_cvtph_ps(_mm512_cvtepi32_epi16(_mm512_srli_epi32(p, 16)))};
+    return {_mm512_cvtph_ps(_mm512_cvtepi32_epi16(p)),
+            _mm512_cvtph_ps(_mm512_cvtepi32_epi16(_mm512_srli_epi32(p, 16)))};
 }
 // Rounded as Mode says.
 template <int Mode>
@@ -161,7 +194,8 @@ PLANECAST_LANES floats cell_below(floats x, floats low, floats step, floats inve
   const floats next = _mm512_fmadd_ps(_mm512_add_ps(cell, one), step, low);
   return _mm512_add_ps(cell, _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x, next, _CMP_GE_OQ), one)); // +0 for −0
 }
-PLANECAST_LANES two_floats cells_below(two_floats x, two_floats low, two_floats step, two_floats inverse) noexcept {
+PLANECAST_LANES two_floats cells_below(two_floats x, two_floats low, two_floats step,
+                                       two_floats inverse) noexcept {
   return {cell_below(x.lo, low.lo, step.lo, inverse.lo), cell_below(x.hi, low.hi, step.hi, inverse.hi)};
 }
 PLANECAST_LANES ints to_ints(two_floats x) noexcept { // of whole numbers from 0 to 65535
@@ -188,7 +222,9 @@ PLANECAST_LANES ints fitted_steps(two_floats lowest, two_floats highest, float s
 PLANECAST_LANES floats inverse(floats x) noexcept { // 0 for what is not above 0
   return _mm512_maskz_div_ps(_mm512_cmp_ps_mask(x, _mm512_setzero_ps(), _CMP_GT_OQ), _mm512_set1_ps(1), x);
 }
-PLANECAST_LANES two_floats inverses(two_floats x) noexcept { return {inverse(x.lo), inverse(x.hi)}; }
+PLANECAST_LANES two_floats inverses(two_floats x) noexcept {
+  return {inverse(x.lo), inverse(x.hi)};
+}
 PLANECAST_LANES two_floats fused(two_floats a, two_floats b, two_floats c) noexcept {
   return {_mm512_fmadd_ps(a.lo, b.lo, c.lo), _mm512_fmadd_ps(a.hi, b.hi, c.hi)};
 }
@@ -211,15 +247,17 @@ PLANECAST_LANES bool reach(two_floats low, two_floats step, float bound) noexcep
 struct table {
   ints values;
 };
-PLANECAST_LANES table table_of(ints values) noexcept { return {values}; }
+PLANECAST_LANES table table_of(ints values) noexcept {
+  return {values};
+}
 // What thirty-two codes in sixteen bytes show.
 struct shown_32 {
   ints block[1];
 };
 PLANECAST_LANES shown_32 look_up(const table& t, const std::byte* from) noexcept {
   const ints bytes = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
-  const ints codes = _mm512_and_si512(_mm512_or_si512(bytes, _mm512_slli_epi32(bytes, 12)),
-                                      _mm512_set1_epi32(0x000F000F));
+  const ints codes =
+      _mm512_and_si512(_mm512_or_si512(bytes, _mm512_slli_epi32(bytes, 12)), _mm512_set1_epi32(0x000F000F));
   return {{_mm512_permutexvar_epi16(codes, t.values)}};
 }
 

@@ -1,6 +1,6 @@
 // The code's definition over vectors. Included once for each instruction set, into its namespace, with
-// PLANECAST_SET and PLANECAST_TARGET telling which; the lanes are there already. Whatever is rare or hostile goes
-// to the plain loops, whose bytes these must be.
+// PLANECAST_SET and PLANECAST_TARGET telling which; the lanes are there already. Whatever is rare or hostile
+// goes to the plain loops, whose bytes these must be.
 #if defined(PLANECAST_SET)
 
 namespace planecast::inline v0::detail::PLANECAST_SET {
@@ -24,7 +24,8 @@ inline constexpr rows_are kind_of_rows<per_channel<Page>> = rows_are::channels;
 template <>
 inline constexpr rows_are kind_of_rows<per_token> = rows_are::tokens;
 
-// One block of a row: whole, or the last of a row that ends within it. What lies beyond repeats the row's last.
+// One block of a row: whole, or the last of a row that ends within it. What lies beyond repeats the row's
+// last.
 PLANECAST_TARGET inline ints load_end(const std::byte* from, std::uint32_t count) noexcept {
   alignas(64) std::uint16_t block[lanes];
   std::memcpy(block, from, 2 * std::size_t{count});
@@ -45,10 +46,11 @@ PLANECAST_TARGET inline void prefetch(const std::byte* row, std::uint32_t bytes)
     __builtin_prefetch(row + at);
 }
 
-// The least and the greatest signed order of each scale row, into where its low and its step will be. False if a
-// value is not finite.
+// The least and the greatest signed order of each scale row, into where its low and its step will be. False
+// if a value is not finite.
 template <class Number, class Q, class Planes>
-PLANECAST_TARGET bool find_extents(tile_layout<Q, Planes> layout, source_rows values, std::byte* out) noexcept {
+PLANECAST_TARGET bool find_extents(tile_layout<Q, Planes> layout, source_rows values,
+                                   std::byte* out) noexcept {
   const tile_shape shape = layout.shape;
   constexpr int most = Number::id == number::bf16 ? 0x7F7F : 0x7BFF; // the greatest finite order
   ints all_least = splat_int(most), all_greatest = splat_int(~most);
@@ -148,9 +150,9 @@ PLANECAST_TARGET bool fit_rows(tile_layout<Q, Planes> layout, std::byte* out) no
     const ints low = end ? load_end(out + layout.low_at(r), count) : load(out + layout.low_at(r));
     const ints high = end ? load_end(out + layout.step_at(r), count) : load(out + layout.step_at(r));
     const ints low_pattern = signed_orders(low);
-    const ints step = fitted_steps(widen<Number>(low_pattern), widen<Number>(signed_orders(high)),
-                                   static_cast<float>(row_cells::steps), row_cells::per_step,
-                                   row_cells::least_step);
+    const ints step =
+        fitted_steps(widen<Number>(low_pattern), widen<Number>(signed_orders(high)),
+                     static_cast<float>(row_cells::steps), row_cells::per_step, row_cells::least_step);
     // One value in all, or both zeros, or (in rows without values) the least above the greatest.
     const ints zeros = bit_and(equal(low, splat_int(-1)), equal(high, splat_int(0)));
     const ints none = bit_and(equal(low, splat_int(0x7FFF)), equal(high, splat_int(-0x8000)));
@@ -170,8 +172,8 @@ PLANECAST_TARGET bool fit_rows(tile_layout<Q, Planes> layout, std::byte* out) no
 
 enum class use : std::uint8_t { encode, decode }; // to decode, steps are halved
 
-// The floats of one pair of scalars. To code, a step of zero becomes one that is too small to leave the value's
-// own pattern, so that all of it lies in cell 1 and ends at the next.
+// The floats of one pair of scalars. To code, a step of zero becomes one that is too small to leave the
+// value's own pattern, so that all of it lies in cell 1 and ends at the next.
 template <class Number>
 PLANECAST_TARGET inline void scale_of(std::uint16_t low, std::uint16_t step, use what, float& low_float,
                                       float& step_float) noexcept {
@@ -186,11 +188,11 @@ PLANECAST_TARGET inline void scale_of(std::uint16_t low, std::uint16_t step, use
   }
 }
 
-// The scalars of a token's channels, for quantizers whose rows are not tokens. With rows that are channels they are
-// the same for all tokens. Returns whether a step is zero.
+// The scalars of a token's channels, for quantizers whose rows are not tokens. With rows that are channels
+// they are the same for all tokens. Returns whether a step is zero.
 template <class Number, class Q, class Planes>
-PLANECAST_TARGET bool expand(tile_layout<Q, Planes> layout, const std::byte* tile, std::uint32_t token, use what,
-                             scale_floats& to) noexcept {
+PLANECAST_TARGET bool expand(tile_layout<Q, Planes> layout, const std::byte* tile, std::uint32_t token,
+                             use what, scale_floats& to) noexcept {
   const std::uint32_t dim = layout.shape.dim;
   ints constant = splat_int(0);
   for (std::uint32_t c = 0; c < dim; c += lanes) {
@@ -254,15 +256,16 @@ struct scales {
 
 // The scales of one token; those of channels were expanded before.
 template <class Number, class Q, class Planes>
-PLANECAST_TARGET inline scales<kind_of_rows<Q>> scales_of(tile_layout<Q, Planes> layout, const std::byte* tile,
-                                                          std::uint32_t token, use what, scale_floats& room,
-                                                          bool& constant) noexcept {
+PLANECAST_TARGET inline scales<kind_of_rows<Q>>
+scales_of(tile_layout<Q, Planes> layout, const std::byte* tile, std::uint32_t token, use what,
+          scale_floats& room, bool& constant) noexcept {
   scales<kind_of_rows<Q>> s;
   s.all = &room;
   if constexpr (kind_of_rows<Q> == rows_are::tokens) {
     const auto step = detail::load<std::uint16_t>(tile + layout.step_at(token));
     float low_float, step_float;
-    scale_of<Number>(detail::load<std::uint16_t>(tile + layout.low_at(token)), step, what, low_float, step_float);
+    scale_of<Number>(detail::load<std::uint16_t>(tile + layout.low_at(token)), step, what, low_float,
+                     step_float);
     s.low = splat(low_float);
     s.step = splat(step_float);
     s.inverse = splat(step == 0 ? 0.0f : 1.0f / step_float);
@@ -282,8 +285,9 @@ PLANECAST_TARGET __attribute__((always_inline)) inline void cut(std::uint64_t ei
   std::memcpy(row + width * eighth, &eight, width);
 }
 template <class Planes, class Q, std::uint32_t... P>
-PLANECAST_TARGET inline void cut_planes(std::integer_sequence<std::uint32_t, P...>, tile_layout<Q, Planes> layout,
-                                        const std::uint8_t* codes, std::uint32_t token, std::byte* tile) noexcept {
+PLANECAST_TARGET inline void cut_planes(std::integer_sequence<std::uint32_t, P...>,
+                                        tile_layout<Q, Planes> layout, const std::uint8_t* codes,
+                                        std::uint32_t token, std::byte* tile) noexcept {
   std::byte* const rows[] = {tile + layout.plane_row_at(P, token)...};
   for (std::uint32_t i = 0; i < layout.shape.dim / 8; ++i) {
     std::uint64_t eight;
@@ -304,8 +308,9 @@ PLANECAST_TARGET __attribute__((always_inline)) inline std::uint64_t spread(cons
   return _pdep_u64(bits, 0x0101'0101'0101'0101u * (((1u << width) - 1) << below));
 }
 template <class Planes, class Q, std::uint32_t... P>
-PLANECAST_TARGET inline void join_these(std::integer_sequence<std::uint32_t, P...>, tile_layout<Q, Planes> layout,
-                                        const std::byte* tile, std::uint32_t token, std::uint8_t* codes) noexcept {
+PLANECAST_TARGET inline void join_these(std::integer_sequence<std::uint32_t, P...>,
+                                        tile_layout<Q, Planes> layout, const std::byte* tile,
+                                        std::uint32_t token, std::uint8_t* codes) noexcept {
   const std::byte* const rows[] = {tile + layout.plane_row_at(P, token)...};
   for (std::uint32_t i = 0; i < layout.shape.dim / 8; ++i) {
     const std::uint64_t eight = (0 | ... | spread<Planes, P>(rows[P], i));
@@ -314,16 +319,17 @@ PLANECAST_TARGET inline void join_these(std::integer_sequence<std::uint32_t, P..
 }
 // The other way: the first planes' bits of the codes, where they stand in it; the others are zero.
 template <class Q, class Planes, std::uint32_t Count = Planes::fixed>
-PLANECAST_TARGET inline void join_planes(tile_layout<Q, Planes> layout, const std::byte* tile, std::uint32_t token,
-                                         std::uint32_t planes, std::uint8_t* codes) noexcept {
+PLANECAST_TARGET inline void join_planes(tile_layout<Q, Planes> layout, const std::byte* tile,
+                                         std::uint32_t token, std::uint32_t planes,
+                                         std::uint8_t* codes) noexcept {
   if constexpr (Count > 1)
     if (planes < Count)
       return join_planes<Q, Planes, Count - 1>(layout, tile, token, planes, codes);
   join_these(std::make_integer_sequence<std::uint32_t, Count>{}, layout, tile, token, codes);
 }
 
-// Writes a token's tails, which lie in 16-bit lanes beside masks of their widths, and pads them to a byte. Returns
-// their end. Eight bytes are written at a time: up to seven beyond it are scratch.
+// Writes a token's tails, which lie in 16-bit lanes beside masks of their widths, and pads them to a byte.
+// Returns their end. Eight bytes are written at a time: up to seven beyond it are scratch.
 PLANECAST_TARGET inline std::byte* put_tails(const std::uint16_t* tails, const std::uint16_t* masks,
                                              std::uint32_t dim, std::byte* to) noexcept {
   std::uint64_t held = 0;
@@ -345,7 +351,8 @@ PLANECAST_TARGET inline std::byte* put_tails(const std::uint16_t* tails, const s
     const auto first_bits = static_cast<std::uint32_t>(_mm_popcnt_u64(first_mask));
     const auto second_bits = static_cast<std::uint32_t>(_mm_popcnt_u64(second_mask));
     if (first_bits + second_bits <= 56)
-      put(_pext_u64(first, first_mask) | _pext_u64(second, second_mask) << first_bits, first_bits + second_bits);
+      put(_pext_u64(first, first_mask) | _pext_u64(second, second_mask) << first_bits,
+          first_bits + second_bits);
     else
       for (std::uint32_t i = c; i < c + 8; i += 2) {
         const auto bits = static_cast<std::uint32_t>(_mm_popcnt_u32(masks[i]));
@@ -367,8 +374,8 @@ inline std::byte* put_last_tails(const std::uint16_t* tails, const std::uint16_t
 }
 
 template <class Number, class Q, class Planes>
-PLANECAST_TARGET __attribute__((noinline)) encoded_tile encode_tile(tile_layout<Q, Planes> layout, source_rows values,
-                                                                    std::byte* out,
+PLANECAST_TARGET __attribute__((noinline)) encoded_tile encode_tile(tile_layout<Q, Planes> layout,
+                                                                    source_rows values, std::byte* out,
                                                                     std::uint32_t* tail_ends) noexcept {
   const tile_shape shape = layout.shape;
   std::memset(out, 0, tile_header_bytes);
@@ -422,18 +429,20 @@ PLANECAST_TARGET __attribute__((always_inline)) inline void put_block(std::byte*
     store(to, x);
 }
 
+// Whole lines only: parts of them past the cache cost more than through it.
 inline bool can_stream(target_rows out, std::uint32_t dim) noexcept {
-  return out.how == stores::past_cache && dim % lanes == 0 && out.step % (2 * lanes) == 0 &&
-         reinterpret_cast<std::uintptr_t>(out.first) % (2 * lanes) == 0;
+  return out.how == stores::past_cache && dim % 32 == 0 && out.step % 64 == 0 &&
+         reinterpret_cast<std::uintptr_t>(out.first) % 64 == 0;
 }
 
 template <class Number>
-inline constexpr float safe_size = Number::id == number::bf16 ? 0x1p127f : 65504.0f; // nothing rounds beyond it
+inline constexpr float safe_size =
+    Number::id == number::bf16 ? 0x1p127f : 65504.0f; // nothing rounds beyond it
 
 template <class Number, bool PastCache, class Q, class Planes>
-PLANECAST_TARGET __attribute__((noinline)) void decode_rows(tile_layout<Q, Planes> layout, const std::byte* tile,
-                                                            std::uint32_t token, std::uint32_t count,
-                                                            std::uint32_t planes, target_rows out) noexcept {
+PLANECAST_TARGET __attribute__((noinline)) void
+decode_rows(tile_layout<Q, Planes> layout, const std::byte* tile, std::uint32_t token, std::uint32_t count,
+            std::uint32_t planes, target_rows out) noexcept {
   const std::uint32_t dim = layout.shape.dim;
   const float extra = static_cast<float>(1u << (Planes::code_bits - Planes::bits_before(planes))) - 2.0f;
   scale_floats room;
@@ -445,7 +454,8 @@ PLANECAST_TARGET __attribute__((noinline)) void decode_rows(tile_layout<Q, Plane
         return plain_cpu::decode(Number::id, layout, tile, token, count, planes, out);
   }
   // Rows of one pair of scalars show at most sixteen values on a plane of four bits.
-  const bool by_table = kind_of_rows<Q> == rows_are::tokens && Planes::width(0) == 4 && planes == 1 && dim % 32 == 0;
+  const bool by_table =
+      kind_of_rows<Q> == rows_are::tokens && Planes::width(0) == 4 && planes == 1 && dim % 32 == 0;
   alignas(64) std::uint8_t nibbles[lanes] = {};
   if constexpr (Planes::width(0) == 4)
     for (std::uint32_t i = 0; i < 16; ++i)
@@ -469,7 +479,8 @@ PLANECAST_TARGET __attribute__((noinline)) void decode_rows(tile_layout<Q, Plane
       }
       std::byte* const to = out[first + t];
       if (by_table) {
-        const ints values = nearest<Number>(fused(doubled(load_codes(nibbles), extra), s.steps(0), s.lows(0)));
+        const ints values =
+            nearest<Number>(fused(doubled(load_codes(nibbles), extra), s.steps(0), s.lows(0)));
         const table of_row = table_of(values);
         const std::byte* const from = tile + layout.plane_row_at(0, token + first + t);
         for (std::uint32_t c = 0; c < dim; c += 32) {
@@ -492,11 +503,10 @@ PLANECAST_TARGET __attribute__((noinline)) void decode_rows(tile_layout<Q, Plane
 }
 
 template <class Number, bool PastCache, class Q, class Planes>
-PLANECAST_TARGET __attribute__((noinline)) status decode_exact_rows(tile_layout<Q, Planes> layout,
-                                                                    const std::byte* tile, std::uint32_t token,
-                                                                    std::uint32_t count,
-                                                                    std::span<const std::byte> tails,
-                                                                    target_rows out, std::size_t& used) noexcept {
+PLANECAST_TARGET __attribute__((noinline)) status
+decode_exact_rows(tile_layout<Q, Planes> layout, const std::byte* tile, std::uint32_t token,
+                  std::uint32_t count, std::span<const std::byte> tails, target_rows out,
+                  std::size_t& used) noexcept {
   const std::uint32_t dim = layout.shape.dim;
   constexpr int last = cells<Number, Planes::code_bits>::last;
   scale_floats room;
@@ -526,7 +536,8 @@ PLANECAST_TARGET __attribute__((noinline)) status decode_exact_rows(tile_layout<
       store(masks + c, filled(size));
     }
     // Guard cells, and empty ones, which have no tail.
-    bool plain = any(bit_or(bit_not(not_above(most_below, splat_int(last - 2))), equal(most_size, splat_int(-1))));
+    bool plain =
+        any(bit_or(bit_not(not_above(most_below, splat_int(last - 2))), equal(most_size, splat_int(-1))));
     if (constant && !plain) // a row of one value has but one cell that is not a guard
       for (std::uint32_t c = 0; c < dim; ++c) {
         const std::uint32_t r = Q::scale_row(layout.shape, token + t, c);
@@ -576,8 +587,8 @@ PLANECAST_TARGET __attribute__((noinline)) status decode_exact_rows(tile_layout<
       used = static_cast<std::size_t>((bit + 7) / 8);
     else { // guards, the wide cells of rough rows, and all that is wrong
       std::size_t of_row = 0;
-      const status s_row = plain_cpu::decode_exact(Number::id, layout, tile, token + t, 1, tails.subspan(used),
-                                                   out.from(t), of_row);
+      const status s_row = plain_cpu::decode_exact(Number::id, layout, tile, token + t, 1,
+                                                   tails.subspan(used), out.from(t), of_row);
       used += of_row;
       if (!s_row)
         result = s_row;

@@ -1,0 +1,118 @@
+// What a benchmark leaves behind: the usual table, and on request a file that says where and when.
+//     planecast-bench-code --json bench/results/code.json --commit $(git rev-parse --short HEAD)
+#pragma once
+
+#include <algorithm>
+#include <benchmark/benchmark.h>
+#include <chrono>
+#include <cstdio>
+#include <ctime>
+#include <fstream>
+#include <map>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace planecast_bench {
+
+/// Middle of some measurements.
+inline double median(std::vector<double> times) {
+  const auto middle = times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2);
+  std::nth_element(times.begin(), middle, times.end());
+  return *middle;
+}
+
+/// Seconds that a piece of work takes.
+template <class F>
+double seconds(F&& work) {
+  const auto begin = std::chrono::steady_clock::now();
+  work();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
+/// What the machine calls its processor.
+inline std::string processor() {
+  std::ifstream in("/proc/cpuinfo");
+  for (std::string line; std::getline(in, line);)
+    if (line.starts_with("model name"))
+      return line.substr(line.find(':') + 2);
+  return "unknown";
+}
+
+/// Prints the table, and keeps what the counters say for a file.
+class results : public benchmark::ConsoleReporter {
+public:
+  /// Takes `--json FILE` and `--commit NAME` out of the arguments.
+  results(int& count, char** arguments) : ConsoleReporter(OO_Tabular) {
+    int kept = 1;
+    for (int i = 1; i < count; ++i) {
+      const std::string argument = arguments[i];
+      if ((argument == "--json" || argument == "--commit") && i + 1 < count)
+        (argument == "--json" ? path_ : commit_) = arguments[++i];
+      else
+        arguments[kept++] = arguments[i];
+    }
+    count = kept;
+  }
+
+  /// A fact about the machine or the run, beside date, processor, compiler and commit.
+  void note(const std::string& name, const std::string& value) {
+    notes_.emplace_back(name, value);
+    benchmark::AddCustomContext(name, value);
+  }
+
+  void ReportRuns(const std::vector<Run>& runs) override {
+    for (const Run& run : runs) {
+      if (run.error_occurred)
+        failed_ = true;
+      std::string line = "    {\"name\": \"" + run.benchmark_name() + "\"";
+      for (const auto& [name, counter] : run.counters)
+        line += ", \"" + name + "\": " + number(counter.value);
+      lines_.push_back(line + "}");
+    }
+    ConsoleReporter::ReportRuns(runs);
+  }
+
+  /// Writes the file, if one was asked for. Returns what main() shall.
+  int finish() const {
+    if (path_.empty() || failed_)
+      return failed_ ? 1 : 0;
+    std::ofstream out(path_);
+    const std::time_t now = std::time(nullptr);
+    char date[32];
+    std::strftime(date, sizeof date, "%Y-%m-%d", std::gmtime(&now));
+    out << "{\n  \"date\": \"" << date << "\", \"commit\": \"" << commit_ << "\",\n  \"processor\": \""
+        << processor() << "\", \"cores\": " << std::thread::hardware_concurrency() << ",\n  \"compiler\": \""
+        << compiler() << "\"";
+    for (const auto& [name, value] : notes_)
+      out << ",\n  \"" << name << "\": \"" << value << "\"";
+    out << ",\n  \"results\": [\n";
+    for (std::size_t i = 0; i < lines_.size(); ++i)
+      out << lines_[i] << (i + 1 < lines_.size() ? ",\n" : "\n");
+    out << "  ]\n}\n";
+    return out.flush() ? 0 : 1;
+  }
+
+private:
+  static std::string number(double value) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%.3g", value);
+    return text;
+  }
+  static std::string compiler() {
+#if defined(__clang__)
+    return "clang " + std::to_string(__clang_major__);
+#else
+    return "g++ " + std::to_string(__GNUC__);
+#endif
+  }
+
+  std::string path_, commit_ = "not said";
+  std::vector<std::pair<std::string, std::string>> notes_;
+  std::vector<std::string> lines_;
+  bool failed_ = false;
+};
+
+} // namespace planecast_bench
