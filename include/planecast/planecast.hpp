@@ -23,8 +23,11 @@
 // Numbers to planes and back: the definition, then the loops over it.
 #include "planecast/code/assembly.hpp"
 #include "planecast/code/backend.hpp"
+#include "planecast/code/balance.hpp"
 #include "planecast/code/cell.hpp"
 #include "planecast/code/coded_cache.hpp"
+#include "planecast/code/ruler.hpp"
+#include "planecast/code/scalars.hpp"
 #include "planecast/code/tile.hpp"
 #include "planecast/code/tile_map.hpp"
 #include "planecast/cpu/cpu.hpp"

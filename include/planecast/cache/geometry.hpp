@@ -62,8 +62,8 @@ struct geometry {
   /// Whether this version codes such a cache.
   /// Errors: `limit` or `unsupported`, about the first field that is out of range.
   [[nodiscard]] constexpr status check() const noexcept {
-    if (dtype != number::fp16 && dtype != number::bf16)
-      return {errc::unsupported, "geometry: dtype is neither fp16 nor bf16"};
+    if (dtype < number::fp16 || dtype > number::fp8_e5m2)
+      return {errc::unsupported, "geometry: dtype is not one that number names"};
     if (layers == 0 || layers > 0xFFFF)
       return {errc::limit, "geometry: layers", 0xFFFF, layers};
     if (!kv_heads_by_layer.empty() && kv_heads_by_layer.size() != layers)
@@ -119,9 +119,9 @@ struct geometry {
   [[nodiscard]] constexpr std::uint64_t values_per_token() const noexcept {
     return all_heads() * (key_dim + value_dim);
   }
-  /// Bytes of so many tokens as they are, two for each number: the whole that shares are shares of.
+  /// Bytes of so many tokens as they are, one or two for each number: the whole that shares are shares of.
   [[nodiscard]] constexpr std::uint64_t raw_bytes(std::uint64_t tokens) const noexcept {
-    return tokens * values_per_token() * 2;
+    return tokens * values_per_token() * value_bytes(dtype);
   }
   /// Equal for equal shapes, whether or not a uniform number of heads is written layer by layer.
   [[nodiscard]] constexpr std::uint64_t fingerprint() const noexcept {

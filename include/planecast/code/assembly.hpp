@@ -3,7 +3,7 @@
 
 #include "planecast/cache/kv_view.hpp"
 #include "planecast/code/backend.hpp"
-#include "planecast/code/cell.hpp"
+#include "planecast/code/scalars.hpp"
 #include "planecast/code/tile_map.hpp"
 
 #include <array>
@@ -115,7 +115,7 @@ private:
   static std::pair<std::uint64_t, std::uint64_t> code_bytes(const map_type& map) noexcept {
     std::array<std::uint64_t, 2> bytes{};
     std::size_t i = 0;
-    map.with_whole_layouts([&](auto layout) { bytes[i++] = layout.tails_at(); });
+    map.with_whole_layouts([&](auto layout) { bytes[i++] = layout.always_stored() ? 0 : layout.tails_at(); });
     return {detail::align_up(bytes[0], std::uint64_t{tile_alignment}),
             detail::align_up(bytes[1], std::uint64_t{tile_alignment})};
   }
@@ -150,14 +150,17 @@ private:
       const std::size_t length = stored ? layout.stored_bytes() : layout.plane_at(Policy::base_planes);
       if (bytes.size() < length)
         return {errc::corrupt, "base: a tile is cut short"};
-      if (!stored && !valid_cells(layout, bytes.data()))
+      if (!stored && !with_format(map_.shape.dtype, [&]<class Number>(Number) {
+            return valid_scalars<Number>(layout, bytes.data());
+          }))
         return {errc::corrupt, "base: a tile's scalars are out of range"};
       if (tile == tile_state::missing) {
         if (stored)
           for (std::uint32_t row = 0; row < layout.shape.tokens; ++row) {
             std::array<std::uint16_t, max_head_dim> values;
-            const std::size_t row_bytes = 2 * std::size_t{layout.shape.dim};
-            std::memcpy(values.data(), bytes.data() + tile_header_bytes + row * row_bytes, row_bytes);
+            const std::size_t row_bytes = layout.value_bytes * std::size_t{layout.shape.dim};
+            detail::get_patterns(values.data(), bytes.data() + tile_header_bytes + row * row_bytes,
+                                 layout.shape.dim, layout.value_bytes);
             write(layer, id, row, values.data(), layout.shape.dim);
           }
         else {
@@ -207,18 +210,6 @@ private:
     std::array<std::uint16_t, max_head_dim> values;
     Backend::decode(map_.shape.dtype, layout, tile, row, plane_count, values.data());
     write(layer, id, row, values.data(), layout.shape.dim);
-  }
-
-  template <class Layout>
-  bool valid_cells(Layout layout, const std::byte* tile) const noexcept {
-    return with_format(map_.shape.dtype, [&]<class Number>(Number) {
-      for (std::uint32_t row = 0; row < layout.rows(); ++row)
-        if (!cells<Number, planes::code_bits>{detail::load<std::uint16_t>(tile + layout.low_at(row)),
-                                              detail::load<std::uint16_t>(tile + layout.step_at(row))}
-                 .valid())
-          return false;
-      return true;
-    });
   }
 
   map_type map_;

@@ -94,13 +94,16 @@ struct tile_map {
   template <class F>
   constexpr decltype(auto) with_layout(tile_id t, F&& f) const {
     const std::uint32_t n = tokens_of(t.page);
-    return t.is_value ? f(value_layout{{n, shape.value_dim}}) : f(key_layout{{n, shape.key_dim}});
+    const std::uint32_t bytes = value_bytes(shape.dtype);
+    return t.is_value ? f(value_layout{{n, shape.value_dim}, bytes})
+                      : f(key_layout{{n, shape.key_dim}, bytes});
   }
   /// Calls f with the layout of a whole page of keys, then of values.
   template <class F>
   constexpr void with_whole_layouts(F&& f) const {
-    f(key_layout{{page_tokens, shape.key_dim}});
-    f(value_layout{{page_tokens, shape.value_dim}});
+    const std::uint32_t bytes = value_bytes(shape.dtype);
+    f(key_layout{{page_tokens, shape.key_dim}, bytes});
+    f(value_layout{{page_tokens, shape.value_dim}, bytes});
   }
 };
 
