@@ -18,13 +18,16 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/code/balance.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/code/cell.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/code/coded_cache.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/code/executor.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/code/ruler.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/code/scalars.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/code/tail.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/code/tile.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/code/tile_map.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/code/value_rows.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/config.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cpu/cpu.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cpu/plain.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cpu/self_test.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/accept.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/engine.hpp

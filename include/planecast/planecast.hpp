@@ -26,11 +26,14 @@
 #include "planecast/code/balance.hpp"
 #include "planecast/code/cell.hpp"
 #include "planecast/code/coded_cache.hpp"
+#include "planecast/code/executor.hpp"
 #include "planecast/code/ruler.hpp"
 #include "planecast/code/scalars.hpp"
 #include "planecast/code/tile.hpp"
 #include "planecast/code/tile_map.hpp"
+#include "planecast/code/value_rows.hpp"
 #include "planecast/cpu/cpu.hpp"
+#include "planecast/cpu/plain.hpp"
 #include "planecast/cpu/self_test.hpp"
 
 // What goes first.

@@ -9,16 +9,17 @@ namespace {
 // The least that a backend must have. Each near miss below changes one thing of it.
 struct minimal {
   template <class Q, class P>
-  static pc::encoded_tile encode(pc::number, pc::tile_layout<Q, P>, const std::uint16_t*, std::byte*,
+  static pc::encoded_tile encode(pc::number, pc::tile_layout<Q, P>, pc::source_rows, std::byte*,
                                  std::uint32_t*) noexcept {
     return {};
   }
   template <class Q, class P>
   static void decode(pc::number, pc::tile_layout<Q, P>, const std::byte*, std::uint32_t, std::uint32_t,
-                     std::uint16_t*) noexcept {}
+                     std::uint32_t, pc::target_rows) noexcept {}
   template <class Q, class P>
   static pc::status decode_exact(pc::number, pc::tile_layout<Q, P>, const std::byte*, std::uint32_t,
-                                 std::span<const std::byte>, std::uint16_t*, std::size_t&) noexcept {
+                                 std::uint32_t, std::span<const std::byte>, pc::target_rows,
+                                 std::size_t&) noexcept {
     return {};
   }
 };
@@ -26,13 +27,13 @@ struct minimal {
 struct may_throw : minimal {
   template <class Q, class P>
   static void decode(pc::number, pc::tile_layout<Q, P>, const std::byte*, std::uint32_t, std::uint32_t,
-                     std::uint16_t*) {}
+                     std::uint32_t, pc::target_rows) {}
 };
 
 struct says_bool : minimal {
   template <class Q, class P>
-  static bool decode_exact(pc::number, pc::tile_layout<Q, P>, const std::byte*, std::uint32_t,
-                           std::span<const std::byte>, std::uint16_t*, std::size_t&) noexcept {
+  static bool decode_exact(pc::number, pc::tile_layout<Q, P>, const std::byte*, std::uint32_t, std::uint32_t,
+                           std::span<const std::byte>, pc::target_rows, std::size_t&) noexcept {
     return true;
   }
 };
@@ -47,17 +48,17 @@ struct forgets_tail_ends : minimal {
 
 struct no_decode_exact {
   template <class Q, class P>
-  static pc::encoded_tile encode(pc::number, pc::tile_layout<Q, P>, const std::uint16_t*, std::byte*,
+  static pc::encoded_tile encode(pc::number, pc::tile_layout<Q, P>, pc::source_rows, std::byte*,
                                  std::uint32_t*) noexcept;
   template <class Q, class P>
   static void decode(pc::number, pc::tile_layout<Q, P>, const std::byte*, std::uint32_t, std::uint32_t,
-                     std::uint16_t*) noexcept;
+                     std::uint32_t, pc::target_rows) noexcept;
 };
 
 struct tells_not_what_it_used : minimal {
   template <class Q, class P>
   static pc::status decode_exact(pc::number, pc::tile_layout<Q, P>, const std::byte*, std::uint32_t,
-                                 std::span<const std::byte>, std::uint16_t*) noexcept {
+                                 std::uint32_t, std::span<const std::byte>, pc::target_rows) noexcept {
     return {};
   }
 };
@@ -65,20 +66,20 @@ struct tells_not_what_it_used : minimal {
 struct wants_to_write_the_tile : minimal {
   template <class Q, class P>
   static void decode(pc::number, pc::tile_layout<Q, P>, std::byte*, std::uint32_t, std::uint32_t,
-                     std::uint16_t*) noexcept {}
+                     std::uint32_t, pc::target_rows) noexcept {}
 };
 
 struct is_an_object : minimal {
   template <class Q, class P>
   void decode(pc::number, pc::tile_layout<Q, P>, const std::byte*, std::uint32_t, std::uint32_t,
-              std::uint16_t*) const noexcept {}
+              std::uint32_t, pc::target_rows) const noexcept {}
 };
 
 // A backend for values per token is none for another quantizer, or for other planes.
 struct for_values_only : minimal {
   using values_layout = pc::tile_layout<pc::per_token, pc::planes<4, 4, pc::tail>>;
-  static void decode(pc::number, values_layout, const std::byte*, std::uint32_t, std::uint32_t,
-                     std::uint16_t*) noexcept {}
+  static void decode(pc::number, values_layout, const std::byte*, std::uint32_t, std::uint32_t, std::uint32_t,
+                     pc::target_rows) noexcept {}
 };
 
 static_assert(pc::backend<minimal>);

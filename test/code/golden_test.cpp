@@ -72,7 +72,8 @@ void check(const golden& g) {
   REQUIRE(g.values.size() == layout.shape.values());
   std::vector<std::byte> tile(layout.bound());
   std::vector<std::uint32_t> ends(layout.shape.tokens);
-  const pc::encoded_tile coded = pc::cpu::encode(dtype, layout, g.values.data(), tile.data(), ends.data());
+  const pc::encoded_tile coded = pc::cpu::encode(
+      dtype, layout, pc::source_rows::of(g.values.data(), layout.shape.dim), tile.data(), ends.data());
   std::vector<std::uint8_t> bytes;
   for (std::uint32_t i = 0; i < coded.bytes; ++i)
     bytes.push_back(std::to_integer<std::uint8_t>(tile[i]));
@@ -86,8 +87,8 @@ void check(const golden& g) {
   REQUIRE(g.shown.size() == (g.stored ? 0 : Planes::fixed));
   for (std::uint32_t p = 1; p <= Planes::fixed && !g.stored; ++p) {
     std::vector<std::uint16_t> shown(g.values.size());
-    for (std::uint32_t t = 0; t < layout.shape.tokens; ++t)
-      pc::cpu::decode(dtype, layout, tile.data(), t, p, shown.data() + t * layout.shape.dim);
+    pc::cpu::decode(dtype, layout, tile.data(), 0, layout.shape.tokens, p,
+                    pc::target_rows::of(shown.data(), layout.shape.dim));
     CAPTURE(p);
     CHECK(shown == g.shown[p - 1]);
     CHECK(decoder.prefix(p) == shown);

@@ -39,7 +39,8 @@ void write(const std::string& folder, const std::string& name, pc::tile_shape sh
     values.push_back(value(i / shape.dim, i % shape.dim));
   std::vector<std::byte> tile(layout.bound());
   std::vector<std::uint32_t> ends(shape.tokens);
-  const pc::encoded_tile coded = pc::cpu::encode(Number::id, layout, values.data(), tile.data(), ends.data());
+  const pc::encoded_tile coded = pc::cpu::encode(
+      Number::id, layout, pc::source_rows::of(values.data(), layout.shape.dim), tile.data(), ends.data());
 
   std::ofstream out(folder + "/" + name + ".txt");
   out << "dtype " << (Number::id == pc::number::bf16 ? "bf16" : "fp16") << "\nquantizer "
@@ -57,8 +58,8 @@ void write(const std::string& folder, const std::string& name, pc::tile_shape sh
     out << (i % 32 == 0 ? "\n" : i % 4 == 0 ? " " : "") << std::setw(2) << std::to_integer<unsigned>(tile[i]);
   for (std::uint32_t planes = 1; planes <= layout_planes::fixed && !coded.stored; ++planes) {
     std::vector<std::uint16_t> shown(values.size());
-    for (std::uint32_t t = 0; t < shape.tokens; ++t)
-      pc::cpu::decode(Number::id, layout, tile.data(), t, planes, &shown[std::size_t{t} * shape.dim]);
+    pc::cpu::decode(Number::id, layout, tile.data(), 0, shape.tokens, planes,
+                    pc::target_rows::of(shown.data(), shape.dim));
     out << "\nplanes_shown " << planes;
     list(shown);
   }

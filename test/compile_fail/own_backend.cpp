@@ -6,11 +6,11 @@ namespace pc = planecast;
 
 struct my_backend {
   template <class Q, class P>
-  static pc::encoded_tile encode(pc::number, pc::tile_layout<Q, P>, const std::uint16_t*, std::byte*,
+  static pc::encoded_tile encode(pc::number, pc::tile_layout<Q, P>, pc::source_rows, std::byte*,
                                  std::uint32_t*) noexcept;
   template <class Q, class P>
   static void decode(pc::number, pc::tile_layout<Q, P>, const std::byte*, std::uint32_t, std::uint32_t,
-                     std::uint16_t*) noexcept;
+                     std::uint32_t, pc::target_rows) noexcept;
   template <class Q, class P>
   static DECODE_EXACT;
 };

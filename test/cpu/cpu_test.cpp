@@ -31,7 +31,8 @@ coded encode(pc::number dtype, pc::tile_layout<Q, Planes> layout, const std::vec
   coded tile{std::vector<std::byte>(layout.bound(), dirt), std::vector<std::uint32_t>(layout.shape.tokens),
              false};
   const pc::encoded_tile done =
-      pc::cpu::encode(dtype, layout, values.data(), tile.bytes.data(), tile.tail_ends.data());
+      pc::cpu::encode(dtype, layout, pc::source_rows::of(values.data(), layout.shape.dim), tile.bytes.data(),
+                      tile.tail_ends.data());
   tile.bytes.resize(done.bytes);
   tile.bytes.shrink_to_fit();
   tile.stored = done.stored;
@@ -90,7 +91,8 @@ std::string trouble(pc::tile_shape shape, const std::vector<std::uint16_t>& valu
   for (std::uint32_t t = 0; t < shape.tokens; ++t) {
     const auto cells = [&, &rows = rows](std::uint32_t c) { return rows[Q::scale_row(shape, t, c)]; };
     for (std::uint32_t p = 1; p <= Planes::fixed; ++p) {
-      pc::cpu::decode(Number::id, layout, tile.bytes.data(), t, p, row.data());
+      pc::cpu::decode(Number::id, layout, tile.bytes.data(), t, 1, p,
+                      pc::target_rows::of(row.data(), layout.shape.dim));
       const std::uint32_t bits = Planes::bits_before(p);
       for (std::uint32_t c = 0; c < shape.dim; ++c) {
         const std::uint32_t q = cells(c).code(pc::order_of(values[t * shape.dim + c]));
@@ -105,8 +107,8 @@ std::string trouble(pc::tile_shape shape, const std::vector<std::uint16_t>& valu
       const std::vector<std::byte> tails(tile.bytes.begin() + layout.tails_at() + begin,
                                          tile.bytes.begin() + layout.tails_at() + end);
       std::size_t used = 0;
-      if (const pc::status s =
-              pc::cpu::decode_exact(Number::id, layout, tile.bytes.data(), t, tails, row.data(), used);
+      if (const pc::status s = pc::cpu::decode_exact(Number::id, layout, tile.bytes.data(), t, 1, tails,
+                                                     pc::target_rows::of(row.data(), layout.shape.dim), used);
           !s.ok())
         return s.message();
       if (used != tails.size())
@@ -295,11 +297,13 @@ std::vector<double> prefix_errors() {
         const auto tails =
             std::span(tile.bytes).subspan(layout.tails_at() + (t == 0 ? 0 : tile.tail_ends[t - 1]));
         if (p == Planes::count)
-          CHECK(
-              pc::cpu::decode_exact(Number::id, layout, tile.bytes.data(), t, tails, row.data(), used).ok());
+          CHECK(pc::cpu::decode_exact(Number::id, layout, tile.bytes.data(), t, 1, tails,
+                                      pc::target_rows::of(row.data(), layout.shape.dim), used)
+                    .ok());
       }
       if (p <= Planes::fixed)
-        pc::cpu::decode(Number::id, layout, tile.bytes.data(), t, p, row.data());
+        pc::cpu::decode(Number::id, layout, tile.bytes.data(), t, 1, p,
+                        pc::target_rows::of(row.data(), layout.shape.dim));
       for (std::uint32_t c = 0; c < 128; ++c) {
         const double x = static_cast<double>(Number::value(values[t * 128 + c]));
         const double d = x - static_cast<double>(Number::value(row[c]));
@@ -360,7 +364,8 @@ TEST_CASE("cpu: tails that are cut, or padded with ones, are corrupt") {
     std::vector<std::uint16_t> row(24);
     std::size_t used = 0;
     const auto exact = [&](std::span<const std::byte> from) {
-      return pc::cpu::decode_exact(pc::number::bf16, layout, tile.bytes.data(), 0, from, row.data(), used);
+      return pc::cpu::decode_exact(pc::number::bf16, layout, tile.bytes.data(), 0, 1, from,
+                                   pc::target_rows::of(row.data(), layout.shape.dim), used);
     };
     REQUIRE(!tails.empty());
     CHECK(exact(std::vector<std::byte>(tails.begin(), tails.end() - 1)) == pc::errc::corrupt);
@@ -403,8 +408,8 @@ TEST_CASE("cpu: a tail outside of its cell is corrupt, and the value stays insid
   tails.resize(static_cast<std::size_t>(out.finish() - tails.data()));
   std::vector<std::uint16_t> row(64);
   std::size_t used = 0;
-  CHECK(pc::cpu::decode_exact(pc::number::bf16, layout, tile.bytes.data(), 0, tails, row.data(), used) ==
-        pc::errc::corrupt);
+  CHECK(pc::cpu::decode_exact(pc::number::bf16, layout, tile.bytes.data(), 0, 1, tails,
+                              pc::target_rows::of(row.data(), layout.shape.dim), used) == pc::errc::corrupt);
   CHECK(row == ends);
 }
 
@@ -430,9 +435,11 @@ TEST_CASE("cpu: hostile bytes give a value or a status, never more") {
     std::uint32_t wrong = 0;
     for (std::uint32_t t = 0; t < layout.shape.tokens; ++t) {
       for (std::uint32_t p = 0; p <= Planes::fixed; ++p)
-        pc::cpu::decode(dtype, layout, tile.data(), t, p, row.data());
+        pc::cpu::decode(dtype, layout, tile.data(), t, 1, p,
+                        pc::target_rows::of(row.data(), layout.shape.dim));
       std::size_t used = 0;
-      const pc::status s = pc::cpu::decode_exact(dtype, layout, tile.data(), t, tails, row.data(), used);
+      const pc::status s = pc::cpu::decode_exact(dtype, layout, tile.data(), t, 1, tails,
+                                                 pc::target_rows::of(row.data(), layout.shape.dim), used);
       wrong += (s.ok() || s == pc::errc::corrupt) && used <= tails.size() ? 0 : 1;
     }
     return wrong;

@@ -88,8 +88,8 @@ private:
         std::memcpy(&values[std::size_t{t} * c_.head_dim], source(begin + t), 2 * std::size_t{c_.head_dim});
       std::vector<std::byte> tile(layout.bound());
       std::vector<std::uint32_t> ends(n);
-      const pc::encoded_tile coded =
-          pc::cpu::encode(c_.dtype, layout, values.data(), tile.data(), ends.data());
+      const pc::encoded_tile coded = pc::cpu::encode(
+          c_.dtype, layout, pc::source_rows::of(values.data(), layout.shape.dim), tile.data(), ends.data());
       std::vector<std::byte> noisy = tile;
       if (!coded.stored)
         for (std::uint32_t b = layout.plane_at(1); b < layout.tails_at(); ++b)
@@ -101,8 +101,8 @@ private:
           if (coded.stored || level == exact)
             std::copy_n(original, c_.head_dim, to);
           else
-            pc::cpu::decode(c_.dtype, layout, level == spoilt ? noisy.data() : tile.data(), t,
-                            level == int4_only ? 1 : 2, to);
+            pc::cpu::decode(c_.dtype, layout, level == spoilt ? noisy.data() : tile.data(), t, 1,
+                            level == int4_only ? 1 : 2, pc::target_rows::of(to, c_.head_dim));
         }
       }
     }

@@ -85,23 +85,24 @@ void tile(pc::tile_shape shape, std::uint32_t kind) {
     }
   std::vector<std::byte> bytes(layout.bound());
   std::vector<std::uint32_t> ends(shape.tokens);
-  const pc::encoded_tile coded =
-      pc::cpu::encode(Number::id, layout, values.data(), bytes.data(), ends.data());
+  const pc::encoded_tile coded = pc::cpu::encode(
+      Number::id, layout, pc::source_rows::of(values.data(), shape.dim), bytes.data(), ends.data());
   add(bytes.data(), coded.bytes);
   add(ends.data(), 4 * ends.size());
   if (coded.stored)
     return;
   std::vector<std::uint16_t> row(shape.dim);
+  const auto rows = pc::target_rows::of(row.data(), shape.dim);
   for (std::uint32_t t = 0, begin = 0; t < shape.tokens; begin = ends[t++]) {
     for (std::uint32_t p = 1; p <= Planes::fixed; ++p) { // the anchor, int8, and what is between
-      pc::cpu::decode(Number::id, layout, bytes.data(), t, p, row.data());
+      pc::cpu::decode(Number::id, layout, bytes.data(), t, 1, p, rows);
       add(row.data(), 2 * row.size());
     }
     if constexpr (Planes::has_tail) {
       std::size_t used = 0;
       const pc::status s = pc::cpu::decode_exact(
-          Number::id, layout, bytes.data(), t,
-          std::span(bytes).subspan(layout.tails_at() + begin, ends[t] - begin), row.data(), used);
+          Number::id, layout, bytes.data(), t, 1,
+          std::span(bytes).subspan(layout.tails_at() + begin, ends[t] - begin), rows, used);
       add(&s.code, 1);
       add(row.data(), 2 * row.size());
     }

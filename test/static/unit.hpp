@@ -101,6 +101,10 @@ auto all_layouts() {
       PLANECAST_TEST_TYPE(pc::coding),
       PLANECAST_TEST_TYPE(pc::coded_cache<standard_policy, pc::cpu>),
       PLANECAST_TEST_TYPE(pc::assembly<standard_policy, pc::cpu>),
+      PLANECAST_TEST_TYPE(pc::stores),
+      PLANECAST_TEST_AGGREGATE((first, step, how), pc::source_rows),
+      PLANECAST_TEST_AGGREGATE((first, step, tokens), pc::kv_view::run),
+      PLANECAST_TEST_TYPE(pc::executor),
       PLANECAST_TEST_TYPE(pc::cpu),
 
       PLANECAST_TEST_TYPE(pc::given_scores),

@@ -29,6 +29,13 @@ struct geometry {
   std::uint32_t value_dim = 0; ///< likewise of its values
   std::vector<std::uint32_t> kv_heads_by_layer = {}; ///< empty, or one number for each layer
 
+  /// Of a model with multi-head latent attention: one head, whose keys are the latents and whose values are
+  /// their RoPE parts (kv_view::mla).
+  static constexpr geometry mla(number dtype, std::uint32_t layers, std::uint32_t latent = 512,
+                                std::uint32_t rope = 64) {
+    return {dtype, layers, 1, latent, rope, {}};
+  }
+
   /// Whether they mean the same, however the number of heads is written.
   friend constexpr bool operator==(const geometry& a, const geometry& b) noexcept {
     if (a.dtype != b.dtype || a.layers != b.layers || a.key_dim != b.key_dim || a.value_dim != b.value_dim ||

@@ -118,6 +118,24 @@ public:
     return slots_ ? (*slots_)[token] : std::int64_t{token};
   }
 
+  /// How many of the `most` tokens from `token` on lie in slots that follow each other within one block of
+  /// `slots_of_block` slots (0: there are no blocks); at least 1.
+  /// Preconditions: token + most ≤ tokens(), most ≥ 1.
+  [[nodiscard]] std::uint32_t run(std::uint32_t token, std::uint32_t most,
+                                  std::uint32_t slots_of_block) const noexcept {
+    const std::int64_t first = (*this)[token];
+    if (slots_of_block != 0)
+      most =
+          static_cast<std::uint32_t>(std::min<std::int64_t>(most, slots_of_block - first % slots_of_block));
+    if (!slots_)
+      return most;
+    const std::int64_t* const entry = slots_->data() + token;
+    std::uint32_t length = 1;
+    while (length < most && entry[length] == first + length)
+      ++length;
+    return length;
+  }
+
 private:
   void hold(std::vector<std::int64_t> slots) {
     if (slots.size() > 0xFFFF'FFFFu)

@@ -131,9 +131,26 @@ private:
     return tiles_[number(layer, tile)];
   }
 
-  void write(std::uint32_t layer, tile_id id, std::uint32_t row, const std::uint16_t* values,
-             std::uint32_t dim) {
-    pages_[layer].write(id.is_value, map_.first_of(id.page) + row, id.head, dim, values);
+  // Calls f(first row, rows, target_rows) for parts of a tile's rows row … row + count − 1 whose values can
+  // be written at once: straight into the pages where channels lie side by side, else by a copy.
+  template <class F>
+  void write(std::uint32_t layer, tile_id id, std::uint32_t dim, std::uint32_t row, std::uint32_t count,
+             F&& f) {
+    const kv_pages& pages = pages_[layer];
+    while (count > 0) {
+      const std::uint32_t token = map_.first_of(id.page) + row;
+      const auto run = pages.rows(id.is_value, token, id.head, count);
+      if (run.tokens != 0)
+        f(row, run.tokens, target_rows{run.first, run.step, stores_});
+      else {
+        std::array<std::uint16_t, max_head_dim> values;
+        f(row, 1u, target_rows::of(values.data(), dim)); // one row: narrower values need less
+        pages.write(id.is_value, token, id.head, dim, values.data());
+      }
+      const std::uint32_t done = run.tokens != 0 ? run.tokens : 1;
+      row += done;
+      count -= done;
+    }
   }
 
   // Takes one tile from the front of bytes.
@@ -156,18 +173,16 @@ private:
         return {errc::corrupt, "base: a tile's scalars are out of range"};
       if (tile == tile_state::missing) {
         if (stored)
-          for (std::uint32_t row = 0; row < layout.shape.tokens; ++row) {
-            std::array<std::uint16_t, max_head_dim> values;
-            const std::size_t row_bytes = layout.value_bytes * std::size_t{layout.shape.dim};
-            detail::get_patterns(values.data(), bytes.data() + tile_header_bytes + row * row_bytes,
-                                 layout.shape.dim, layout.value_bytes);
-            write(layer, id, row, values.data(), layout.shape.dim);
-          }
+          write(layer, id, layout.shape.dim, 0, layout.shape.tokens,
+                [&](std::uint32_t row, std::uint32_t count, target_rows out) {
+                  const std::size_t row_bytes = layout.value_bytes * std::size_t{layout.shape.dim};
+                  for (std::uint32_t t = 0; t < count; ++t)
+                    std::memcpy(out[t], bytes.data() + tile_header_bytes + (row + t) * row_bytes, row_bytes);
+                });
         else {
           std::byte* const to = codes(layer, id);
           std::memcpy(to, bytes.data(), length);
-          for (std::uint32_t row = 0; row < layout.shape.tokens; ++row)
-            show(layout, layer, id, to, row, Policy::base_planes);
+          show(layout, layer, id, to, 0, layout.shape.tokens, Policy::base_planes);
         }
         tile = stored ? tile_state::stored : tile_state::coded;
         --missing_;
@@ -185,20 +200,21 @@ private:
     return map_.with_layout(id, [&](auto layout) -> status {
       std::byte* const tile = codes(layer, id);
       if (plane == planes::fixed) {
-        std::array<std::uint16_t, max_head_dim> values;
+        std::array<std::uint16_t, max_head_dim> values; // what turns out to be corrupt stays out of the pages
         std::size_t used = 0;
-        if (const status s =
-                Backend::decode_exact(map_.shape.dtype, layout, tile, row, bytes, values.data(), used);
+        if (const status s = Backend::decode_exact(map_.shape.dtype, layout, tile, row, 1, bytes,
+                                                   target_rows::of(values.data(), layout.shape.dim), used);
             !s)
           return s;
-        write(layer, id, row, values.data(), layout.shape.dim);
+        pages_[layer].write(id.is_value, map_.first_of(id.page) + row, id.head, layout.shape.dim,
+                            values.data());
         bytes = bytes.subspan(used);
         return {};
       }
       if (bytes.size() < layout.row_bytes(plane))
         return {errc::corrupt, "upgrade: a row is cut short"};
       std::memcpy(tile + layout.plane_row_at(plane, row), bytes.data(), layout.row_bytes(plane));
-      show(layout, layer, id, tile, row, plane + 1);
+      show(layout, layer, id, tile, row, 1, plane + 1);
       bytes = bytes.subspan(layout.row_bytes(plane));
       return {};
     });
@@ -206,10 +222,11 @@ private:
 
   template <class Layout>
   void show(Layout layout, std::uint32_t layer, tile_id id, const std::byte* tile, std::uint32_t row,
-            std::uint32_t plane_count) {
-    std::array<std::uint16_t, max_head_dim> values;
-    Backend::decode(map_.shape.dtype, layout, tile, row, plane_count, values.data());
-    write(layer, id, row, values.data(), layout.shape.dim);
+            std::uint32_t count, std::uint32_t plane_count) {
+    write(layer, id, layout.shape.dim, row, count,
+          [&](std::uint32_t first, std::uint32_t rows, target_rows out) {
+            Backend::decode(map_.shape.dtype, layout, tile, first, rows, plane_count, out);
+          });
   }
 
   map_type map_;
@@ -219,6 +236,7 @@ private:
   std::vector<std::byte> codes_;
   std::vector<tile_state> tiles_;
   std::size_t missing_;
+  stores stores_ = stores::cached;
   std::vector<std::uint8_t> held_; // planes above the base, per token
   std::array<std::uint32_t, planes::count> holding_{};
 };

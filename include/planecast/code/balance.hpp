@@ -6,6 +6,7 @@
 #include "planecast/cache/number.hpp"
 #include "planecast/code/ruler.hpp"
 #include "planecast/code/tile.hpp"
+#include "planecast/code/value_rows.hpp"
 
 #include <array>
 #include <cstddef>
@@ -106,17 +107,17 @@ private:
 
 namespace detail {
 
-// Writes the scalars of a balanced tile, whose values value(token, channel) gives, into it. False if a
+// Writes the scalars of a balanced tile into it. False if a
 // channel's exponent is out of range: the tile is then stored.
-template <class Number, balancing_quantizer Q, class Planes, class Value>
-bool fit_balanced(tile_layout<Q, Planes> layout, std::byte* out, Value&& value) noexcept {
+template <class Number, balancing_quantizer Q, class Planes>
+bool fit_balanced(tile_layout<Q, Planes> layout, source_rows values, std::byte* out) noexcept {
   using balance = balanced_cells<Number, Planes::code_bits>;
   const tile_shape shape = layout.shape;
   std::array<std::uint16_t, max_head_dim> greatest{};
   std::array<int, max_head_dim> exponents;
   for (std::uint32_t t = 0; t < shape.tokens; ++t)
     for (std::uint32_t c = 0; c < shape.dim; ++c)
-      if (const std::uint16_t x = value(t, c); Number::finite(x))
+      if (const std::uint16_t x = load_pattern<Number>(values[t], c); Number::finite(x))
         greatest[c] = max(greatest[c], static_cast<std::uint16_t>(x & (Number::sign - 1)));
   for (std::uint32_t c = 0; c < shape.dim; ++c) {
     exponents[c] = balance::exponent_of(greatest[c]);
@@ -131,7 +132,7 @@ bool fit_balanced(tile_layout<Q, Planes> layout, std::byte* out, Value&& value) 
     for (std::uint32_t t = 0; t < shape.tokens; ++t)
       for (std::uint32_t c = 0; c < shape.dim; ++c)
         if (const std::uint32_t row = Q::scale_row(shape, t, c) - first; row < batch)
-          extents[row].add(value(t, c), exponents[c]);
+          extents[row].add(load_pattern<Number>(values[t], c), exponents[c]);
     for (std::uint32_t row = first; row < min(first + batch, layout.rows()); ++row) {
       balance scalars;
       scalars.fit(extents[row - first]);

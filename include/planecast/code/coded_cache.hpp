@@ -3,11 +3,13 @@
 
 #include "planecast/cache/kv_view.hpp"
 #include "planecast/code/backend.hpp"
+#include "planecast/code/executor.hpp"
 #include "planecast/code/tile_map.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
+#include <memory>
 #include <span>
 #include <utility>
 #include <vector>
@@ -43,7 +45,8 @@ public:
   /// was.
   void clear() noexcept {
     for (coded_layer& layer : layers_) {
-      std::vector<std::byte>().swap(layer.bytes);
+      layer.bytes.reset();
+      layer.used = 0;
       std::vector<std::uint32_t>().swap(layer.tail_ends);
     }
     std::vector<std::uint32_t>().swap(upgrade_bytes_);
@@ -52,40 +55,42 @@ public:
   [[nodiscard]] std::uint64_t bytes() const noexcept {
     std::uint64_t sum = upgrade_bytes_.capacity() * sizeof(std::uint32_t);
     for (const coded_layer& layer : layers_)
-      sum += layer.bytes.capacity() + layer.tail_ends.capacity() * sizeof(std::uint32_t);
+      sum += layer.used + layer.tail_ends.capacity() * sizeof(std::uint32_t);
     return sum;
   }
 
-  /// Codes one layer.
+  /// Codes one layer, in pieces on the executor's threads.
   /// Preconditions: the view has the tokens of the map's sequence; the layer was not put before.
   /// Errors: std::bad_alloc passes, and the layer is then not there.
-  void put(std::uint32_t layer_index, const kv_view& view) {
+  void put(std::uint32_t layer_index, const kv_view& view, const executor& threads = {}) {
     coded_layer layer;
-    layer.tiles.resize(map_.tiles(layer_index));
+    const std::uint32_t tiles = map_.tiles(layer_index);
+    layer.tiles.resize(tiles);
     layer.tail_ends.resize(std::size_t{map_.count()} * 2 * map_.shape.heads(layer_index));
-    layer.bytes.reserve(map_.stored_bytes(layer_index)); // no tile is longer than if it were stored
-    std::vector<std::uint16_t> values;
-    std::vector<std::byte> tile;
-    for (std::uint32_t i = 0; i < map_.tiles(layer_index); ++i) {
-      const tile_id id = map_.tile(i);
-      map_.with_layout(id, [&](auto layout) {
-        values.resize(layout.shape.values());
-        tile.resize(layout.bound());
-        for (std::uint32_t t = 0; t < layout.shape.tokens; ++t)
-          view.read(id.is_value, map_.first_of(id.page) + t, id.head, layout.shape.dim,
-                    &values[t * layout.shape.dim]);
-        std::uint32_t* const ends = tail_ends(layer, id);
-        const encoded_tile coded =
-            how_ == coding::raw ? store_tile(layout, values.data(), tile.data(), ends)
-                                : Backend::encode(map_.shape.dtype, layout, values.data(), tile.data(), ends);
-        const std::size_t at = layer.bytes.size();
-        layer.tiles[i] = {at, coded.stored};
-        layer.bytes.resize(at + detail::align_up(coded.bytes, tile_alignment));
-        std::memcpy(layer.bytes.data() + at, tile.data(), coded.bytes);
-      });
-    }
-    layer.bytes.shrink_to_fit();
-    for (std::uint32_t i = 0; i < map_.tiles(layer_index); ++i) // from here on nothing fails
+    // A piece has room for its tiles as they would be stored, and for the last of them to be tried coded.
+    // What stays unused was never touched: it takes addresses, not memory.
+    const std::uint64_t stored = map_.stored_bytes(layer_index);
+    const std::uint64_t pieces = std::clamp<std::uint64_t>(stored / piece_bytes, 1, tiles);
+    const std::uint64_t most_tiles = (tiles + pieces - 1) / pieces;
+    std::uint64_t tile_bytes = 0, bound = 0;
+    map_.with_whole_layouts([&](auto layout) {
+      tile_bytes =
+          std::max(tile_bytes, std::uint64_t{detail::align_up(layout.stored_bytes(), tile_alignment)});
+      bound = std::max(bound, std::uint64_t{layout.bound()});
+    });
+    const std::uint64_t room = std::min(most_tiles * tile_bytes, stored) + bound;
+    layer.bytes = std::make_unique_for_overwrite<std::byte[]>(pieces * room);
+    std::vector<std::uint64_t> used(pieces);
+    detail::run_pieces(threads, pieces, [&](std::size_t piece) {
+      std::uint64_t at = piece * room;
+      for (std::uint64_t i = piece * most_tiles; i < std::min<std::uint64_t>((piece + 1) * most_tiles, tiles);
+           ++i)
+        at += put_tile(layer, static_cast<std::uint32_t>(i), at, view);
+      used[piece] = at - piece * room;
+    });
+    for (const std::uint64_t bytes : used)
+      layer.used += bytes;
+    for (std::uint32_t i = 0; i < tiles; ++i) // from here on nothing fails
       map_.with_layout(map_.tile(i), [&](auto layout) { count(layout, layer, i); });
     layers_[layer_index] = std::move(layer);
   }
@@ -107,7 +112,7 @@ public:
   void give_base(std::uint32_t layer, std::uint32_t first, std::uint32_t count, Sink&& sink) const {
     const coded_layer& from = layers_[layer];
     for (std::uint32_t tile = first; tile < first + count; ++tile)
-      sink(std::span(from.bytes).subspan(from.tiles[tile].at, base_bytes(layer, tile)));
+      sink(std::span(from.bytes.get() + from.tiles[tile].at, base_bytes(layer, tile)));
   }
 
   /// Hands out one plane of some tokens, in the order (layer, head, K then V, token as listed).
@@ -125,13 +130,43 @@ public:
 private:
   struct tile_place {
     std::size_t at = 0;
+    std::uint32_t bytes = 0;
     bool stored = false;
   };
   struct coded_layer {
-    std::vector<std::byte> bytes;
+    std::unique_ptr<std::byte[]> bytes;
+    std::uint64_t used = 0; // of the bytes
     std::vector<tile_place> tiles;
     std::vector<std::uint32_t> tail_ends; // per head, K then V, token: where its tails end in their tile
   };
+
+  static constexpr std::uint64_t piece_bytes =
+      512 * 1024; // of values, about, that one thread takes at a time
+
+  // Codes one tile to where it begins in the layer; returns its length there.
+  std::uint64_t put_tile(coded_layer& layer, std::uint32_t index, std::uint64_t at,
+                         const kv_view& view) const {
+    const tile_id id = map_.tile(index);
+    return map_.with_layout(id, [&](auto layout) -> std::uint64_t {
+      const tile_shape shape = layout.shape;
+      const std::uint32_t token = map_.first_of(id.page);
+      const auto run = view.rows(id.is_value, token, id.head, shape.tokens);
+      source_rows values{run.first, run.step};
+      std::unique_ptr<std::uint16_t[]> gathered; // where the page's rows do not lie at equal steps
+      if (run.tokens < shape.tokens) {
+        gathered = std::make_unique_for_overwrite<std::uint16_t[]>(shape.values());
+        view.read(id.is_value, token, shape.tokens, id.head, shape.dim, gathered.get());
+        values = source_rows::of(gathered.get(), shape.dim);
+      }
+      std::byte* const out = layer.bytes.get() + at;
+      std::uint32_t* const ends = tail_ends(layer, id);
+      const encoded_tile coded = how_ == coding::raw
+                                     ? store_tile(layout, values, out, ends)
+                                     : Backend::encode(map_.shape.dtype, layout, values, out, ends);
+      layer.tiles[index] = {at, coded.bytes, coded.stored};
+      return detail::align_up(coded.bytes, tile_alignment);
+    });
+  }
 
   template <class Layer>
   auto* tail_ends(Layer& layer, tile_id id) const noexcept {
@@ -160,7 +195,7 @@ private:
     if (place.stored)
       return;
     map_.with_layout(id, [&](auto layout) {
-      const auto tile = std::span(layer.bytes).subspan(place.at);
+      const auto tile = std::span<const std::byte>(layer.bytes.get() + place.at, place.bytes);
       if (plane < planes::fixed)
         return sink(tile.subspan(layout.plane_row_at(plane, row), layout.row_bytes(plane)));
       const std::uint32_t* const ends = tail_ends(layer, id);

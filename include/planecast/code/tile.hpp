@@ -2,6 +2,7 @@
 #pragma once
 
 #include "planecast/cache/bytes.hpp"
+#include "planecast/code/value_rows.hpp"
 #include "planecast/policy/planes.hpp"
 #include "planecast/policy/quantizer.hpp"
 
@@ -80,11 +81,13 @@ struct encoded_tile {
 /// Preconditions: `out` has room for stored_bytes(), tail_ends for one number for each token.
 /// Effects: the numbers become 0, for a stored tile has no tails.
 template <class Layout>
-encoded_tile store_tile(Layout layout, const std::uint16_t* values, std::byte* out,
+encoded_tile store_tile(Layout layout, source_rows values, std::byte* out,
                         std::uint32_t* tail_ends) noexcept {
   std::memset(out, 0, tile_header_bytes);
   detail::store(out, stored_tile);
-  detail::put_patterns(out + tile_header_bytes, values, layout.shape.values(), layout.value_bytes);
+  const std::size_t row_bytes = layout.value_bytes * std::size_t{layout.shape.dim};
+  for (std::uint32_t t = 0; t < layout.shape.tokens; ++t)
+    std::memcpy(out + tile_header_bytes + t * row_bytes, values[t], row_bytes);
   std::fill_n(tail_ends, layout.shape.tokens, 0u);
   return {layout.stored_bytes(), true};
 }

@@ -52,22 +52,24 @@ void self_test_tile(fingerprint& seen) noexcept {
     values[i] = self_test_value<Number>(i / layout.shape.dim, i % layout.shape.dim);
   std::array<std::byte, layout.bound()> tile;
   std::array<std::uint32_t, layout.shape.tokens> ends;
-  const encoded_tile coded = cpu::encode(Number::id, layout, values.data(), tile.data(), ends.data());
+  const encoded_tile coded = cpu::encode(Number::id, layout, source_rows::of(values.data(), layout.shape.dim),
+                                         tile.data(), ends.data());
   for (std::uint32_t i = 0; i < coded.bytes; ++i)
     seen.add(static_cast<std::uint64_t>(tile[i]));
   if (coded.stored) // none of these is, where the arithmetic is right
     return;
   std::array<std::uint16_t, layout.shape.dim> row;
+  const auto rows = target_rows::of(row.data(), layout.shape.dim);
   for (std::uint32_t t = 0, begin = 0; t < layout.shape.tokens; begin = ends[t++]) {
     for (std::uint32_t p = 1; p <= plane_layout::fixed; ++p) {
-      cpu::decode(Number::id, layout, tile.data(), t, p, row.data());
+      cpu::decode(Number::id, layout, tile.data(), t, 1, p, rows);
       for (const std::uint16_t x : row)
         seen.add(x);
     }
     std::size_t used = 0;
     const status exact =
-        cpu::decode_exact(Number::id, layout, tile.data(), t,
-                          {tile.data() + layout.tails_at() + begin, ends[t] - begin}, row.data(), used);
+        cpu::decode_exact(Number::id, layout, tile.data(), t, 1,
+                          {tile.data() + layout.tails_at() + begin, ends[t] - begin}, rows, used);
     seen.add(static_cast<std::uint64_t>(exact.code));
     for (const std::uint16_t x : row)
       seen.add(x);

@@ -65,4 +65,8 @@ private:
                                               "alone is sent by coding::raw");
 };
 
+/// For multi-head latent attention (geometry::mla): the latent in groups of channels, with all tiers; the
+/// RoPE part as it is.
+using mla_policy = precision_policy<tiers<4, 8, lossless>, keys<per_token_groups<128>>, values<verbatim>>;
+
 } // namespace planecast::inline v0
