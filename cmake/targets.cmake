@@ -37,6 +37,7 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/plan/importance.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/plan/upgrades.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/planecast.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/policy/layered_policy.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/policy/planes.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/policy/precision_policy.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/policy/quantizer.hpp

@@ -15,6 +15,7 @@
 #include "planecast/cache/token_slots.hpp"
 
 // What changes the bytes.
+#include "planecast/policy/layered_policy.hpp"
 #include "planecast/policy/planes.hpp"
 #include "planecast/policy/precision_policy.hpp"
 #include "planecast/policy/quantizer.hpp"
