@@ -86,9 +86,9 @@ struct cells {
     return on_line().middle(prefix, bits);
   }
 
+  static constexpr std::uint32_t least_step = 0x0D80u;    ///< 2⁻¹⁰⁰, as a bf16 pattern
+  static constexpr std::uint32_t greatest_step = 0x7B00u; ///< 2¹¹⁹
 private:
-  static constexpr std::uint32_t least_step = 0x0D80u;    // 2⁻¹⁰⁰
-  static constexpr std::uint32_t greatest_step = 0x7B00u; // 2¹¹⁹
   static_assert(bf16::value(least_step) == 0x1p-100f && bf16::value(greatest_step) == 0x1p119f);
   static_assert(Bits != 8 || per_step == 0x1.020418p-8f);
 };

@@ -1,0 +1,44 @@
+// A backend of one instruction set, over vector_loops.hpp. Included in the same way.
+#if defined(PLANECAST_SET)
+
+namespace planecast::inline v0::detail::PLANECAST_SET {
+
+struct vector_cpu {
+  template <quantizer Q, class Planes>
+  static encoded_tile encode(number dtype, tile_layout<Q, Planes> layout, source_rows values, std::byte* out,
+                             std::uint32_t* tail_ends) noexcept {
+    const float_mode usual;
+    return with_format(
+        dtype, [&]<class Number>(Number) { return encode_tile<Number>(layout, values, out, tail_ends); });
+  }
+
+  template <quantizer Q, class Planes>
+  static void decode(number dtype, tile_layout<Q, Planes> layout, const std::byte* tile, std::uint32_t token,
+                     std::uint32_t count, std::uint32_t planes, target_rows out) noexcept {
+    const float_mode usual;
+    with_format(dtype, [&]<class Number>(Number) {
+      if (!can_stream(out, layout.shape.dim))
+        return decode_rows<Number, false>(layout, tile, token, count, planes, out);
+      decode_rows<Number, true>(layout, tile, token, count, planes, out);
+      _mm_sfence();
+    });
+  }
+
+  template <quantizer Q, class Planes>
+  static status decode_exact(number dtype, tile_layout<Q, Planes> layout, const std::byte* tile,
+                             std::uint32_t token, std::uint32_t count, std::span<const std::byte> tails,
+                             target_rows out, std::size_t& used) noexcept {
+    const float_mode usual;
+    return with_format(dtype, [&]<class Number>(Number) -> status {
+      if (!can_stream(out, layout.shape.dim))
+        return decode_exact_rows<Number, false>(layout, tile, token, count, tails, out, used);
+      const status s = decode_exact_rows<Number, true>(layout, tile, token, count, tails, out, used);
+      _mm_sfence();
+      return s;
+    });
+  }
+};
+
+} // namespace planecast::inline v0::detail::PLANECAST_SET
+
+#endif
