@@ -109,12 +109,12 @@ struct tile_map {
   /// Calls f with the layout of a whole page of a layer's keys, then of its values.
   template <class F>
   constexpr void with_whole_layouts(std::uint32_t layer, F&& f) const {
-    with_policy(layer, [&](auto policy) { whole_layouts(policy, f); });
+    with_policy(layer, [&](auto which) { whole_layouts(which, f); });
   }
   /// Likewise, of each policy that layers have.
   template <class F>
   constexpr void with_whole_layouts(F&& f) const {
-    Policy::with_each([&](auto policy) { whole_layouts(policy, f); });
+    Policy::with_each([&](auto which) { whole_layouts(which, f); });
   }
 
 private:
