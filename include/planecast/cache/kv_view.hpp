@@ -21,7 +21,8 @@ namespace planecast::inline v0 {
 /// View of one layer's keys and values: two arrays with strides of their own, and the slots of the tokens.
 /// Borrows the memory; shares the slots. Values have 16 bits, unless fp8() or fp32_as() says otherwise.
 /// Preconditions: the pointers are aligned for their values and stay valid while the call that takes the view
-/// runs (at the receiver: until the request is over); the arrays have all slots that are named. Example:
+/// runs (at the receiver: until the request is over); the arrays have all slots that are named.
+/// Example:
 ///
 ///     kv_view(keys, kv_strides::nhd(8, 128), values, kv_strides::nhd(8, 128), tokens)   // one after another
 ///     kv_view(layouts::nl_x_two_nb_bs_nh_hs, tensor, extents, token_slots(slot_mapping))  // paged, by name
@@ -61,9 +62,10 @@ public:
   }
   /// A layer of an array whose rows join what MLA keeps of a token: `latent` channels, then its RoPE part.
   /// The latent is what the stream calls keys, the RoPE part values (geometry::mla). extents.dim is the whole
-  /// row's length, extents.heads 1. Errors: throws std::invalid_argument for a layout of K and V apart or of
-  /// channels that do not lie side by side, for more heads than one, for a latent that leaves nothing of the
-  /// row, and for a slot or a layer that the array does not have.
+  /// row's length, extents.heads 1.
+  /// Errors: throws std::invalid_argument for a layout of K and V apart or of channels that do not lie side
+  /// by side, for more heads than one, for a latent that leaves nothing of the row, and for a slot or a layer
+  /// that the array does not have.
   static basic_kv_view mla(const kv_layout& layout, pointer rows, const kv_extents& extents,
                            token_slots slots, std::uint32_t latent = 512, std::uint32_t layer = 0) {
     const kv_strides strides = layout.strides(extents);

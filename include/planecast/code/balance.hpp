@@ -64,10 +64,10 @@ struct balanced_cells {
     bool not_zero = false;                          ///< there is a finite value other than zero
 
     /// Takes in one more value of the row, unless it is not finite or its channel has no exponent.
-    PLANECAST_HOST_DEVICE constexpr void add(std::uint16_t pattern, int exponent) noexcept {
-      if (exponent == no_exponent || !Number::finite(pattern))
+    PLANECAST_HOST_DEVICE constexpr void add(std::uint16_t pattern, int of_channel) noexcept {
+      if (of_channel == no_exponent || !Number::finite(pattern))
         return;
-      const int down = scaled(pattern, exponent);
+      const int down = scaled(pattern, of_channel);
       least = detail::min(least, down);
       greatest = detail::max(greatest, down);
       not_zero = not_zero || (pattern & (Number::sign - 1)) != 0;

@@ -28,8 +28,8 @@ inline constexpr std::uint32_t tile_alignment = 16;
 /// Planes are token-major: value i of a token is bits [w·i, w·i + w) of the token's row, read as one
 /// little-endian integer. A token's tails follow each other the same way and end on a byte, padded with
 /// zeros. A stored tile is the header and the values as they are, one or two bytes each, all of it in the
-/// base. Preconditions: rows are below rows(), tokens below shape.tokens, planes below the number of fixed
-/// ones.
+/// base.
+/// Preconditions: rows are below rows(), tokens below shape.tokens, planes below the number of fixed ones.
 template <quantizer Q, class Planes>
 struct tile_layout {
   tile_shape shape;              ///< tokens × channels

@@ -14,8 +14,8 @@ namespace planecast::inline v0 {
 enum class stores : std::uint8_t { cached, past_cache };
 
 /// Rows of values, one for each token of a tile or of a part of it: channels side by side, one or two bytes
-/// each as the dtype has, rows `step` bytes apart. Borrows the memory; values need no alignment. Example:
-/// `source_rows::of(values, shape.dim)`
+/// each as the dtype has, rows `step` bytes apart. Borrows the memory; values need no alignment.
+/// Example: `source_rows::of(values, shape.dim)`
 template <class Byte>
 struct value_rows {
   Byte* first = nullptr;       ///< where the first row begins

@@ -16,8 +16,10 @@ struct edges {};
 /// coarse code hurts. The edges' lowest tier may be higher: then their base holds more planes, and the
 /// upgrades to them bring these layers nothing. Layers count in the model, also where a stream carries some
 /// of them. Where both ends meet, all layers are edges. Tiers, and so what is planned, are the main policy's.
-/// An empty type. Preconditions: both have the same planes; the edges' base has all planes of the main one's;
-/// quantizers do not ask for pages of different length (else it does not compile). Example:
+/// An empty type.
+/// Preconditions: both have the same planes; the edges' base has all planes of the main one's; quantizers do
+/// not ask for pages of different length (else it does not compile).
+/// Example:
 ///
 ///     using careful = precision_policy<tiers<8, lossless>, keys<per_channel<64>>, values<per_token>,
 ///                                      planes<4, 4, tail>>;
