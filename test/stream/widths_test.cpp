@@ -260,3 +260,44 @@ TEST_CASE("widths: layers count in the model, whatever a stream carries of it") 
   CHECK(with_edges::fingerprint() != layered_policy<usual, edges<2, 1, careful>>::fingerprint());
   CHECK(with_edges::fingerprint() != layered_policy<usual, edges<1, 2, usual>>::fingerprint());
 }
+
+// What coding can cost at most: the header of each tile. Then the stream's own: the order, 4 bytes a token,
+// the plan, and 64 bytes a frame.
+template <class Policy>
+void never_much_above_raw(number dtype, std::uint64_t seed) {
+  CAPTURE(seed);
+  CAPTURE(static_cast<int>(dtype));
+  random_source random(seed);
+  const geometry shape{.dtype = dtype,
+                       .layers = 4,
+                       .kv_heads = 1 + random.below(2),
+                       .key_dim = 64 + 8 * random.below(9),
+                       .value_dim = 64 + 8 * random.below(9)};
+  const std::uint32_t tokens = Policy::page_tokens * (1 + random.below(2));
+  arrays source(shape, tokens, value_bytes(dtype)), target(shape, tokens, value_bytes(dtype));
+  source.fill(true, random);
+  if (random.below(3) != 0) // noise; else mostly numbers
+    for (auto* const both : {&source.k, &source.v})
+      for (auto& layer : *both)
+        for (std::byte& b : layer)
+          b = static_cast<std::byte>(random.bits());
+  test::stream_pair<Policy> pair(shape);
+  auto kv = pair.in.expect({.id = 1, .tokens = tokens}, target.pages());
+  auto shot = pair.out.open({.id = 1, .tokens = tokens});
+  for (std::uint32_t layer = 0; layer < shape.layers; ++layer)
+    REQUIRE(shot.put(layer, source.view<kv_view>(layer)).ok());
+  REQUIRE(shot.plan(budget::everything()).ok());
+  REQUIRE(pair.run(kv, [&] { return kv.reached(focused); }));
+  CHECK(target.patterns() == source.patterns());
+  const auto raw = static_cast<double>(shape.raw_bytes(tokens));
+  CHECK(static_cast<double>(kv.metrics().data_bytes) <= 1.02 * raw);
+}
+
+TEST_CASE("widths: no stream is above raw and 2%") {
+  for (std::uint32_t k = 0; k < rounds(12, 4); ++k)
+    for (const number dtype : all_numbers) {
+      never_much_above_raw<short_code>(dtype, first_seed() + k);
+      if (value_bytes(dtype) == 2)
+        never_much_above_raw<usual>(dtype, first_seed() + k);
+    }
+}
