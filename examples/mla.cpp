@@ -12,9 +12,9 @@ using namespace std::chrono_literals;
 
 using stream = pc::plane_stream<pc::mla_policy, pc::loopback>;
 
-constexpr std::uint32_t tokens = 500, latent = 512, row = 576, block = 64;
+constexpr std::uint32_t tokens = 500, latent = 512, joint = 576, block = 64;
 const pc::geometry model = pc::geometry::mla(pc::number::bf16, 2);
-constexpr pc::kv_extents extents{.blocks = 8, .block_size = block, .heads = 1, .dim = row};
+constexpr pc::kv_extents extents{.blocks = 8, .block_size = block, .heads = 1, .dim = joint};
 const std::vector<std::int32_t> here{0, 1, 2, 3, 4, 5, 6, 7}, there{3, 1, 4, 0, 5, 2, 7, 6};
 
 // A layer's array.
@@ -26,7 +26,7 @@ std::uint32_t changed(const array& is, const array& was, std::uint32_t from, std
   for (std::uint32_t t = 0; t < tokens; ++t)
     for (std::uint32_t c = from; c < to; ++c) {
       const auto at = [&](const std::vector<std::int32_t>& table) {
-        return (static_cast<std::uint32_t>(table[t / block]) * block + t % block) * row + c;
+        return (static_cast<std::uint32_t>(table[t / block]) * block + t % block) * joint + c;
       };
       n += is[at(there)] != was[at(here)] ? 1 : 0;
     }
@@ -34,7 +34,7 @@ std::uint32_t changed(const array& is, const array& was, std::uint32_t from, std
 }
 
 int main() {
-  std::vector<array> cache(model.layers, array(8 * block * row)), pages = cache;
+  std::vector<array> cache(model.layers, array(8 * block * joint)), pages = cache;
   std::uint32_t state = 1;
   for (array& layer : cache)
     for (std::uint16_t& x : layer) {
@@ -67,11 +67,11 @@ int main() {
   drive(pc::first_light);
   std::cout << "first light: at most 0.4 of " << kv.metrics().raw_bytes
             << " bytes: " << (kv.metrics().light_bytes * 10 <= kv.metrics().raw_bytes * 4 ? "yes" : "no")
-            << "; RoPE values that are not exact: " << changed(pages[0], cache[0], latent, row) << '\n';
+            << "; RoPE values that are not exact: " << changed(pages[0], cache[0], latent, joint) << '\n';
   drive(pc::focused);
   std::uint32_t wrong = 0;
   for (std::uint32_t l = 0; l < model.layers; ++l)
-    wrong += changed(pages[l], cache[l], 0, row);
+    wrong += changed(pages[l], cache[l], 0, joint);
   std::cout << "focused: values that are not exact: " << wrong << '\n';
   return wrong == 0 ? 0 : 1;
 }

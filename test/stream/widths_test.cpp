@@ -251,7 +251,8 @@ TEST_CASE("widths: layers count in the model, whatever a stream carries of it") 
     cache part({model.of(shard::layers(first, count)), tokens, 0, first, 8}, coding::planes);
     for (std::uint32_t layer = 0; layer < count; ++layer) {
       part.put(layer, source.view<kv_view>(first + layer));
-      CAPTURE(first + layer);
+      const std::uint32_t number = first + layer;
+      CAPTURE(number);
       CHECK(part.map().base_planes(layer) == (first + layer < 1 || first + layer >= 6 ? 2u : 1u));
       CHECK(base_of(part, layer) == base_of(whole, first + layer));
     }

@@ -17,9 +17,9 @@ struct vector_cpu {
   template <quantizer Q, class Planes>
   static encoded_tile encode(number dtype, tile_layout<Q, Planes> layout, source_rows values, std::byte* out,
                              std::uint32_t* tail_ends) noexcept {
+    const float_mode usual;
     if constexpr (!balancing_quantizer<Q>)
       if (known(dtype, layout)) {
-        const float_mode usual;
         return with_known_format(
             dtype, [&]<class Number>(Number) { return encode_tile<Number>(layout, values, out, tail_ends); });
       }
@@ -29,9 +29,9 @@ struct vector_cpu {
   template <quantizer Q, class Planes>
   static void decode(number dtype, tile_layout<Q, Planes> layout, const std::byte* tile, std::uint32_t token,
                      std::uint32_t count, std::uint32_t planes, target_rows out) noexcept {
+    const float_mode usual;
     if constexpr (!balancing_quantizer<Q>)
       if (known(dtype, layout)) {
-        const float_mode usual;
         return with_known_format(dtype, [&]<class Number>(Number) {
           if (!can_stream(out, layout.shape.dim))
             return decode_rows<Number, false>(layout, tile, token, count, planes, out);
@@ -46,9 +46,9 @@ struct vector_cpu {
   static status decode_exact(number dtype, tile_layout<Q, Planes> layout, const std::byte* tile,
                              std::uint32_t token, std::uint32_t count, std::span<const std::byte> tails,
                              target_rows out, std::size_t& used) noexcept {
+    const float_mode usual;
     if constexpr (!balancing_quantizer<Q>)
       if (known(dtype, layout)) {
-        const float_mode usual;
         return with_known_format(dtype, [&]<class Number>(Number) -> status {
           if (!can_stream(out, layout.shape.dim))
             return decode_exact_rows<Number, false>(layout, tile, token, count, tails, out, used);
