@@ -23,7 +23,7 @@ std::vector<std::byte> coded(pc::tile_layout<Q, planes> layout) {
   random_source random(first_seed());
   std::vector<std::uint8_t> values;
   for (std::uint32_t i = 0; i < layout.shape.values(); ++i)
-    values.push_back(static_cast<std::uint8_t>(pc::e4m3::nearest(static_cast<float>(random.gaussian()))));
+    values.push_back(static_cast<std::uint8_t>(pc::e4m3::nearest(static_cast<float>(6 + random.gaussian()))));
   std::vector<std::byte> tile(layout.bound());
   std::vector<std::uint32_t> ends(layout.shape.tokens);
   CHECK(!pc::plain_cpu::encode(pc::number::fp8_e4m3, layout,
