@@ -26,7 +26,15 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/code/tile_map.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/code/value_rows.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/config.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cpu/avx2.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cpu/avx512.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cpu/cpu.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cpu/detail/float_mode.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cpu/detail/lanes_avx2.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cpu/detail/lanes_avx512.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cpu/detail/vector_backend.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cpu/detail/vector_loops.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cpu/instruction_set.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cpu/plain.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cpu/self_test.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/accept.hpp

@@ -33,7 +33,10 @@
 #include "planecast/code/tile.hpp"
 #include "planecast/code/tile_map.hpp"
 #include "planecast/code/value_rows.hpp"
+#include "planecast/cpu/avx2.hpp"
+#include "planecast/cpu/avx512.hpp"
 #include "planecast/cpu/cpu.hpp"
+#include "planecast/cpu/instruction_set.hpp"
 #include "planecast/cpu/plain.hpp"
 #include "planecast/cpu/self_test.hpp"
 

@@ -117,6 +117,8 @@ auto all_layouts() {
       PLANECAST_TEST_AGGREGATE((first, step, tokens), pc::kv_view::run),
       PLANECAST_TEST_TYPE(pc::executor),
       PLANECAST_TEST_TYPE(pc::cpu),
+      PLANECAST_TEST_TYPE(pc::plain_cpu),
+      PLANECAST_TEST_TYPE(pc::instruction_set),
 
       PLANECAST_TEST_TYPE(pc::given_scores),
       PLANECAST_TEST_TYPE(pc::equal_scores),

@@ -1,14 +1,17 @@
 // The code's definition on vectors of 256 bits.
 #pragma once
 
+#include "planecast/cache/geometry.hpp"
 #include "planecast/cpu/detail/float_mode.hpp"
 #include "planecast/cpu/detail/lanes_avx2.hpp"
+#include "planecast/code/tail.hpp"
 #include "planecast/cpu/plain.hpp"
 
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <span>
+#include <utility>
 
 #if PLANECAST_X86
 #define PLANECAST_SET avx2

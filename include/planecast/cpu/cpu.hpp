@@ -2,6 +2,7 @@
 #pragma once
 
 #include "planecast/cpu/avx2.hpp"
+#include "planecast/cpu/avx512.hpp"
 #include "planecast/cpu/instruction_set.hpp"
 #include "planecast/cpu/plain.hpp"
 
@@ -42,6 +43,7 @@ private:
 #if PLANECAST_X86
     switch (widest()) {
     case instruction_set::avx512:
+      return f(avx512_cpu{});
     case instruction_set::avx2:
       return f(avx2_cpu{});
     case instruction_set::plain:

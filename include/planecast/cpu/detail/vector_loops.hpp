@@ -38,6 +38,13 @@ PLANECAST_TARGET inline void store_end(std::byte* to, ints x, std::uint32_t coun
   std::memcpy(to, block, 2 * std::size_t{count});
 }
 
+// Rows that are read soon; beyond the tile it is a guess at the next, and harmless.
+inline constexpr std::uint32_t rows_ahead = 8;
+PLANECAST_TARGET inline void prefetch(const std::byte* row, std::uint32_t bytes) noexcept {
+  for (std::uint32_t at = 0; at < bytes; at += 64)
+    __builtin_prefetch(row + at);
+}
+
 // The least and the greatest signed order of each scale row, into where its low and its step will be. False if a
 // value is not finite.
 template <class Number, class Q, class Planes>
@@ -55,12 +62,15 @@ PLANECAST_TARGET bool find_extents(tile_layout<Q, Planes> layout, source_rows va
         high[b] = splat_int(-0x8000);
       }
       if (c + 4 * lanes <= shape.dim)
-        for (std::uint32_t t = 0; t < shape.tokens; ++t)
+        for (std::uint32_t t = 0; t < shape.tokens; ++t) {
+          if (c == 0)
+            prefetch(values[t + rows_ahead], 2 * shape.dim);
           for (std::uint32_t b = 0; b < 4; ++b) {
             const ints order = signed_orders(load(values[t] + 2 * (c + b * lanes)));
             low[b] = least(low[b], order);
             high[b] = greatest(high[b], order);
           }
+        }
       else
         for (std::uint32_t t = 0; t < shape.tokens; ++t)
           for (std::uint32_t b = 0; b < blocks; ++b) {
@@ -80,6 +90,7 @@ PLANECAST_TARGET bool find_extents(tile_layout<Q, Planes> layout, source_rows va
     }
   } else if constexpr (kind_of_rows<Q> == rows_are::tokens) {
     for (std::uint32_t t = 0; t < shape.tokens; ++t) {
+      prefetch(values[t + rows_ahead], 2 * shape.dim);
       ints low = splat_int(0x7FFF), high = splat_int(-0x8000);
       for (std::uint32_t c = 0; c < whole; c += lanes) {
         const ints order = signed_orders(load(values[t] + 2 * c));
@@ -157,7 +168,7 @@ PLANECAST_TARGET bool fit_rows(tile_layout<Q, Planes> layout, std::byte* out) no
   return static_cast<std::uint32_t>(greatest_of(all_steps)) <= row_cells::greatest_step;
 }
 
-enum class use : std::uint8_t { encode, decode };
+enum class use : std::uint8_t { encode, decode }; // to decode, steps are halved
 
 // The floats of one pair of scalars. To code, a step of zero becomes one that is too small to leave the value's
 // own pattern, so that all of it lies in cell 1 and ends at the next.
@@ -166,6 +177,8 @@ PLANECAST_TARGET inline void scale_of(std::uint16_t low, std::uint16_t step, use
                                       float& step_float) noexcept {
   low_float = Number::value(low);
   step_float = bf16::value(step);
+  if (what == use::decode)
+    step_float *= 0.5f;
   if (step == 0 && what == use::encode) {
     const float size = low_float < 0 ? -low_float : low_float;
     step_float = max(size * 0x1p-20f, 0x1p-149f);
@@ -199,7 +212,7 @@ PLANECAST_TARGET bool expand(tile_layout<Q, Planes> layout, const std::byte* til
     const ints zero = equal(step, splat_int(0));
     constant = bit_or(constant, zero);
     store_floats(to.low + c, widen<Number>(low));
-    store_floats(to.step + c, widen<bf16>(step));
+    store_floats(to.step + c, what == use::decode ? times(widen<bf16>(step), 0.5f) : widen<bf16>(step));
     if (what == use::encode) {
       store_floats(to.inverse + c, inverses(widen<bf16>(step)));
       if (any(zero))
@@ -259,98 +272,99 @@ PLANECAST_TARGET inline scales<kind_of_rows<Q>> scales_of(tile_layout<Q, Planes>
   return s;
 }
 
-// Bits [below, below + width) of eight codes at a time.
-template <class Planes>
-PLANECAST_TARGET inline void cut_planes(tile_layout<per_token, Planes>, const std::uint8_t* codes, std::uint32_t dim,
-                                        std::byte* const (&rows)[Planes::count]) noexcept {
-  for (std::uint32_t p = 0; p < Planes::fixed; ++p) {
-    const std::uint32_t width = Planes::width(p), below = Planes::code_bits - Planes::bits_before(p + 1);
-    std::byte* to = rows[p];
-    if (width == 8) {
-      std::memcpy(to, codes, dim);
-      continue;
-    }
-    const std::uint64_t mask = 0x0101'0101'0101'0101u * (((1u << width) - 1) << below);
-    for (std::uint32_t c = 0; c < dim; c += 8, to += width) {
-      std::uint64_t eight;
-      std::memcpy(&eight, codes + c, 8);
-      const std::uint64_t cut = _pext_u64(eight, mask);
-      if (width == 4) {
-        const auto four = static_cast<std::uint32_t>(cut);
-        std::memcpy(to, &four, 4);
-      } else if (width == 2) {
-        const auto two = static_cast<std::uint16_t>(cut);
-        std::memcpy(to, &two, 2);
-      } else
-        *to = static_cast<std::byte>(cut);
-    }
+// Cuts a row's codes into planes, eight at a time.
+template <class Planes, std::uint32_t P>
+PLANECAST_TARGET __attribute__((always_inline)) inline void cut(std::uint64_t eight, std::byte* row,
+                                                                std::uint32_t eighth) noexcept {
+  constexpr std::uint32_t width = Planes::width(P), below = Planes::code_bits - Planes::bits_before(P + 1);
+  if constexpr (width != 8)
+    eight = _pext_u64(eight, 0x0101'0101'0101'0101u * (((1u << width) - 1) << below));
+  std::memcpy(row + width * eighth, &eight, width);
+}
+template <class Planes, class Q, std::uint32_t... P>
+PLANECAST_TARGET inline void cut_planes(std::integer_sequence<std::uint32_t, P...>, tile_layout<Q, Planes> layout,
+                                        const std::uint8_t* codes, std::uint32_t token, std::byte* tile) noexcept {
+  std::byte* const rows[] = {tile + layout.plane_row_at(P, token)...};
+  for (std::uint32_t i = 0; i < layout.shape.dim / 8; ++i) {
+    std::uint64_t eight;
+    std::memcpy(&eight, codes + 8 * i, 8);
+    (cut<Planes, P>(eight, rows[P], i), ...);
   }
 }
 
+// One plane's bits of eight codes, where they stand in a code.
+template <class Planes, std::uint32_t P>
+PLANECAST_TARGET __attribute__((always_inline)) inline std::uint64_t spread(const std::byte* row,
+                                                                            std::uint32_t eighth) noexcept {
+  constexpr std::uint32_t width = Planes::width(P), below = Planes::code_bits - Planes::bits_before(P + 1);
+  std::uint64_t bits = 0;
+  std::memcpy(&bits, row + width * eighth, width);
+  if constexpr (width == 8)
+    return bits;
+  return _pdep_u64(bits, 0x0101'0101'0101'0101u * (((1u << width) - 1) << below));
+}
+template <class Planes, class Q, std::uint32_t... P>
+PLANECAST_TARGET inline void join_these(std::integer_sequence<std::uint32_t, P...>, tile_layout<Q, Planes> layout,
+                                        const std::byte* tile, std::uint32_t token, std::uint8_t* codes) noexcept {
+  const std::byte* const rows[] = {tile + layout.plane_row_at(P, token)...};
+  for (std::uint32_t i = 0; i < layout.shape.dim / 8; ++i) {
+    const std::uint64_t eight = (0 | ... | spread<Planes, P>(rows[P], i));
+    std::memcpy(codes + 8 * i, &eight, 8);
+  }
+}
 // The other way: the first planes' bits of the codes, where they stand in it; the others are zero.
-template <class Q, class Planes>
+template <class Q, class Planes, std::uint32_t Count = Planes::fixed>
 PLANECAST_TARGET inline void join_planes(tile_layout<Q, Planes> layout, const std::byte* tile, std::uint32_t token,
                                          std::uint32_t planes, std::uint8_t* codes) noexcept {
-  const std::uint32_t dim = layout.shape.dim;
-  for (std::uint32_t p = 0; p < planes; ++p) {
-    const std::uint32_t width = Planes::width(p), below = Planes::code_bits - Planes::bits_before(p + 1);
-    const std::byte* from = tile + layout.plane_row_at(p, token);
-    if (width == 8) {
-      std::memcpy(codes, from, dim);
-      continue;
-    }
-    const std::uint64_t mask = 0x0101'0101'0101'0101u * (((1u << width) - 1) << below);
-    for (std::uint32_t c = 0; c < dim; c += 8, from += width) {
-      std::uint64_t bits = 0;
-      if (width == 4) {
-        std::uint32_t four;
-        std::memcpy(&four, from, 4);
-        bits = four;
-      } else if (width == 2) {
-        std::uint16_t two;
-        std::memcpy(&two, from, 2);
-        bits = two;
-      } else
-        bits = static_cast<std::uint64_t>(*from);
-      std::uint64_t eight = _pdep_u64(bits, mask);
-      if (p != 0) {
-        std::uint64_t before;
-        std::memcpy(&before, codes + c, 8);
-        eight |= before;
-      }
-      std::memcpy(codes + c, &eight, 8);
-    }
-  }
+  if constexpr (Count > 1)
+    if (planes < Count)
+      return join_planes<Q, Planes, Count - 1>(layout, tile, token, planes, codes);
+  join_these(std::make_integer_sequence<std::uint32_t, Count>{}, layout, tile, token, codes);
 }
 
-// Tails of a row of lanes with their masks, four at a time, from a bit position on. Returns the end, which is
-// padded to a byte; null where there is no room for it to be written eight bytes at a time.
-struct tail_writer {
-  std::byte* at;
-  std::byte* end;
+// Writes a token's tails, which lie in 16-bit lanes beside masks of their widths, and pads them to a byte. Returns
+// their end. Eight bytes are written at a time: up to seven beyond it are scratch.
+PLANECAST_TARGET inline std::byte* put_tails(const std::uint16_t* tails, const std::uint16_t* masks,
+                                             std::uint32_t dim, std::byte* to) noexcept {
   std::uint64_t held = 0;
-  std::uint32_t count = 0;
-
-  PLANECAST_TARGET void put(std::uint64_t bits, std::uint32_t more) noexcept { // more ≤ 56
+  std::uint32_t count = 0; // below 8 between two writes
+  const auto put = [&](std::uint64_t bits, std::uint32_t more) __attribute__((always_inline)) { // more ≤ 56
     held |= bits << count;
     count += more;
-    flush();
-  }
-  PLANECAST_TARGET void flush() noexcept {
-    if (end - at >= 8)
-      std::memcpy(at, &held, 8);
-    else
-      std::memcpy(at, &held, static_cast<std::size_t>(end - at));
-    at += count / 8;
-    held = count / 8 == 8 ? 0 : held >> (count / 8 * 8);
+    std::memcpy(to, &held, 8);
+    to += count / 8;
+    held >>= count & 0x38u;
     count %= 8;
+  };
+  for (std::uint32_t c = 0; c < dim; c += 8) {
+    std::uint64_t first, second, first_mask, second_mask;
+    std::memcpy(&first, tails + c, 8);
+    std::memcpy(&second, tails + c + 4, 8);
+    std::memcpy(&first_mask, masks + c, 8);
+    std::memcpy(&second_mask, masks + c + 4, 8);
+    const auto first_bits = static_cast<std::uint32_t>(_mm_popcnt_u64(first_mask));
+    const auto second_bits = static_cast<std::uint32_t>(_mm_popcnt_u64(second_mask));
+    if (first_bits + second_bits <= 56)
+      put(_pext_u64(first, first_mask) | _pext_u64(second, second_mask) << first_bits, first_bits + second_bits);
+    else
+      for (std::uint32_t i = c; i < c + 8; i += 2) {
+        const auto bits = static_cast<std::uint32_t>(_mm_popcnt_u32(masks[i]));
+        put(tails[i] | std::uint64_t{tails[i + 1]} << bits,
+            bits + static_cast<std::uint32_t>(_mm_popcnt_u32(masks[i + 1])));
+      }
   }
-  PLANECAST_TARGET void finish() noexcept {
-    if (count > 0 && at < end)
-      *at++ = static_cast<std::byte>(held);
-    held = count = 0;
-  }
-};
+  if (count > 0)
+    *to++ = static_cast<std::byte>(held);
+  return to;
+}
+// The same where there is no room for scratch.
+inline std::byte* put_last_tails(const std::uint16_t* tails, const std::uint16_t* masks, std::uint32_t dim,
+                                 std::byte* to) noexcept {
+  bit_writer bits(to);
+  for (std::uint32_t c = 0; c < dim; ++c)
+    bits.put(tails[c], bit_width(masks[c]));
+  return bits.finish();
+}
 
 template <class Number, class Q, class Planes>
 PLANECAST_TARGET __attribute__((noinline)) encoded_tile encode_tile(tile_layout<Q, Planes> layout, source_rows values,
@@ -368,7 +382,8 @@ PLANECAST_TARGET __attribute__((noinline)) encoded_tile encode_tile(tile_layout<
   if constexpr (kind_of_rows<Q> == rows_are::channels)
     constant = expand<Number>(layout, out, 0, use::encode, room);
   std::byte* const tails = out + layout.tails_at();
-  tail_writer bits{tails, out + layout.bound()};
+  std::byte* const limit = out + layout.bound();
+  std::byte* end = tails;
   alignas(64) std::uint8_t codes[padded_dim];
   alignas(64) std::uint16_t tail_bits[padded_dim], masks[padded_dim];
   for (std::uint32_t t = 0; t < shape.tokens; ++t) {
@@ -376,40 +391,26 @@ PLANECAST_TARGET __attribute__((noinline)) encoded_tile encode_tile(tile_layout<
     for (std::uint32_t c = 0; c < shape.dim; c += lanes) {
       const std::uint32_t count = min(lanes, shape.dim - c);
       const ints p = count == lanes ? load(values[t] + 2 * c) : load_end(values[t] + 2 * c, count);
-      const ints below = cells_below(widen<Number>(p), s.lows(c), s.steps(c), s.inverses_of(c));
-      store_codes(codes + c, add(below, splat_int(1)));
+      const two_floats k = cells_below(widen<Number>(p), s.lows(c), s.steps(c), s.inverses_of(c));
+      store_codes(codes + c, add(to_ints(k), splat_int(1)));
       if constexpr (Planes::has_tail) {
-        const two_floats k = to_floats(below);
-        const ints begin = boundary<Number>(k, s.lows(c), s.steps(c));
-        const ints end = boundary<Number>(plus(k, 1), s.lows(c), s.steps(c));
-        store(tail_bits + c, add(add(signed_orders(p), begin), splat_int(1)));
-        store(masks + c, filled(sub(sub(begin, end), splat_int(1))));
+        const ints begins = boundary<Number>(k, s.lows(c), s.steps(c));
+        const ints ends = boundary<Number>(plus(k, 1), s.lows(c), s.steps(c));
+        store(tail_bits + c, add(add(signed_orders(p), begins), splat_int(1)));
+        store(masks + c, filled(sub(sub(begins, ends), splat_int(1))));
       }
     }
-    std::byte* rows[Planes::count];
-    for (std::uint32_t p = 0; p < Planes::fixed; ++p)
-      rows[p] = out + layout.plane_row_at(p, t);
-    cut_planes<Planes>({}, codes, shape.dim, rows);
-    if constexpr (Planes::has_tail) {
-      for (std::uint32_t c = 0; c < shape.dim; c += 4) {
-        std::uint64_t four, mask;
-        std::memcpy(&four, tail_bits + c, 8);
-        std::memcpy(&mask, masks + c, 8);
-        const auto more = static_cast<std::uint32_t>(_mm_popcnt_u64(mask));
-        if (more <= 56)
-          bits.put(_pext_u64(four, mask), more);
-        else
-          for (std::uint32_t i = 0; i < 4; ++i)
-            bits.put(tail_bits[c + i], static_cast<std::uint32_t>(_mm_popcnt_u64(masks[c + i])));
-      }
-      bits.finish();
-    }
-    tail_ends[t] = static_cast<std::uint32_t>(bits.at - tails);
+    cut_planes(std::make_integer_sequence<std::uint32_t, Planes::fixed>{}, layout, codes, t, out);
+    if constexpr (Planes::has_tail)
+      end = limit - end >= 2 * static_cast<std::ptrdiff_t>(shape.dim) + 8
+                ? put_tails(tail_bits, masks, shape.dim, end)
+                : put_last_tails(tail_bits, masks, shape.dim, end);
+    tail_ends[t] = static_cast<std::uint32_t>(end - tails);
   }
-  const auto bytes = static_cast<std::uint32_t>(bits.at - out);
+  const auto bytes = static_cast<std::uint32_t>(end - out);
   if (align_up(bytes, tile_alignment) > layout.stored_bytes())
     return store_tile(layout, values, out, tail_ends);
-  detail::store(out, static_cast<std::uint32_t>(bits.at - tails));
+  detail::store(out, static_cast<std::uint32_t>(end - tails));
   return {bytes, false};
 }
 
@@ -440,29 +441,47 @@ PLANECAST_TARGET __attribute__((noinline)) void decode_rows(tile_layout<Q, Plane
   if constexpr (kind_of_rows<Q> == rows_are::channels) {
     expand<Number>(layout, tile, 0, use::decode, room);
     for (std::uint32_t c = 0; c < dim; c += lanes)
-      if (reaches(load_floats(room.low + c), load_floats(room.step + c), safe_size<Number>))
+      if (reach(load_floats(room.low + c), load_floats(room.step + c), safe_size<Number>))
         return plain_cpu::decode(Number::id, layout, tile, token, count, planes, out);
   }
+  // Rows of one pair of scalars show at most sixteen values on a plane of four bits.
+  const bool by_table = kind_of_rows<Q> == rows_are::tokens && Planes::width(0) == 4 && planes == 1 && dim % 32 == 0;
+  alignas(64) std::uint8_t nibbles[lanes] = {};
+  if constexpr (Planes::width(0) == 4)
+    for (std::uint32_t i = 0; i < 16; ++i)
+      nibbles[i] = static_cast<std::uint8_t>(i << (Planes::code_bits - 4));
   alignas(64) std::uint8_t codes[tokens_at_once][padded_dim];
   for (std::uint32_t first = 0; first < count; first += tokens_at_once) {
     const std::uint32_t tokens = min(tokens_at_once, count - first);
-    for (std::uint32_t t = 0; t < tokens; ++t)
-      join_planes(layout, tile, token + first + t, planes, codes[t]);
+    if (!by_table)
+      for (std::uint32_t t = 0; t < tokens; ++t)
+        join_planes(layout, tile, token + first + t, planes, codes[t]);
     for (std::uint32_t t = 0; t < tokens; ++t) {
       const auto s = scales_of<Number>(layout, tile, token + first + t, use::decode, room, constant);
       if constexpr (kind_of_rows<Q> != rows_are::channels) {
         bool large = false;
         for (std::uint32_t c = 0; c < (kind_of_rows<Q> == rows_are::tokens ? lanes : dim); c += lanes)
-          large = reaches(s.lows(c), s.steps(c), safe_size<Number>) || large;
+          large = reach(s.lows(c), s.steps(c), safe_size<Number>) || large;
         if (large) {
           plain_cpu::decode(Number::id, layout, tile, token + first + t, 1, planes, out.from(first + t));
           continue;
         }
       }
       std::byte* const to = out[first + t];
+      if (by_table) {
+        const ints values = nearest<Number>(fused(doubled(load_codes(nibbles), extra), s.steps(0), s.lows(0)));
+        const table of_row = table_of(values);
+        const std::byte* const from = tile + layout.plane_row_at(0, token + first + t);
+        for (std::uint32_t c = 0; c < dim; c += 32) {
+          const shown_32 shown = look_up(of_row, from + c / 2);
+          for (std::uint32_t b = 0; b < 32 / lanes; ++b)
+            put_block<PastCache>(to + 2 * (c + b * lanes), shown.block[b]);
+        }
+        continue;
+      }
       for (std::uint32_t c = 0; c < dim; c += lanes) {
         const two_floats twice = doubled(load_codes(codes[t] + c), extra);
-        const ints shown = nearest<Number>(fused(twice, times(s.steps(c), 0.5f), s.lows(c)));
+        const ints shown = nearest<Number>(fused(twice, s.steps(c), s.lows(c)));
         if (c + lanes <= dim)
           put_block<PastCache>(to + 2 * c, shown);
         else
@@ -493,20 +512,21 @@ PLANECAST_TARGET __attribute__((noinline)) status decode_exact_rows(tile_layout<
     for (std::uint32_t c = dim; c % lanes != 0; ++c) // a block's end is like its last
       codes[c] = codes[dim - 1];
     const auto s = scales_of<Number>(layout, tile, token + t, use::encode, room, constant);
-    ints strange = splat_int(0);
+    ints most_below = splat_int(0), most_size = splat_int(0);
     for (std::uint32_t c = 0; c < dim; c += lanes) {
       const ints q = load_codes(codes + c);
-      strange = bit_or(strange, bit_or(equal(q, splat_int(0)), equal(q, splat_int(last))));
+      most_below = greatest_unsigned(most_below, sub(q, splat_int(1)));
       const two_floats k = to_floats(q);
       const ints begin = boundary<Number>(plus(k, -1), s.lows(c), s.steps(c));
       const ints end = boundary<Number>(k, s.lows(c), s.steps(c));
       const ints size = sub(sub(begin, end), splat_int(1));
-      strange = bit_or(strange, equal(size, splat_int(-1)));
+      most_size = greatest_unsigned(most_size, size);
       store(begins + c, begin);
       store(sizes + c, size);
       store(masks + c, filled(size));
     }
-    bool plain = any(strange);
+    // Guard cells, and empty ones, which have no tail.
+    bool plain = any(bit_or(bit_not(not_above(most_below, splat_int(last - 2))), equal(most_size, splat_int(-1))));
     if (constant && !plain) // a row of one value has but one cell that is not a guard
       for (std::uint32_t c = 0; c < dim; ++c) {
         const std::uint32_t r = Q::scale_row(layout.shape, token + t, c);
