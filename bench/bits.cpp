@@ -4,13 +4,13 @@
 
 #include <cstdint>
 #include <cstdio>
+#include <type_traits>
 #include <vector>
 
 namespace pc = planecast;
 
 using policy = pc::precision_policy<pc::tiers<4, 8, pc::lossless>, pc::keys<pc::per_channel<64>>,
                                     pc::values<pc::per_token>>;
-using cache = pc::coded_cache<policy, pc::cpu>;
 
 constexpr std::uint32_t tokens = 1024, heads = 4; // one layer; all pages are whole
 
@@ -57,63 +57,138 @@ private:
   std::uint64_t state_ = 1;
 };
 
-enum class data : std::uint8_t { gaussian, laplace, outlier_keys };
+enum class data : std::uint8_t { gaussian, laplace, outlier_keys, biased_keys };
+constexpr const char* name_of(data kind) noexcept {
+  return kind == data::gaussian       ? "gaussian"
+         : kind == data::laplace      ? "laplace"
+         : kind == data::outlier_keys ? "outlier keys"
+                                      : "biased keys";
+}
 
-// Keys or values, tokens × heads × channels.
+// Keys or values, tokens × heads × channels. Outlier channels are 20 times as wide as others; biased ones lie
+// 10 widths beside zero, as a key projection's bias puts them. They are the same in every token.
 template <class Number>
-std::vector<std::uint16_t> make(data kind, bool is_value, std::uint32_t dim, generator& from) {
-  std::vector<std::uint16_t> made(std::size_t{tokens} * heads * dim);
+auto make(data kind, bool is_value, std::uint32_t dim, generator& from) {
+  using value = std::conditional_t<Number::bits == 8, std::uint8_t, std::uint16_t>;
+  std::vector<value> made(std::size_t{tokens} * heads * dim);
   for (std::size_t i = 0; i < made.size(); ++i) {
     std::int32_t x = kind == data::laplace ? from.laplace() : from.gaussian();
-    if (kind == data::outlier_keys && !is_value && i % 32 == 5) // the same channels in every token
+    if (kind == data::outlier_keys && !is_value && i % 32 == 5)
       x *= 20;
-    made[i] = Number::nearest(static_cast<float>(x) * 0x1p-20f);
+    if (kind == data::biased_keys && !is_value && i % 8 == 5)
+      x += 10 * (1 << 20);
+    made[i] = static_cast<value>(Number::nearest(static_cast<float>(x) * 0x1p-20f));
   }
   return made;
 }
 
-template <class Number>
-void print(std::uint32_t dim, data kind, const char* name, bool last) {
-  generator from;
-  const auto k = make<Number>(kind, false, dim, from), v = make<Number>(kind, true, dim, from);
-  const pc::geometry model{
-      .dtype = Number::id, .layers = 1, .kv_heads = heads, .key_dim = dim, .value_dim = dim};
-  const auto strides = pc::kv_strides::nhd(heads, dim);
-  const cache::map_type map{model, tokens};
-  cache coded(map, pc::coding::planes);
-  coded.put(0, {k.data(), strides, v.data(), strides, tokens});
+struct sizes {
+  std::vector<double> of_raw; // by plane, all planes up to it
+  double receiver = 0;
+  unsigned stored = 0;
+};
 
-  std::uint64_t bytes = 0;
+template <class Number, class Policy>
+sizes measure(const pc::geometry& model, data kind) {
+  generator from;
+  const auto k = make<Number>(kind, false, model.key_dim, from),
+             v = make<Number>(kind, true, model.value_dim, from);
+  using cache = pc::coded_cache<Policy, pc::cpu>;
+  const typename cache::map_type map{model, tokens};
+  cache coded(map, pc::coding::planes);
+  const pc::kv_view view(k.data(), pc::kv_strides::nhd(heads, model.key_dim), v.data(),
+                         pc::kv_strides::nhd(heads, model.value_dim), tokens);
+  coded.put(0, Number::bits == 8 ? view.fp8() : view);
+
   const auto raw = static_cast<double>(model.raw_bytes(tokens));
-  const auto of_raw = [&] { return static_cast<double>(bytes) / raw; };
-  std::printf("  {\"dtype\": \"%s\", \"head_dim\": %u, \"data\": \"%s\", \"stored_tiles\": %u",
-              Number::id == pc::number::bf16 ? "bf16" : "fp16", dim, name,
-              static_cast<unsigned>(coded.stored_tiles()));
+  sizes s;
+  std::uint64_t bytes = 0;
   for (std::uint32_t tile = 0; tile < map.tiles(0); ++tile)
     bytes += coded.base_bytes(0, tile);
-  std::printf(", \"bits_4\": %.2f, \"of_raw_4\": %.3f", 16 * of_raw(), of_raw());
-  for (const bool is_tail : {false, true}) {
+  s.of_raw.push_back(static_cast<double>(bytes) / raw);
+  for (std::uint32_t plane = Policy::base_planes; plane < Policy::planes::count; ++plane) {
     for (std::uint32_t token = 0; token < tokens; ++token)
-      bytes += coded.upgrade_bytes(policy::base_planes + (is_tail ? 1 : 0), token);
-    const char* const tier = is_tail ? "lossless" : "8";
-    std::printf(", \"bits_%s\": %.2f, \"of_raw_%s\": %.3f", tier, 16 * of_raw(), tier, of_raw());
+      bytes += coded.upgrade_bytes(plane, token);
+    s.of_raw.push_back(static_cast<double>(bytes) / raw);
   }
-  bytes = pc::assembly<policy, pc::cpu>::bytes_needed(map);
-  std::printf(", \"receiver_of_raw\": %.3f}%s\n", of_raw(), last ? "" : ",");
+  s.receiver = static_cast<double>(pc::assembly<Policy, pc::cpu>::bytes_needed(map)) / raw;
+  s.stored = static_cast<unsigned>(coded.stored_tiles());
+  return s;
 }
 
 template <class Number>
+pc::geometry shape_of(std::uint32_t key_dim, std::uint32_t value_dim) {
+  return {.dtype = Number::id, .layers = 1, .kv_heads = heads, .key_dim = key_dim, .value_dim = value_dim};
+}
+template <class Number>
+constexpr const char* dtype_name = Number::id == pc::number::bf16       ? "bf16"
+                                   : Number::id == pc::number::fp16     ? "fp16"
+                                   : Number::id == pc::number::fp8_e4m3 ? "e4m3"
+                                                                        : "e5m2";
+
+// The default policy: a line for each head and each kind of data.
+template <class Number>
+void print(std::uint32_t dim, data kind, bool last) {
+  const sizes s = measure<Number, policy>(shape_of<Number>(dim, dim), kind);
+  std::printf("  {\"dtype\": \"%s\", \"head_dim\": %u, \"data\": \"%s\", \"stored_tiles\": %u",
+              dtype_name<Number>, dim, name_of(kind), s.stored);
+  constexpr const char* tiers[] = {"4", "8", "lossless"};
+  for (int i = 0; i < 3; ++i)
+    std::printf(", \"bits_%s\": %.2f, \"of_raw_%s\": %.3f", tiers[i],
+                16 * s.of_raw[static_cast<std::size_t>(i)], tiers[i], s.of_raw[static_cast<std::size_t>(i)]);
+  std::printf(", \"receiver_of_raw\": %.3f}%s\n", s.receiver, last ? "" : ",");
+}
+template <class Number>
 void print_all(bool last) {
   for (const std::uint32_t dim : {64u, 128u}) {
-    print<Number>(dim, data::gaussian, "gaussian", false);
-    print<Number>(dim, data::laplace, "laplace", false);
-    print<Number>(dim, data::outlier_keys, "outlier keys", last && dim == 128);
+    print<Number>(dim, data::gaussian, false);
+    print<Number>(dim, data::laplace, false);
+    print<Number>(dim, data::outlier_keys, false);
+    print<Number>(dim, data::biased_keys, last && dim == 128);
   }
+}
+
+// Other quantizers and pages, head_dim 128: bits of the lowest tier and of all, scalars in, by kind of data.
+template <class Number, class K, class V>
+void print_quantizers(const char* keys, const char* values, pc::geometry shape, bool last = false) {
+  using tiers =
+      std::conditional_t<Number::bits == 8, pc::tiers<4, pc::lossless>, pc::tiers<4, 8, pc::lossless>>;
+  using with = pc::precision_policy<tiers, pc::keys<K>, pc::values<V>>;
+  std::printf("  {\"dtype\": \"%s\", \"keys\": \"%s\", \"values\": \"%s\", \"page\": %u, \"key_dim\": %u, "
+              "\"value_dim\": %u",
+              dtype_name<Number>, keys, values, with::page_tokens, shape.key_dim, shape.value_dim);
+  for (const data kind : {data::gaussian, data::laplace, data::outlier_keys, data::biased_keys}) {
+    const sizes s = measure<Number, with>(shape, kind);
+    std::printf(", \"%s\": [%.2f, %.2f]", name_of(kind), Number::bits * s.of_raw.front(),
+                Number::bits * s.of_raw.back());
+  }
+  std::printf("}%s\n", last ? "" : ",");
+}
+template <class Number>
+void print_quantizers(bool last = false) {
+  const pc::geometry shape = shape_of<Number>(128, 128);
+  using token = pc::per_token;
+  print_quantizers<Number, pc::per_channel<32>, token>("per_channel", "per_token", shape);
+  print_quantizers<Number, pc::per_channel<64>, token>("per_channel", "per_token", shape);
+  print_quantizers<Number, pc::per_channel<128>, token>("per_channel", "per_token", shape);
+  print_quantizers<Number, pc::per_channel_groups<128, 64>, token>("per_channel_groups of 64", "per_token",
+                                                                   shape);
+  print_quantizers<Number, token, token>("per_token", "per_token", shape);
+  print_quantizers<Number, pc::per_token_groups<64>, pc::per_token_groups<64>>(
+      "per_token_groups of 64", "per_token_groups of 64", shape);
+  print_quantizers<Number, pc::balanced, token>("balanced", "per_token", shape);
+  print_quantizers<Number, pc::per_token_groups<128>, pc::verbatim>("per_token_groups of 128", "verbatim",
+                                                                    shape_of<Number>(512, 64), last);
 }
 
 int main() {
   std::puts("{\"policy\": \"tiers<4, 8, lossless>, keys<per_channel<64>>, values<per_token>\", \"bits\": [");
   print_all<pc::bf16>(false);
   print_all<pc::fp16>(true);
+  std::puts("], \"quantizers\": [");
+  print_quantizers<pc::bf16>();
+  print_quantizers<pc::fp16>();
+  print_quantizers<pc::e4m3>();
+  print_quantizers<pc::e5m2>(true);
   std::puts("]}");
 }

@@ -15,9 +15,12 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/cache/token_slots.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/code/assembly.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/code/backend.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/code/balance.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/code/cell.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/code/coded_cache.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/code/executor.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/code/ruler.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/code/scalars.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/code/tail.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/code/tile.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/code/tile_map.hpp
@@ -42,6 +45,7 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/plan/importance.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/plan/upgrades.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/planecast.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/policy/layered_policy.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/policy/planes.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/policy/precision_policy.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/policy/quantizer.hpp

@@ -15,6 +15,7 @@
 #include "planecast/cache/token_slots.hpp"
 
 // What changes the bytes.
+#include "planecast/policy/layered_policy.hpp"
 #include "planecast/policy/planes.hpp"
 #include "planecast/policy/precision_policy.hpp"
 #include "planecast/policy/quantizer.hpp"
@@ -23,9 +24,12 @@
 // Numbers to planes and back: the definition, then the loops over it.
 #include "planecast/code/assembly.hpp"
 #include "planecast/code/backend.hpp"
+#include "planecast/code/balance.hpp"
 #include "planecast/code/cell.hpp"
 #include "planecast/code/coded_cache.hpp"
 #include "planecast/code/executor.hpp"
+#include "planecast/code/ruler.hpp"
+#include "planecast/code/scalars.hpp"
 #include "planecast/code/tile.hpp"
 #include "planecast/code/tile_map.hpp"
 #include "planecast/code/value_rows.hpp"

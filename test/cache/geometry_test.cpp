@@ -21,6 +21,8 @@ pc::geometry with(auto change) {
 TEST_CASE("geometry: what this version codes is accepted") {
   CHECK(llama.check().ok());
   CHECK(with([](auto& g) { g.dtype = pc::number::fp16; }).check().ok());
+  CHECK(with([](auto& g) { g.dtype = pc::number::fp8_e4m3; }).check().ok());
+  CHECK(with([](auto& g) { g.dtype = pc::number::fp8_e5m2; }).check().ok());
   CHECK(with([](auto& g) { g.key_dim = 576, g.value_dim = 512; }).check().ok());
   CHECK(with([](auto& g) { g.key_dim = 8; }).check().ok());
   CHECK(with([](auto& g) { g.kv_heads = 0, g.kv_heads_by_layer.assign(32, 0xFFFF); }).check().ok());
@@ -35,7 +37,7 @@ TEST_CASE("geometry: what it does not code is named") {
   };
   says(pc::geometry{}, pc::errc::limit, "layers");
   says(with([](auto& g) { g.dtype = pc::number{0}; }), pc::errc::unsupported, "dtype");
-  says(with([](auto& g) { g.dtype = pc::number{3}; }), pc::errc::unsupported, "dtype");
+  says(with([](auto& g) { g.dtype = pc::number{5}; }), pc::errc::unsupported, "dtype");
   says(with([](auto& g) { g.layers = 0x10000; }), pc::errc::limit, "layers");
   says(with([](auto& g) { g.kv_heads = 0; }), pc::errc::limit, "kv_heads");
   says(with([](auto& g) { g.kv_heads = 0x10000; }), pc::errc::limit, "kv_heads");
@@ -200,4 +202,21 @@ TEST_CASE("geometry: equal is what means the same") {
   std::swap(other.kv_heads_by_layer[5], other.kv_heads_by_layer[6]);
   CHECK(other != listed);
   CHECK(other.fingerprint() != listed.fingerprint());
+}
+
+TEST_CASE("geometry: a value of 8 bits takes one byte") {
+  pc::geometry g{.dtype = pc::number::bf16, .layers = 2, .kv_heads = 3, .key_dim = 64, .value_dim = 32};
+  CHECK(g.raw_bytes(10) == 10 * 2 * 3 * 96 * 2);
+  g.dtype = pc::number::fp8_e5m2;
+  CHECK(g.raw_bytes(10) == 10 * 2 * 3 * 96);
+}
+
+TEST_CASE("geometry: MLA has one head, of latents and RoPE parts") {
+  const pc::geometry g = pc::geometry::mla(pc::number::bf16, 61);
+  CHECK(g.check().ok());
+  CHECK(g.layers == 61);
+  CHECK(g.heads(60) == 1);
+  CHECK(g.key_dim == 512);
+  CHECK(g.value_dim == 64);
+  CHECK(pc::geometry::mla(pc::number::fp16, 1, 256, 32).values_per_token() == 288);
 }

@@ -2,6 +2,7 @@
 
 #include "support/dice.hpp"
 
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <doctest/doctest.h>
@@ -174,4 +175,99 @@ TEST_CASE("kv_view: views of all layers share their slots") {
   }
   CHECK(copy.tokens() == 2);
   CHECK(at(copy.key(1, 0)) == 24);
+}
+
+TEST_CASE("kv_view: values of one byte, in any strides") {
+  std::vector<std::uint8_t> memory(256);
+  for (std::size_t i = 0; i < memory.size(); ++i)
+    memory[i] = static_cast<std::uint8_t>(i);
+  const pc::kv_strides flat = pc::kv_strides::nhd(2, 8), apart{.token = 1, .head = 4, .channel = 16};
+  const pc::kv_pages view = pc::kv_pages(memory.data(), flat, memory.data() + 128, apart, 3).fp8();
+  CHECK(view.value_bytes() == 1);
+  CHECK(view.may_hold(pc::number::fp8_e4m3));
+  CHECK(view.may_hold(pc::number::fp8_e5m2));
+  CHECK(!view.may_hold(pc::number::bf16));
+  CHECK(!pc::kv_pages(memory.data(), flat, memory.data(), flat, 3).may_hold(pc::number::fp8_e4m3));
+  std::uint8_t row[8];
+  view.read(false, 2, 1, 8, row);
+  CHECK(row[0] == 2 * 16 + 8);
+  CHECK(row[7] == 2 * 16 + 15);
+  view.read(true, 2, 1, 4, row);
+  CHECK(row[3] == 128 + 2 + 4 + 3 * 16);
+  const auto run = view.rows(false, 1, 0, 2);
+  CHECK(run.tokens == 2);
+  CHECK(run.step == 16);
+  std::uint8_t both[16];
+  view.read(false, 1, 2, 0, 8, both);
+  CHECK(both[8] == 32);
+  row[0] = 200;
+  view.write(true, 0, 0, 1, row);
+  CHECK(memory[128] == 200);
+  CHECK(view.from_head(1).key(0, 0) == view.key(0, 1));
+}
+
+TEST_CASE("kv_view: fp32 is rounded on its way out and widened on its way in") {
+  std::vector<float> memory{1.0f, 1.00390625f, -1e-30f, 65536.0f, 0x1.FFp127f, -0.0f, 3.0e38f, 0.1f};
+  memory.resize(16, 7.0f);
+  const pc::kv_strides flat = pc::kv_strides::nhd(1, 8);
+  const pc::kv_pages plain(memory.data(), flat, memory.data() + 8, flat, 1);
+  const pc::kv_pages brain = plain.fp32_as(pc::number::bf16), half = plain.fp32_as(pc::number::fp16);
+  CHECK(brain.value_bytes() == 4);
+  CHECK(brain.may_hold(pc::number::bf16));
+  CHECK(!brain.may_hold(pc::number::fp16));
+  CHECK(brain.rows(false, 0, 0, 1).tokens == 0); // not rows of what travels
+  CHECK_THROWS_AS((void)plain.fp32_as(pc::number::fp8_e5m2), std::invalid_argument);
+  std::uint16_t row[8];
+  brain.read(false, 0, 0, 8, row);
+  CHECK(row[1] == 0x3F80); // a tie, to even
+  CHECK(row[4] == 0x7F80); // beyond the greatest
+  CHECK(row[5] == 0x8000);
+  CHECK(row[7] == 0x3DCD);
+  half.read(false, 0, 0, 8, row);
+  CHECK(row[1] == 0x3C04);
+  CHECK(row[2] == 0x8000);
+  CHECK(row[3] == 0x7C00);
+  const std::uint16_t in[8] = {0x3C00, 0x0001, 0x8000, 0x7C00, 0x7BFF, 0, 0, 0};
+  half.write(true, 0, 0, 5, in);
+  CHECK(memory[8] == 1.0f);
+  CHECK(memory[9] == 0x1p-24f);
+  CHECK(std::signbit(memory[10]));
+  CHECK(std::isinf(memory[11]));
+  CHECK(memory[12] == 65504.0f);
+  CHECK(memory[13] == 7.0f);
+  CHECK(pc::kv_pages(plain).from_head(0).fp32_as(pc::number::bf16).key(0, 0) == plain.key(0, 0));
+}
+
+TEST_CASE("kv_view: MLA's rows join a latent and a RoPE part") {
+  const auto memory = counted(3 * 4 * 24);
+  const pc::kv_extents e{.blocks = 3, .block_size = 4, .heads = 1, .dim = 24};
+  const std::vector<std::int32_t> table{2, 0};
+  const auto slots = pc::token_slots::blocks(table, 4, 6);
+  const auto view = pc::kv_view::mla(pc::layouts::nb_bs_hs, memory.data(), e, slots, 16);
+  CHECK(at(view.key(0, 0)) == 2 * 4 * 24);
+  CHECK(at(view.value(0, 0)) == 2 * 4 * 24 + 16);
+  CHECK(at(view.value(5, 0)) == 24 + 16);
+  CHECK(view.may_show(1, 16, 8));
+  CHECK(!view.may_show(1, 24, 24));
+  const pc::kv_extents flat{.block_size = 12, .heads = 1, .dim = 24};
+  CHECK(at(pc::kv_view::mla(pc::layouts::nbbs_one_hs, memory.data(), flat, pc::token_slots::first(12), 16)
+               .value(11, 0)) == 11 * 24 + 16);
+  std::vector<std::uint8_t> bytes(3 * 4 * 24);
+  const auto narrow = pc::kv_view::mla(pc::layouts::nb_bs_hs, bytes.data(), e, slots, 16).fp8();
+  CHECK(narrow.value(5, 0) - narrow.key(5, 0) == 16);
+
+  const auto refused = [&](const pc::kv_layout& layout, pc::kv_extents extents, std::uint32_t latent) {
+    CHECK_THROWS_AS((void)pc::kv_view::mla(layout, memory.data(), extents, slots, latent),
+                    std::invalid_argument);
+  };
+  refused(pc::layouts::nb_bs_hs, e, 24);
+  refused(pc::layouts::nb_bs_hs, e, 0);
+  refused(pc::layouts::nl_x_two_nb_bs_nh_hs, e, 16);
+  refused(pc::layouts::nb_nh_hs_bs, e, 16); // channels apart
+  pc::kv_extents heads = e;
+  heads.heads = 2;
+  refused(pc::layouts::nb_bs_hs, heads, 16);
+  pc::kv_extents few = e;
+  few.blocks = 2;
+  refused(pc::layouts::nb_bs_hs, few, 16);
 }

@@ -56,8 +56,9 @@ inline test_cache hard_cache(const planecast::geometry& shape, std::uint32_t tok
   test_cache cache(shape, tokens);
   const auto fill = [&](std::vector<std::uint16_t>& to, std::uint32_t width, bool by_channel) {
     const planecast::tile_shape all{tokens, width};
-    to = shape.dtype == planecast::number::bf16 ? hard_tile<planecast::bf16>(all, by_channel, kinds, random)
-                                                : hard_tile<planecast::fp16>(all, by_channel, kinds, random);
+    planecast::with_format(shape.dtype, [&]<class Number>(Number) {
+      to = hard_tile<Number>(all, by_channel, kinds, random);
+    });
   };
   for (std::uint32_t layer = 0; layer < shape.layers; ++layer) {
     fill(cache.keys[layer], shape.heads(layer) * shape.key_dim, true);

@@ -29,28 +29,51 @@ std::uint16_t bell(float scale = 1, float centre = 0) {
   return Number::nearest((static_cast<float>(sum) / 4096 + centre) * scale);
 }
 
+template <class Number>
+constexpr const char* name_of = Number::id == pc::number::bf16       ? "bf16"
+                                : Number::id == pc::number::fp16     ? "fp16"
+                                : Number::id == pc::number::fp8_e4m3 ? "e4m3"
+                                                                     : "e5m2";
+template <class Q>
+constexpr const char* quantizer_name = "";
+template <>
+constexpr const char* quantizer_name<pc::per_channel<64>> = "per_channel";
+template <>
+constexpr const char* quantizer_name<pc::per_token> = "per_token";
+template <>
+constexpr const char* quantizer_name<pc::per_channel_groups<32, 16>> = "channel_groups 16";
+template <>
+constexpr const char* quantizer_name<pc::per_token_groups<24>> = "token_groups 24";
+template <>
+constexpr const char* quantizer_name<pc::balanced> = "balanced";
+template <>
+constexpr const char* quantizer_name<pc::verbatim> = "verbatim";
+
 template <class Number, class Q, int... Widths>
 void write(const std::string& folder, const std::string& name, pc::tile_shape shape,
            const std::function<std::uint16_t(std::uint32_t token, std::uint32_t channel)>& value) {
   using layout_planes = pc::planes<Widths...>;
-  const pc::tile_layout<Q, layout_planes> layout{shape};
+  const pc::tile_layout<Q, layout_planes> layout{shape, pc::value_bytes(Number::id)};
+  const auto step = static_cast<std::ptrdiff_t>(layout.value_bytes * shape.dim);
   std::vector<std::uint16_t> values;
   for (std::uint32_t i = 0; i < shape.values(); ++i)
     values.push_back(value(i / shape.dim, i % shape.dim));
   std::vector<std::byte> tile(layout.bound());
   std::vector<std::uint32_t> ends(shape.tokens);
-  const pc::encoded_tile coded = pc::cpu::encode(
-      Number::id, layout, pc::source_rows::of(values.data(), layout.shape.dim), tile.data(), ends.data());
+  std::vector<std::byte> rows(values.size() * layout.value_bytes);
+  for (std::uint32_t i = 0; i < values.size(); ++i)
+    pc::detail::store_pattern<Number>(rows.data(), i, values[i]);
+  const pc::encoded_tile coded =
+      pc::cpu::encode(Number::id, layout, pc::source_rows{rows.data(), step}, tile.data(), ends.data());
 
   std::ofstream out(folder + "/" + name + ".txt");
-  out << "dtype " << (Number::id == pc::number::bf16 ? "bf16" : "fp16") << "\nquantizer "
-      << (Q::page_tokens != 0 ? "per_channel" : "per_token") << "\nplanes";
+  out << "dtype " << name_of<Number> << "\nquantizer " << quantizer_name<Q> << "\nplanes";
   ((out << ' ' << Widths), ...);
   out << "\ntokens " << shape.tokens << "\ndim " << shape.dim << "\nstored " << coded.stored << "\nvalues"
       << std::hex << std::setfill('0');
   const auto list = [&](const std::vector<std::uint16_t>& numbers) {
     for (std::size_t i = 0; i < numbers.size(); ++i)
-      out << (i % shape.dim % 16 == 0 ? '\n' : ' ') << std::setw(4) << numbers[i];
+      out << (i % shape.dim % 16 == 0 ? '\n' : ' ') << std::setw(Number::bits / 4) << numbers[i];
   };
   list(values);
   out << "\ntile";
@@ -59,7 +82,9 @@ void write(const std::string& folder, const std::string& name, pc::tile_shape sh
   for (std::uint32_t planes = 1; planes <= layout_planes::fixed && !coded.stored; ++planes) {
     std::vector<std::uint16_t> shown(values.size());
     pc::cpu::decode(Number::id, layout, tile.data(), 0, shape.tokens, planes,
-                    pc::target_rows::of(shown.data(), shape.dim));
+                    pc::target_rows{rows.data(), step});
+    for (std::uint32_t i = 0; i < values.size(); ++i)
+      shown[i] = pc::detail::load_pattern<Number>(rows.data(), i);
     out << "\nplanes_shown " << planes;
     list(shown);
   }
@@ -137,6 +162,57 @@ void write_all(const std::string& folder, const std::string& dtype) {
                                           spread(-0x1.FCp125f));
 }
 
+// What each dtype makes of each quantizer. Code and planes are the usual ones of the dtype.
+template <class Number, int... Widths>
+void write_quantizers(const std::string& folder) {
+  const std::string dtype = name_of<Number>;
+  const auto uneven = [](std::uint32_t t, std::uint32_t c) { // sizes differ by channel; some are not numbers
+    if (c % 8 == 5)
+      return static_cast<std::uint16_t>(noise() & Number::sign); // zeros of both signs
+    if ((t * 40 + c) % 71 == 9)
+      return static_cast<std::uint16_t>((Number::greatest + 1) | (noise() & Number::sign));
+    return bell<Number>(c % 8 == 3 ? 16.f : c % 8 == 6 ? 0.02f : 1.f, c % 8 == 3 ? 1.f : 0.f);
+  };
+  const auto plain = [](std::uint32_t, std::uint32_t) { return bell<Number>(); };
+  const auto groups = [](std::uint32_t t, std::uint32_t c) { // sizes differ by group, and one is not a number
+    if (t == 3 && c == 7)
+      return static_cast<std::uint16_t>(Number::greatest + 1);
+    return bell<Number>(c / 24 == 1 ? 20.f : t / 16 == 1 ? 0.5f : 1.f, Number::bits == 8 ? 6.f : 0.f);
+  };
+  write<Number, pc::per_token_groups<24>, Widths...>(folder, dtype + "_token_groups", {5, 64}, groups);
+  write<Number, pc::per_channel_groups<32, 16>, Widths...>(folder, dtype + "_channel_groups", {29, 16},
+                                                           groups);
+  write<Number, pc::balanced, Widths...>(folder, dtype + "_balanced", {9, 40}, uneven);
+  write<Number, pc::balanced, Widths...>(folder, dtype + "_balanced_groups", {24, 40}, groups);
+  write<Number, pc::balanced, Widths...>(folder, dtype + "_balanced_1_token", {1, 32}, plain);
+  write<Number, pc::verbatim, Widths...>(folder, dtype + "_verbatim_stored", {3, 8}, plain);
+  // Every row all zero but one, whose values are the least that there are.
+  write<Number, pc::balanced, Widths...>(
+      folder, dtype + "_balanced_least_values", {6, 24}, [](std::uint32_t t, std::uint32_t c) {
+        return static_cast<std::uint16_t>(t == 4 && c % 5 != 0 ? (noise() & Number::sign) | (1 + c % 3) : 0);
+      });
+  if constexpr (Number::bits == 8) {
+    write<Number, pc::per_channel<64>, Widths...>(folder, dtype + "_keys_page", {64, 8}, uneven);
+    write<Number, pc::per_token, Widths...>(folder, dtype + "_values", {6, 64}, plain);
+    write<Number, pc::per_token, 2, 2, 0>(folder, dtype + "_values_planes_of_2", {5, 64}, plain);
+    write<Number, pc::per_token, 4>(folder, dtype + "_values_without_tail", {3, 64}, plain);
+    write<Number, pc::per_token, 4, 4, 0>(folder, dtype + "_values_code_as_long_stored", {3, 16}, plain);
+    write<Number, pc::per_token, Widths...>(
+        folder, dtype + "_values_all_patterns_stored", {8, 32},
+        [](std::uint32_t t, std::uint32_t c) { return static_cast<std::uint16_t>((t * 32 + c) * 77 % 256); });
+    write<Number, pc::per_token, Widths...>(
+        folder, dtype + "_values_far_apart", {3, 64}, [](std::uint32_t t, std::uint32_t c) {
+          const std::uint32_t size = (t + c) % 7 == 0 ? Number::greatest : Number::greatest - c % 3;
+          return static_cast<std::uint16_t>((c % 2 == 0 ? Number::sign : 0) | size);
+        });
+  } else
+    write<Number, pc::balanced, Widths...>(
+        folder, dtype + "_balanced_far_apart", {4, 32}, [](std::uint32_t t, std::uint32_t c) {
+          return Number::nearest((c % 2 == 0 ? -1.f : 1.f) * static_cast<float>(1 + (t * 7 + c) % 16) *
+                                 (Number::id == pc::number::bf16 ? 0x1p120f : 4094.f));
+        });
+}
+
 } // namespace
 
 int main(int count, char** arguments) {
@@ -146,4 +222,13 @@ int main(int count, char** arguments) {
   }
   write_all<pc::bf16>(arguments[1], "bf16");
   write_all<pc::fp16>(arguments[1], "fp16");
+  write_quantizers<pc::bf16, 4, 4, 0>(arguments[1]);
+  write_quantizers<pc::fp16, 4, 4, 0>(arguments[1]);
+  write_quantizers<pc::e4m3, 4, 0>(arguments[1]);
+  write_quantizers<pc::e5m2, 4, 0>(arguments[1]);
+  // An exponent above the greatest: the tile is stored.
+  write<pc::bf16, pc::balanced, 4, 4, 0>(
+      arguments[1], "bf16_balanced_too_far_apart_stored", {2, 32}, [](std::uint32_t t, std::uint32_t c) {
+        return static_cast<std::uint16_t>(t == 1 && c == 7 ? 0x7E00 : 0x3F80 + c); // 2¹²⁵
+      });
 }

@@ -65,7 +65,7 @@ private:
 };
 
 template <class Number>
-inline constexpr std::uint16_t greatest_finite = std::is_same_v<Number, planecast::bf16> ? 0x7F7F : 0x7BFF;
+inline constexpr std::uint16_t greatest_finite = Number::greatest;
 template <class Number>
 inline constexpr std::uint16_t infinity = greatest_finite<Number> + 1;
 
@@ -100,11 +100,11 @@ inline constexpr std::uint32_t hard_kinds_in_range = 13;
 /// A scale row of that kind.
 template <class Number>
 std::vector<std::uint16_t> hard_row(hard kind, std::uint32_t count, random_source& random) {
-  using planecast::order_of, planecast::pattern_of;
   constexpr std::uint16_t top = greatest_finite<Number>;
-  const auto sign = [&] { return random.coin() ? 0x8000u : 0u; };
+  const auto sign = [&] { return random.coin() ? Number::sign : 0u; };
+  constexpr std::uint32_t all = 2 * Number::sign - 1, few = Number::bits == 8 ? 8 : 64;
   const auto not_finite = [&] {
-    return static_cast<std::uint16_t>(sign() | (top + 1u + random.below(0x7FFFu - top)));
+    return static_cast<std::uint16_t>(sign() | (top + 1u + random.below(all / 2 - top)));
   };
   // Between two values, both of them among the row if it is long enough.
   const auto between = [&](double low, double high) {
@@ -115,9 +115,9 @@ std::vector<std::uint16_t> hard_row(hard kind, std::uint32_t count, random_sourc
   };
   const double scale = std::ldexp(1.0, static_cast<int>(random.below(24)) - 12);
   const double centre = kind == hard::gaussian_off_centre ? 8 * random.gaussian() : 0;
-  const std::uint16_t fixed = random.pattern();
-  const std::uint32_t start = order_of(static_cast<std::uint16_t>(sign() | random.below(top)));
-  const std::uint32_t width = 1 + random.below(400);
+  const auto fixed = static_cast<std::uint16_t>(random.pattern() & all);
+  const std::uint32_t start = Number::order(sign() | random.below(top));
+  const std::uint32_t width = 1 + random.below(Number::bits == 8 ? 40 : 400);
   const std::uint32_t place = random.below(count);
 
   switch (kind) {
@@ -155,19 +155,19 @@ std::vector<std::uint16_t> hard_row(hard kind, std::uint32_t count, random_sourc
       row.push_back(static_cast<std::uint16_t>(sign()));
       break;
     case hard::dead:
-      row.push_back(i == place ? fixed & 0x7FFFu & top : std::uint16_t{0});
+      row.push_back(i == place ? fixed & all / 2 & top : std::uint16_t{0});
       break;
     case hard::neighbours:
-      row.push_back(pattern_of(start + (random.coin() ? 1u : 0u)));
+      row.push_back(Number::pattern(start + (random.coin() ? 1u : 0u)));
       break;
     case hard::window:
-      row.push_back(pattern_of(planecast::detail::min(0xFFFFu, start + random.below(width))));
+      row.push_back(Number::pattern(planecast::detail::min(all, start + random.below(width))));
       break;
     case hard::denormals:
-      row.push_back(static_cast<std::uint16_t>(sign() | random.below(64)));
+      row.push_back(static_cast<std::uint16_t>(sign() | random.below(few)));
       break;
     case hard::extremes:
-      row.push_back(static_cast<std::uint16_t>(sign() | (top - random.below(64))));
+      row.push_back(static_cast<std::uint16_t>(sign() | (top - random.below(few))));
       break;
     case hard::not_finite_among_numbers:
       row.push_back(random.below(4) == 0 ? not_finite() : nearest<Number>(random.gaussian() * scale));
@@ -176,7 +176,7 @@ std::vector<std::uint16_t> hard_row(hard kind, std::uint32_t count, random_sourc
       row.push_back(not_finite());
       break;
     case hard::any_pattern:
-      row.push_back(random.pattern());
+      row.push_back(static_cast<std::uint16_t>(random.pattern() & all));
       break;
     case hard::gaussian_and_a_stray:
       row.push_back(i == place ? fixed : nearest<Number>(random.gaussian() * scale));

@@ -46,11 +46,11 @@ TEST_CASE("tile_map: tiles are numbered by head, then K and V, then page") {
 
 TEST_CASE("tile_map: keys and values have layouts of their own") {
   const map m{shape, 70};
-  m.with_layout({0, false, 1}, [](auto layout) {
+  m.with_layout(0, {0, false, 1}, [](auto layout) {
     CHECK(std::is_same_v<decltype(layout), map::key_layout>);
     CHECK(layout.shape == pc::tile_shape{6, 128});
   });
-  m.with_layout({2, true, 0}, [](auto layout) {
+  m.with_layout(0, {2, true, 0}, [](auto layout) {
     CHECK(std::is_same_v<decltype(layout), map::value_layout>);
     CHECK(layout.shape == pc::tile_shape{64, 64});
   });
@@ -112,7 +112,7 @@ void agrees_with_counting(const pc::tile_map<Policy>& m) {
           const std::uint32_t dim = is_value ? m.shape.value_dim : m.shape.key_dim;
           if (m.index({head, is_value, p}) != index || id.head != head || id.is_value != is_value ||
               id.page != p || m.first_of(p) != pages[p][0] || m.tokens_of(p) != length ||
-              !m.with_layout(id, [&](auto layout) {
+              !m.with_layout(layer, id, [&](auto layout) {
                 return layout.shape == pc::tile_shape{length, dim};
               }))
             FAIL_CHECK("tile " << index << " of layer " << layer);

@@ -73,6 +73,21 @@ static_assert(!pc::quantizer<page_below_zero>);
 static_assert(!pc::quantizer<page_is_a_function>);
 static_assert(!pc::quantizer<int>);
 
+// A refinement: what balances says so, and is a quantizer.
+struct balancing : one_row {
+  static constexpr bool balances_channels = true;
+};
+struct does_not_balance : one_row {
+  static constexpr bool balances_channels = false;
+};
+struct balances_alone {
+  static constexpr bool balances_channels = true;
+};
+static_assert(pc::balancing_quantizer<balancing>);
+static_assert(!pc::balancing_quantizer<does_not_balance>);
+static_assert(!pc::balancing_quantizer<balances_alone>);
+static_assert(!pc::balancing_quantizer<one_row>);
+
 template <class Q>
 void rows_are_in_range(pc::tile_shape shape) {
   bool in_range = true;
@@ -100,7 +115,48 @@ TEST_CASE("quantizer: a scale for each token") {
   rows_are_in_range<q>({64, 576});
 }
 
+TEST_CASE("quantizer: groups of tokens, the last of which may be shorter") {
+  using q = pc::per_channel_groups<64, 24>;
+  CHECK(q::page_tokens == 64);
+  CHECK(q::scale_rows({64, 16}) == 48);
+  CHECK(q::scale_rows({24, 16}) == 16);
+  CHECK(q::scale_row({64, 16}, 23, 5) == 5);
+  CHECK(q::scale_row({64, 16}, 24, 5) == 21);
+  rows_are_in_range<q>({64, 576});
+  rows_are_in_range<q>({25, 8});
+}
+
+TEST_CASE("quantizer: groups of channels, the last of which may be narrower") {
+  using q = pc::per_token_groups<40>;
+  CHECK(q::page_tokens == 0);
+  CHECK(q::scale_rows({7, 128}) == 28);
+  CHECK(q::scale_row({7, 128}, 2, 39) == 8);
+  CHECK(q::scale_row({7, 128}, 2, 120) == 11);
+  rows_are_in_range<q>({64, 576});
+  rows_are_in_range<q>({3, 8});
+}
+
+TEST_CASE("quantizer: balanced has a row for each token, verbatim none") {
+  CHECK(pc::balanced::scale_rows({7, 128}) == 7);
+  CHECK(pc::balanced::scale_row({7, 128}, 6, 100) == 6);
+  rows_are_in_range<pc::balanced>({64, 576});
+  CHECK(pc::verbatim::scale_rows({64, 576}) == 0);
+}
+
 TEST_CASE("quantizer: other rows have other fingerprints") {
+  const std::uint64_t all[] = {pc::per_token::fingerprint(),
+                               pc::per_channel<64>::fingerprint(),
+                               pc::per_channel<32>::fingerprint(),
+                               pc::per_channel_groups<64, 32>::fingerprint(),
+                               pc::per_channel_groups<64, 16>::fingerprint(),
+                               pc::per_channel_groups<32, 32>::fingerprint(),
+                               pc::per_token_groups<32>::fingerprint(),
+                               pc::per_token_groups<64>::fingerprint(),
+                               pc::balanced::fingerprint(),
+                               pc::verbatim::fingerprint()};
+  for (const auto& a : all)
+    for (const auto& b : all)
+      CHECK((a == b) == (&a == &b));
   CHECK(pc::per_token::fingerprint() != pc::per_channel<64>::fingerprint());
   CHECK(pc::per_channel<32>::fingerprint() != pc::per_channel<64>::fingerprint());
 }

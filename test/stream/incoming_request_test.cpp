@@ -76,7 +76,7 @@ std::multiset<std::pair<std::uint32_t, std::uint32_t>> stored_in(const receiving
   std::multiset<std::pair<std::uint32_t, std::uint32_t>> found;
   std::size_t at = 0;
   for (std::uint32_t i = h.first; h.kind == frame_kind::base && i < h.first + h.count; ++i)
-    map.with_layout(map.tile(i), [&](auto layout) {
+    map.with_layout(0, map.tile(i), [&](auto layout) {
       const bool stored = detail::load<std::uint32_t>(&f.payload()[at]) == 0xFFFF'FFFFu;
       if (stored)
         found.insert({h.layer_first, r.first / Policy::page_tokens + map.tile(i).page});

@@ -29,6 +29,13 @@ struct geometry {
   std::uint32_t value_dim = 0; ///< likewise of its values
   std::vector<std::uint32_t> kv_heads_by_layer = {}; ///< empty, or one number for each layer
 
+  /// Of a model with multi-head latent attention: one head, whose keys are the latents and whose values are
+  /// their RoPE parts (kv_view::mla).
+  static constexpr geometry mla(number dtype, std::uint32_t layers, std::uint32_t latent = 512,
+                                std::uint32_t rope = 64) {
+    return {dtype, layers, 1, latent, rope, {}};
+  }
+
   /// Whether they mean the same, however the number of heads is written.
   friend constexpr bool operator==(const geometry& a, const geometry& b) noexcept {
     if (a.dtype != b.dtype || a.layers != b.layers || a.key_dim != b.key_dim || a.value_dim != b.value_dim ||
@@ -62,8 +69,8 @@ struct geometry {
   /// Whether this version codes such a cache.
   /// Errors: `limit` or `unsupported`, about the first field that is out of range.
   [[nodiscard]] constexpr status check() const noexcept {
-    if (dtype != number::fp16 && dtype != number::bf16)
-      return {errc::unsupported, "geometry: dtype is neither fp16 nor bf16"};
+    if (dtype < number::fp16 || dtype > number::fp8_e5m2)
+      return {errc::unsupported, "geometry: dtype is not one that number names"};
     if (layers == 0 || layers > 0xFFFF)
       return {errc::limit, "geometry: layers", 0xFFFF, layers};
     if (!kv_heads_by_layer.empty() && kv_heads_by_layer.size() != layers)
@@ -119,9 +126,9 @@ struct geometry {
   [[nodiscard]] constexpr std::uint64_t values_per_token() const noexcept {
     return all_heads() * (key_dim + value_dim);
   }
-  /// Bytes of so many tokens as they are, two for each number: the whole that shares are shares of.
+  /// Bytes of so many tokens as they are, one or two for each number: the whole that shares are shares of.
   [[nodiscard]] constexpr std::uint64_t raw_bytes(std::uint64_t tokens) const noexcept {
-    return tokens * values_per_token() * 2;
+    return tokens * values_per_token() * value_bytes(dtype);
   }
   /// Equal for equal shapes, whether or not a uniform number of heads is written layer by layer.
   [[nodiscard]] constexpr std::uint64_t fingerprint() const noexcept {

@@ -1,8 +1,10 @@
 // One layer's K and V where an engine keeps them.
 #pragma once
 
+#include "planecast/cache/bytes.hpp"
 #include "planecast/cache/kv_strides.hpp"
 #include "planecast/cache/layouts.hpp"
+#include "planecast/cache/number.hpp"
 #include "planecast/cache/token_slots.hpp"
 
 #include <concepts>
@@ -17,13 +19,15 @@
 namespace planecast::inline v0 {
 
 /// View of one layer's keys and values: two arrays with strides of their own, and the slots of the tokens.
-/// Borrows the memory; shares the slots.
-/// Preconditions: the pointers are 2-byte aligned and stay valid while the call that takes the view runs (at
-/// the receiver: until the request is over); the arrays have all slots that are named.
+/// Borrows the memory; shares the slots. Values have 16 bits, unless fp8() or fp32_as() says otherwise.
+/// Preconditions: the pointers are aligned for their values and stay valid while the call that takes the view
+/// runs (at the receiver: until the request is over); the arrays have all slots that are named.
 /// Example:
 ///
 ///     kv_view(keys, kv_strides::nhd(8, 128), values, kv_strides::nhd(8, 128), tokens)   // one after another
 ///     kv_view(layouts::nl_x_two_nb_bs_nh_hs, tensor, extents, token_slots(slot_mapping))  // paged, by name
+///     kv_view::mla(layouts::nb_bs_hs, tensor, extents, token_slots(slot_mapping))         // latent and RoPE
+///     kv_view(keys, strides, values, strides, tokens).fp32_as(number::bf16)               // wider than sent
 template <class Byte>
 requires std::same_as<std::remove_const_t<Byte>, std::byte>
 class basic_kv_view {
@@ -36,7 +40,8 @@ public:
   /// Tokens lie where the slots say.
   basic_kv_view(pointer keys, const kv_strides& key_strides, pointer values, const kv_strides& value_strides,
                 token_slots slots)
-      : keys_{static_cast<Byte*>(keys), key_strides}, values_{static_cast<Byte*>(values), value_strides},
+      : keys_{static_cast<Byte*>(keys), 0, key_strides}, values_{static_cast<Byte*>(values), 0,
+                                                                 value_strides},
         slots_(std::move(slots)) {}
   /// Tokens 0 … tokens − 1 lie in slots of the same number.
   basic_kv_view(pointer keys, const kv_strides& key_strides, pointer values, const kv_strides& value_strides,
@@ -50,19 +55,49 @@ public:
       : basic_kv_view(both, layout.strides(extents), both, layout.strides(extents), std::move(slots)) {
     if (!layout.has(axis::two))
       throw std::invalid_argument("planecast: a layout of K or V alone; give two arrays and their strides");
-    if (layer >= (layout.has(axis::layer) ? extents.layers : 1))
-      throw std::invalid_argument("planecast: a layer that the array does not have");
-    if (slots_.end() > layout.slots(extents))
-      throw std::invalid_argument("planecast: a token lies in slot " + std::to_string(slots_.end() - 1) +
-                                  ", the array has " + std::to_string(layout.slots(extents)));
-    if (layout.has(axis::block) && slots_.block_size() != 0 && slots_.block_size() != extents.block_size)
-      throw std::invalid_argument("planecast: a block table of blocks of " +
-                                  std::to_string(slots_.block_size()) + " slots, the array's have " +
-                                  std::to_string(extents.block_size));
-    heads_ = extents.heads;
-    dim_ = extents.dim;
-    keys_.first += 2 * layout.keys_at(extents, layer);
-    values_.first += 2 * layout.values_at(extents, layer);
+    check_array(layout, extents, layer);
+    key_dim_ = value_dim_ = extents.dim;
+    keys_.offset = layout.keys_at(extents, layer);
+    values_.offset = layout.values_at(extents, layer);
+  }
+  /// A layer of an array whose rows join what MLA keeps of a token: `latent` channels, then its RoPE part.
+  /// The latent is what the stream calls keys, the RoPE part values (geometry::mla). extents.dim is the whole
+  /// row's length, extents.heads 1.
+  /// Errors: throws std::invalid_argument for a layout of K and V apart or of channels that do not lie side
+  /// by side, for more heads than one, for a latent that leaves nothing of the row, and for a slot or a layer
+  /// that the array does not have.
+  static basic_kv_view mla(const kv_layout& layout, pointer rows, const kv_extents& extents,
+                           token_slots slots, std::uint32_t latent = 512, std::uint32_t layer = 0) {
+    const kv_strides strides = layout.strides(extents);
+    basic_kv_view view(rows, strides, rows, strides, std::move(slots));
+    if (layout.has(axis::two) || !strides.contiguous() || extents.heads != 1)
+      throw std::invalid_argument("planecast: MLA has one row for each token, latent and RoPE side by side");
+    if (latent == 0 || latent >= extents.dim)
+      throw std::invalid_argument("planecast: a latent of " + std::to_string(latent) +
+                                  " channels in a row of " + std::to_string(extents.dim));
+    view.check_array(layout, extents, layer);
+    view.key_dim_ = latent;
+    view.value_dim_ = extents.dim - latent;
+    view.keys_.offset = layout.keys_at(extents, layer);
+    view.values_.offset = view.keys_.offset + static_cast<std::ptrdiff_t>(latent);
+    return view;
+  }
+
+  /// The same arrays, whose values have one byte each: e4m3 or e5m2, as the geometry says.
+  [[nodiscard]] basic_kv_view fp8() const { return of_width(1, number::bf16); }
+  /// The same arrays, whose values are fp32 and travel as a 16-bit type. What is sent is rounded to it as a
+  /// conversion does (bf16::from_fp32), what arrives widened: "to the last bit" means the rounded values.
+  /// Errors: throws std::invalid_argument for a dtype of 8 bits.
+  [[nodiscard]] basic_kv_view fp32_as(number dtype) const {
+    if (planecast::value_bytes(dtype) != 2)
+      throw std::invalid_argument("planecast: fp32 values travel as fp16 or bf16");
+    return of_width(4, dtype);
+  }
+  /// Bytes of a value in the arrays.
+  [[nodiscard]] std::uint32_t value_bytes() const noexcept { return width_; }
+  /// Whether its values are what a cache of this dtype holds.
+  [[nodiscard]] bool may_hold(number dtype) const noexcept {
+    return width_ == 4 ? dtype == narrow_ : width_ == planecast::value_bytes(dtype);
   }
 
   /// Tokens of the sequence.
@@ -78,59 +113,76 @@ public:
     return at(values_, token, head);
   }
 
-  /// Copies a token's head, `dim` channels, from wherever they lie to `out`.
+  /// Copies a token's head, `dim` channels, from wherever they lie to `out`: values of the dtype, of two
+  /// bytes or one.
   void read(bool is_value, std::uint32_t token, std::uint32_t head, std::uint32_t dim,
-            std::uint16_t* out) const noexcept {
+            void* out) const noexcept {
     const array& a = is_value ? values_ : keys_;
     const Byte* const first = at(a, token, head);
-    if (a.strides.contiguous())
-      std::memcpy(out, first, 2 * std::size_t{dim});
+    auto* const to = static_cast<std::byte*>(out);
+    if (width_ == 4)
+      for (std::uint32_t c = 0; c < dim; ++c) {
+        const auto x = detail::bit_cast<float>(detail::load<std::uint32_t>(first + 4 * a.strides.offset(c)));
+        detail::store(to + 2 * std::size_t{c},
+                      narrow_ == number::fp16 ? fp16::from_fp32(x) : bf16::from_fp32(x));
+      }
+    else if (a.strides.contiguous())
+      std::memcpy(to, first, width_ * std::size_t{dim});
     else
       for (std::uint32_t c = 0; c < dim; ++c)
-        std::memcpy(out + c, first + 2 * a.strides.offset(c), 2);
+        std::memcpy(to + std::size_t{width_} * c, first + bytes(a.strides.offset(c)), width_);
   }
   /// Likewise of several tokens, one after the other, each `dim` channels.
   void read(bool is_value, std::uint32_t token, std::uint32_t count, std::uint32_t head, std::uint32_t dim,
-            std::uint16_t* out) const noexcept {
+            void* out) const noexcept {
+    const std::size_t row = std::size_t{dim} * (width_ == 1 ? 1 : 2);
+    auto* to = static_cast<std::byte*>(out);
     while (count > 0) {
       const run r = rows(is_value, token, head, count);
       if (r.tokens == 0)
-        read(is_value, token, head, dim, out);
+        read(is_value, token, head, dim, to);
       for (std::uint32_t t = 0; t < r.tokens; ++t)
-        std::memcpy(out + std::size_t{t} * dim, r.first + static_cast<std::ptrdiff_t>(t) * r.step,
-                    2 * std::size_t{dim});
+        std::memcpy(to + t * row, r.first + static_cast<std::ptrdiff_t>(t) * r.step, row);
       const std::uint32_t done = r.tokens == 0 ? 1 : r.tokens;
       token += done;
       count -= done;
-      out += std::size_t{done} * dim;
+      to += done * row;
     }
   }
   /// The other way: copies `dim` channels from `in` to where they belong.
   void write(bool is_value, std::uint32_t token, std::uint32_t head, std::uint32_t dim,
-             const std::uint16_t* in) const noexcept requires(!std::is_const_v<Byte>) {
+             const void* in) const noexcept requires(!std::is_const_v<Byte>) {
     const array& a = is_value ? values_ : keys_;
     Byte* const first = at(a, token, head);
-    if (a.strides.contiguous())
-      std::memcpy(first, in, 2 * std::size_t{dim});
+    const auto* const from = static_cast<const std::byte*>(in);
+    if (width_ == 4)
+      for (std::uint32_t c = 0; c < dim; ++c) {
+        const auto x = detail::load<std::uint16_t>(from + 2 * std::size_t{c});
+        detail::store(
+            first + 4 * a.strides.offset(c),
+            detail::bit_cast<std::uint32_t>(narrow_ == number::fp16 ? fp16::value(x) : bf16::value(x)));
+      }
+    else if (a.strides.contiguous())
+      std::memcpy(first, from, width_ * std::size_t{dim});
     else
       for (std::uint32_t c = 0; c < dim; ++c)
-        std::memcpy(first + 2 * a.strides.offset(c), in + c, 2);
+        std::memcpy(first + bytes(a.strides.offset(c)), from + std::size_t{width_} * c, width_);
   }
 
-  /// Tokens whose rows lie at equal steps, channels side by side.
+  /// Tokens whose rows lie at equal steps, channels side by side, as values of the dtype.
   struct run {
     Byte* first = nullptr;    ///< the first token's first channel
     std::ptrdiff_t step = 0;  ///< bytes to the next token's
-    std::uint32_t tokens = 0; ///< how many; 0 where channels do not lie side by side
+    std::uint32_t tokens = 0; ///< how many; 0 where they do not lie so
   };
   /// The longest run that begins with a token, of a head's K or V.
   /// Preconditions: token + most ≤ tokens(), most ≥ 1.
   [[nodiscard]] run rows(bool is_value, std::uint32_t token, std::uint32_t head,
                          std::uint32_t most) const noexcept {
     const array& a = is_value ? values_ : keys_;
-    if (!a.strides.contiguous())
+    if (width_ == 4 || !a.strides.contiguous())
       return {};
-    return {at(a, token, head), 2 * a.strides.token, slots_.run(token, most, a.strides.block_size)};
+    return {at(a, token, head), bytes(a.strides.token), slots_.run(token, most, a.strides.block_size)};
   }
 
   /// The same without its first heads: what a stream that carries a shard takes from an engine that holds
@@ -138,8 +190,8 @@ public:
   [[nodiscard]] basic_kv_view from_head(std::uint32_t head) const noexcept {
     basic_kv_view rest = *this;
     for (array* a : {&rest.keys_, &rest.values_})
-      a->first += 2 * static_cast<std::ptrdiff_t>(head) * a->strides.head;
-    if (rest.dim_ != 0)
+      a->offset += static_cast<std::ptrdiff_t>(head) * a->strides.head;
+    if (rest.key_dim_ != 0)
       rest.heads_ = heads_ > head ? heads_ - head : 0;
     return rest;
   }
@@ -148,22 +200,47 @@ public:
   /// knows what it shows: it has at least these heads, and these channels. Any other says yes.
   [[nodiscard]] bool may_show(std::uint32_t heads, std::uint32_t key_dim,
                               std::uint32_t value_dim) const noexcept {
-    return dim_ == 0 || (heads_ >= heads && dim_ == key_dim && dim_ == value_dim);
+    return key_dim_ == 0 || (heads_ >= heads && key_dim_ == key_dim && value_dim_ == value_dim);
   }
 
 private:
   struct array {
     Byte* first = nullptr;
+    std::ptrdiff_t offset = 0; // of the first value that is shown, in values
     kv_strides strides;
   };
 
+  void check_array(const kv_layout& layout, const kv_extents& extents, std::uint32_t layer) {
+    if (layer >= (layout.has(axis::layer) ? extents.layers : 1))
+      throw std::invalid_argument("planecast: a layer that the array does not have");
+    if (slots_.end() > layout.slots(extents))
+      throw std::invalid_argument("planecast: a token lies in slot " + std::to_string(slots_.end() - 1) +
+                                  ", the array has " + std::to_string(layout.slots(extents)));
+    if (layout.has(axis::block) && slots_.block_size() != 0 && slots_.block_size() != extents.block_size)
+      throw std::invalid_argument("planecast: a block table of blocks of " +
+                                  std::to_string(slots_.block_size()) + " slots, the array's have " +
+                                  std::to_string(extents.block_size));
+    heads_ = extents.heads;
+  }
+  [[nodiscard]] basic_kv_view of_width(std::uint32_t width, number narrow) const noexcept {
+    basic_kv_view same = *this;
+    same.width_ = width;
+    same.narrow_ = narrow;
+    return same;
+  }
+  [[nodiscard]] std::ptrdiff_t bytes(std::ptrdiff_t values) const noexcept {
+    return values * static_cast<std::ptrdiff_t>(width_);
+  }
+
   [[nodiscard]] Byte* at(const array& a, std::uint32_t token, std::uint32_t head) const noexcept {
-    return a.first + 2 * a.strides.place(slots_[token], head);
+    return a.first + bytes(a.offset + a.strides.place(slots_[token], head));
   }
 
   array keys_, values_;
   token_slots slots_;
-  std::uint32_t heads_ = 0, dim_ = 0; // of the extents that made it; else 0
+  std::uint32_t heads_ = 0, key_dim_ = 0, value_dim_ = 0; // of the extents that made it; else 0
+  std::uint32_t width_ = 2;                               // of a value in the arrays
+  number narrow_ = number::bf16;                          // what values of four bytes travel as
 };
 
 /// What is sent: read only.

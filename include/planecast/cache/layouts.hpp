@@ -170,6 +170,11 @@ inline constexpr kv_layout nb_nl_two_nh_bs_hs{axis::block, axis::layer, axis::tw
 inline constexpr kv_layout nb_bs_nh_hs{axis::block, axis::token, axis::head, axis::channel};
 /// Likewise with heads before slots: [NB, NH, BS, HS].
 inline constexpr kv_layout nb_nh_bs_hs{axis::block, axis::head, axis::token, axis::channel};
+/// MLA, one row of latent and RoPE for each token: vLLM's and FlashMLA's [NB, BS, HS], with one head
+/// (NL_X_NB_BS_HS; kv_view::mla).
+inline constexpr kv_layout nb_bs_hs = nb_bs_nh_hs;
+/// Likewise without pages: SGLang's [NBBS, 1, HS] (NL_X_NBBS_ONE_HS).
+inline constexpr kv_layout nbbs_one_hs{axis::token, axis::head, axis::channel};
 /// Arrays of K and of V without pages: SGLang's lists [NBBS, NH, HS] (TWO_X_NL_X_NBBS_NH_HS), llama.cpp's K.
 inline constexpr kv_layout nbbs_nh_hs{axis::token, axis::head, axis::channel};
 /// Likewise with heads first: [NH, NBBS, HS], a contiguous cache of one sequence.

@@ -3,7 +3,7 @@
 
 #include "planecast/cache/kv_view.hpp"
 #include "planecast/code/backend.hpp"
-#include "planecast/code/cell.hpp"
+#include "planecast/code/scalars.hpp"
 #include "planecast/code/tile_map.hpp"
 
 #include <array>
@@ -33,13 +33,14 @@ public:
   assembly(map_type map, std::vector<kv_pages> pages)
       : map_(std::move(map)), pages_(std::move(pages)), tiles_(map_.all_tiles(), tile_state::missing),
         missing_(tiles_.size()), held_(map_.count(), 0) {
-    const auto [key, value] = code_bytes(map_);
-    head_bytes_ = map_.pages() * (key + value);
+    std::size_t code_bytes_before = 0;
     for (std::uint32_t layer = 0, heads = 0; layer < map_.shape.layers; ++layer) {
       heads_before_.push_back(heads);
+      codes_before_.push_back(code_bytes_before);
+      code_bytes_before += layer_code_bytes(map_, layer);
       heads += map_.shape.heads(layer);
     }
-    codes_.resize(map_.shape.all_heads() * head_bytes_);
+    codes_.resize(code_bytes_before);
     if (map_.shape.raw_bytes(map_.count()) > past_cache_bytes)
       stores_ = stores::past_cache;
   }
@@ -49,8 +50,10 @@ public:
 
   /// Bytes that an assembly of this shape keeps.
   [[nodiscard]] static std::uint64_t bytes_needed(const map_type& map) noexcept {
-    const auto [key, value] = code_bytes(map);
-    return map.shape.all_heads() * map.pages() * (key + value) + map.all_tiles() + map.count();
+    std::uint64_t bytes = map.all_tiles() + map.count();
+    for (std::uint32_t layer = 0; layer < map.shape.layers; ++layer)
+      bytes += layer_code_bytes(map, layer);
+    return bytes;
   }
   /// Forgets the codes, when no plane is to come any more. The pages stay as they are.
   void release_codes() noexcept { std::vector<std::byte>().swap(codes_); }
@@ -114,16 +117,22 @@ private:
   enum class tile_state : std::uint8_t { missing, coded, stored };
 
   // Room for the codes of a whole page of keys, and of values: all of a tile but its tails.
-  static std::pair<std::uint64_t, std::uint64_t> code_bytes(const map_type& map) noexcept {
+  static std::pair<std::uint64_t, std::uint64_t> code_bytes(const map_type& map,
+                                                            std::uint32_t layer) noexcept {
     std::array<std::uint64_t, 2> bytes{};
     std::size_t i = 0;
-    map.with_whole_layouts([&](auto layout) { bytes[i++] = layout.tails_at(); });
+    map.with_whole_layouts(layer,
+                           [&](auto layout) { bytes[i++] = layout.always_stored() ? 0 : layout.tails_at(); });
     return {detail::align_up(bytes[0], std::uint64_t{tile_alignment}),
             detail::align_up(bytes[1], std::uint64_t{tile_alignment})};
   }
+  static std::uint64_t layer_code_bytes(const map_type& map, std::uint32_t layer) noexcept {
+    const auto [key, value] = code_bytes(map, layer);
+    return map.shape.heads(layer) * map.pages() * (key + value);
+  }
   std::byte* codes(std::uint32_t layer, tile_id id) noexcept {
-    const auto [key, value] = code_bytes(map_);
-    return codes_.data() + (heads_before_[layer] + id.head) * head_bytes_ +
+    const auto [key, value] = code_bytes(map_, layer);
+    return codes_.data() + codes_before_[layer] + id.head * map_.pages() * (key + value) +
            (id.is_value ? map_.pages() * key + id.page * value : id.page * key);
   }
   std::size_t number(std::uint32_t layer, std::uint32_t tile) const noexcept {
@@ -146,7 +155,7 @@ private:
         f(row, run.tokens, target_rows{run.first, run.step, stores_});
       else {
         std::array<std::uint16_t, max_head_dim> values;
-        f(row, 1u, target_rows::of(values.data(), dim));
+        f(row, 1u, target_rows::of(values.data(), dim)); // one row: narrower values need less
         pages.write(id.is_value, token, id.head, dim, values.data());
       }
       const std::uint32_t done = run.tokens != 0 ? run.tokens : 1;
@@ -159,30 +168,32 @@ private:
   status place_tile(std::uint32_t layer, std::uint32_t index, std::span<const std::byte>& bytes) {
     tile_state& tile = tiles_[number(layer, index)];
     const tile_id id = map_.tile(index);
-    return map_.with_layout(id, [&](auto layout) -> status {
+    return map_.with_layout(layer, id, [&](auto layout) -> status {
       if (bytes.size() < tile_header_bytes)
         return {errc::corrupt, "base: a tile's header is cut short"};
       const bool stored = detail::load<std::uint32_t>(bytes.data()) == stored_tile;
       for (std::uint32_t i = 4; i < tile_header_bytes; ++i)
         if (bytes[i] != std::byte{0})
           return {errc::corrupt, "base: a tile's header has bits that mean nothing"};
-      const std::size_t length = stored ? layout.stored_bytes() : layout.plane_at(Policy::base_planes);
+      const std::size_t length = stored ? layout.stored_bytes() : layout.plane_at(map_.base_planes(layer));
       if (bytes.size() < length)
         return {errc::corrupt, "base: a tile is cut short"};
-      if (!stored && !valid_cells(layout, bytes.data()))
+      if (!stored && !with_format(map_.shape.dtype, [&]<class Number>(Number) {
+            return valid_scalars<Number>(layout, bytes.data());
+          }))
         return {errc::corrupt, "base: a tile's scalars are out of range"};
       if (tile == tile_state::missing) {
         if (stored)
           write(layer, id, layout.shape.dim, 0, layout.shape.tokens,
                 [&](std::uint32_t row, std::uint32_t count, target_rows out) {
-                  const std::size_t row_bytes = 2 * std::size_t{layout.shape.dim};
+                  const std::size_t row_bytes = layout.value_bytes * std::size_t{layout.shape.dim};
                   for (std::uint32_t t = 0; t < count; ++t)
                     std::memcpy(out[t], bytes.data() + tile_header_bytes + (row + t) * row_bytes, row_bytes);
                 });
         else {
           std::byte* const to = codes(layer, id);
           std::memcpy(to, bytes.data(), length);
-          show(layout, layer, id, to, 0, layout.shape.tokens, Policy::base_planes);
+          show(layout, layer, id, to, 0, layout.shape.tokens, map_.base_planes(layer));
         }
         tile = stored ? tile_state::stored : tile_state::coded;
         --missing_;
@@ -195,9 +206,9 @@ private:
   // Takes one token's row of one tile from the front of bytes.
   status place_row(std::uint32_t layer, tile_id id, std::uint32_t plane, std::uint32_t row,
                    std::span<const std::byte>& bytes) {
-    if (state(layer, map_.index(id)) == tile_state::stored)
+    if (plane < map_.base_planes(layer) || state(layer, map_.index(id)) == tile_state::stored)
       return {};
-    return map_.with_layout(id, [&](auto layout) -> status {
+    return map_.with_layout(layer, id, [&](auto layout) -> status {
       std::byte* const tile = codes(layer, id);
       if (plane == planes::fixed) {
         std::array<std::uint16_t, max_head_dim> values; // what turns out to be corrupt stays out of the pages
@@ -229,22 +240,10 @@ private:
           });
   }
 
-  template <class Layout>
-  bool valid_cells(Layout layout, const std::byte* tile) const noexcept {
-    return with_format(map_.shape.dtype, [&]<class Number>(Number) {
-      for (std::uint32_t row = 0; row < layout.rows(); ++row)
-        if (!cells<Number, planes::code_bits>{detail::load<std::uint16_t>(tile + layout.low_at(row)),
-                                              detail::load<std::uint16_t>(tile + layout.step_at(row))}
-                 .valid())
-          return false;
-      return true;
-    });
-  }
-
   map_type map_;
   std::vector<kv_pages> pages_;
   std::vector<std::uint32_t> heads_before_; // of a layer: the heads of all layers before it
-  std::size_t head_bytes_ = 0;              // of the codes: one head's, of keys and values
+  std::vector<std::size_t> codes_before_;   // likewise the bytes of their codes
   std::vector<std::byte> codes_;
   std::vector<tile_state> tiles_;
   std::size_t missing_;

@@ -28,15 +28,17 @@ namespace planecast::inline v0 {
 ///
 /// Senders encode, receivers decode, each on the thread that called it or on those of its executor; different
 /// tiles may be under way in several threads, and different tokens of one that is decoded.
-/// Preconditions: dtype is fp16 or bf16. `out` has room for layout.bound() bytes in encode, for `count` rows
-/// of shape.dim values in the others; tail_ends for shape.tokens numbers. Decoded tiles are not stored ones;
-/// their scalars were found valid (cells::valid) and the planes asked for are in place. count ≥ 1; 1 ≤ planes
-/// ≤ the fixed planes. The layout has a tail where decode_exact is called. Effects: those. Only `tails` may
-/// hold anything at all; nothing beyond it is read. In `out` nothing is written but the rows' values,
-/// whatever lies between them; where rows are written past the cache, all is visible to other threads once
-/// the call returned and they are synchronised as usual. Errors: decode_exact says `corrupt` where the tails
-/// run past the end, name a value outside of its cell, or are not padded with zeros; `out` and `used` then
-/// mean nothing. Nothing throws. Example: `cpu`, in planecast/cpu/cpu.hpp.
+/// Preconditions: dtype is one that `number` names, layout.value_bytes its own, as is the width of the rows'
+/// values. `out` has room for layout.bound() bytes in encode, for `count` rows of shape.dim values in the
+/// others; tail_ends for shape.tokens numbers. Decoded tiles are not stored ones; their scalars were found
+/// valid (valid_scalars) and the planes asked for are in place. count ≥ 1; 1 ≤ planes ≤ the fixed planes. The
+/// layout has a tail where decode_exact is called.
+/// Effects: those. Only `tails` may hold anything at all; nothing beyond it is read. In `out` nothing is
+/// written but the rows' values, whatever lies between them; where rows are written past the cache, all is
+/// visible to other threads once the call returned and they are synchronised as usual.
+/// Errors: decode_exact says `corrupt` where the tails run past the end, name a value outside of its cell, or
+/// are not padded with zeros; `out` and `used` then mean nothing. Nothing throws.
+/// Example: `cpu`, in planecast/cpu/cpu.hpp.
 // clang-format off
 template <class B, class Q = per_token, class Planes = planes<4, 4, tail>>
 concept backend = requires(number dtype, tile_layout<Q, Planes> layout, source_rows values,

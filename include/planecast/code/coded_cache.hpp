@@ -73,7 +73,7 @@ public:
     const std::uint64_t pieces = std::clamp<std::uint64_t>(stored / piece_bytes, 1, tiles);
     const std::uint64_t most_tiles = (tiles + pieces - 1) / pieces;
     std::uint64_t tile_bytes = 0, bound = 0;
-    map_.with_whole_layouts([&](auto layout) {
+    map_.with_whole_layouts(layer_index, [&](auto layout) {
       tile_bytes =
           std::max(tile_bytes, std::uint64_t{detail::align_up(layout.stored_bytes(), tile_alignment)});
       bound = std::max(bound, std::uint64_t{layout.bound()});
@@ -85,13 +85,14 @@ public:
       std::uint64_t at = piece * room;
       for (std::uint64_t i = piece * most_tiles; i < std::min<std::uint64_t>((piece + 1) * most_tiles, tiles);
            ++i)
-        at += put_tile(layer, static_cast<std::uint32_t>(i), at, view);
+        at += put_tile(layer, layer_index, static_cast<std::uint32_t>(i), at, view);
       used[piece] = at - piece * room;
     });
     for (const std::uint64_t bytes : used)
       layer.used += bytes;
     for (std::uint32_t i = 0; i < tiles; ++i) // from here on nothing fails
-      map_.with_layout(map_.tile(i), [&](auto layout) { count(layout, layer, i); });
+      map_.with_layout(layer_index, map_.tile(i),
+                       [&](auto layout) { count(layout, layer, i, map_.base_planes(layer_index)); });
     layers_[layer_index] = std::move(layer);
   }
 
@@ -102,8 +103,8 @@ public:
   /// Bytes of a tile's part in the base: header, scalars, the lowest planes; or all of it if it is stored.
   [[nodiscard]] std::uint32_t base_bytes(std::uint32_t layer, std::uint32_t tile) const noexcept {
     const bool stored = layers_[layer].tiles[tile].stored;
-    return map_.with_layout(map_.tile(tile), [&](auto layout) {
-      return stored ? layout.stored_bytes() : layout.plane_at(Policy::base_planes);
+    return map_.with_layout(layer, map_.tile(tile), [&](auto layout) {
+      return stored ? layout.stored_bytes() : layout.plane_at(map_.base_planes(layer));
     });
   }
 
@@ -123,7 +124,7 @@ public:
         for (const bool is_value : {false, true})
           for (const std::uint32_t token : tokens) {
             const auto [page, row] = map_.place(token);
-            give_row(layers_[layer], {head, is_value, page}, plane, row, sink);
+            give_row(layer, {head, is_value, page}, plane, row, sink);
           }
   }
 
@@ -144,10 +145,10 @@ private:
       512 * 1024; // of values, about, that one thread takes at a time
 
   // Codes one tile to where it begins in the layer; returns its length there.
-  std::uint64_t put_tile(coded_layer& layer, std::uint32_t index, std::uint64_t at,
+  std::uint64_t put_tile(coded_layer& layer, std::uint32_t layer_index, std::uint32_t index, std::uint64_t at,
                          const kv_view& view) const {
     const tile_id id = map_.tile(index);
-    return map_.with_layout(id, [&](auto layout) -> std::uint64_t {
+    return map_.with_layout(layer_index, id, [&](auto layout) -> std::uint64_t {
       const tile_shape shape = layout.shape;
       const std::uint32_t token = map_.first_of(id.page);
       const auto run = view.rows(id.is_value, token, id.head, shape.tokens);
@@ -175,26 +176,28 @@ private:
   }
 
   template <class Layout>
-  void count(Layout layout, const coded_layer& layer, std::uint32_t tile) noexcept {
+  void count(Layout layout, const coded_layer& layer, std::uint32_t tile,
+             std::uint32_t base_planes) noexcept {
     const tile_id id = map_.tile(tile);
     const std::uint32_t* const ends = tail_ends(layer, id);
     stored_tiles_ += layer.tiles[tile].stored ? 1 : 0;
     if (layer.tiles[tile].stored)
       return;
     std::uint32_t* const bytes = upgrade_bytes_.data() + (map_.first_of(id.page) - map_.first);
-    for (std::uint32_t plane = Policy::base_planes; plane < planes::count; ++plane)
+    for (std::uint32_t plane = base_planes; plane < planes::count; ++plane)
       for (std::uint32_t t = 0; t < layout.shape.tokens; ++t)
         bytes[(plane - Policy::base_planes) * std::size_t{map_.count()} + t] +=
             plane < planes::fixed ? layout.row_bytes(plane) : ends[t] - (t == 0 ? 0 : ends[t - 1]);
   }
 
   template <class Sink>
-  void give_row(const coded_layer& layer, tile_id id, std::uint32_t plane, std::uint32_t row,
+  void give_row(std::uint32_t layer_index, tile_id id, std::uint32_t plane, std::uint32_t row,
                 Sink& sink) const {
+    const coded_layer& layer = layers_[layer_index];
     const tile_place place = layer.tiles[map_.index(id)];
-    if (place.stored)
+    if (place.stored || plane < map_.base_planes(layer_index))
       return;
-    map_.with_layout(id, [&](auto layout) {
+    map_.with_layout(layer_index, id, [&](auto layout) {
       const auto tile = std::span<const std::byte>(layer.bytes.get() + place.at, place.bytes);
       if (plane < planes::fixed)
         return sink(tile.subspan(layout.plane_row_at(plane, row), layout.row_bytes(plane)));

@@ -23,27 +23,37 @@ inline constexpr std::uint32_t tile_alignment = 16;
 ///
 ///     header | m of each scale row (u16) | s of each scale row (u16, bf16) | plane 0 | plane 1 | … | tails
 ///
+/// A balanced tile has each channel's exponent (i8) between the scalars and the planes.
+///
 /// Planes are token-major: value i of a token is bits [w·i, w·i + w) of the token's row, read as one
 /// little-endian integer. A token's tails follow each other the same way and end on a byte, padded with
-/// zeros. A stored tile is the header and the values as they are, all of it in the base.
+/// zeros. A stored tile is the header and the values as they are, one or two bytes each, all of it in the
+/// base.
 /// Preconditions: rows are below rows(), tokens below shape.tokens, planes below the number of fixed ones.
 template <quantizer Q, class Planes>
 struct tile_layout {
-  tile_shape shape; ///< tokens × channels
+  tile_shape shape;              ///< tokens × channels
+  std::uint32_t value_bytes = 2; ///< of the dtype: what a value takes in a stored tile
 
   /// Scale rows.
   constexpr std::uint32_t rows() const noexcept { return Q::scale_rows(shape); }
+  /// Whether the quantizer has no scale rows for it: it is stored.
+  constexpr bool always_stored() const noexcept { return rows() == 0; }
   /// Where m of a scale row lies.
   constexpr std::uint32_t low_at(std::uint32_t row) const noexcept { return tile_header_bytes + 2 * row; }
   /// Where s of a scale row lies.
   constexpr std::uint32_t step_at(std::uint32_t row) const noexcept { return low_at(rows() + row); }
+  /// Where a channel's exponent lies in a balanced tile.
+  constexpr std::uint32_t exponent_at(std::uint32_t channel) const noexcept {
+    return step_at(rows()) + channel;
+  }
   /// Bytes of one token in plane p.
   constexpr std::uint32_t row_bytes(std::uint32_t p) const noexcept {
     return shape.dim * Planes::width(p) / 8;
   }
   /// Where plane p begins. The number of fixed planes may be asked for, too: the tails begin there.
   constexpr std::uint32_t plane_at(std::uint32_t p) const noexcept {
-    return step_at(rows()) + shape.values() * Planes::bits_before(p) / 8;
+    return exponent_at(balancing_quantizer<Q> ? shape.dim : 0) + shape.values() * Planes::bits_before(p) / 8;
   }
   /// Where a token's row of plane p begins.
   constexpr std::uint32_t plane_row_at(std::uint32_t p, std::uint32_t token) const noexcept {
@@ -52,7 +62,9 @@ struct tile_layout {
   /// Where the tails begin; without them, where the tile ends.
   constexpr std::uint32_t tails_at() const noexcept { return plane_at(Planes::fixed); }
   /// Bytes of the tile if it is stored: no tile that is kept has more.
-  constexpr std::uint32_t stored_bytes() const noexcept { return tile_header_bytes + 2 * shape.values(); }
+  constexpr std::uint32_t stored_bytes() const noexcept {
+    return tile_header_bytes + value_bytes * shape.values();
+  }
   /// Room that coding it takes: a coded tile is tried before it is known to be larger than a stored one.
   constexpr std::uint32_t bound() const noexcept {
     return detail::align_up(tails_at() + 2 * shape.values() + shape.tokens, tile_alignment);
@@ -73,7 +85,7 @@ encoded_tile store_tile(Layout layout, source_rows values, std::byte* out,
                         std::uint32_t* tail_ends) noexcept {
   std::memset(out, 0, tile_header_bytes);
   detail::store(out, stored_tile);
-  const std::size_t row_bytes = 2 * std::size_t{layout.shape.dim};
+  const std::size_t row_bytes = layout.value_bytes * std::size_t{layout.shape.dim};
   for (std::uint32_t t = 0; t < layout.shape.tokens; ++t)
     std::memcpy(out + tile_header_bytes + t * row_bytes, values[t], row_bytes);
   std::fill_n(tail_ends, layout.shape.tokens, 0u);

@@ -30,12 +30,14 @@ struct tile_row {
 template <class Policy>
 struct tile_map {
   using planes = typename Policy::planes;                                     ///< the policy's
-  using key_layout = tile_layout<typename Policy::key_quantizer, planes>;     ///< of tiles of K
-  using value_layout = tile_layout<typename Policy::value_quantizer, planes>; ///< of tiles of V
+  using key_layout = tile_layout<typename Policy::key_quantizer, planes>;     ///< of tiles of K, edges apart
+  using value_layout = tile_layout<typename Policy::value_quantizer, planes>; ///< of tiles of V, likewise
   static constexpr std::uint32_t page_tokens = Policy::page_tokens;           ///< of a page that is whole
   geometry shape;                                                             ///< of what the stream carries
-  std::uint32_t tokens = 0; ///< of the sequence: one more than the last position
-  std::uint32_t first = 0;  ///< the first position that the request carries
+  std::uint32_t tokens = 0;       ///< of the sequence: one more than the last position
+  std::uint32_t first = 0;        ///< the first position that the request carries
+  std::uint32_t layer_first = 0;  ///< number in the model of the shape's first layer
+  std::uint32_t model_layers = 0; ///< layers of the model; 0: the shape's are all
 
   /// Whether there are tokens, and few enough for tiles and values to be numbered by 32 bits.
   [[nodiscard]] constexpr bool countable() const noexcept {
@@ -86,21 +88,50 @@ struct tile_map {
     std::uint64_t bytes = 0;
     for (std::uint32_t page = 0; page < pages(); ++page)
       for (const bool is_value : {false, true})
-        with_layout({0, is_value, page},
+        with_layout(layer, {0, is_value, page},
                     [&](auto layout) { bytes += detail::align_up(layout.stored_bytes(), tile_alignment); });
     return bytes * shape.heads(layer);
   }
-  /// Calls f with the layout of a tile, of which keys and values have different types. Returns what f does.
-  template <class F>
-  constexpr decltype(auto) with_layout(tile_id t, F&& f) const {
-    const std::uint32_t n = tokens_of(t.page);
-    return t.is_value ? f(value_layout{{n, shape.value_dim}}) : f(key_layout{{n, shape.key_dim}});
+  /// Planes that a layer's base holds.
+  [[nodiscard]] constexpr std::uint32_t base_planes(std::uint32_t layer) const noexcept {
+    return with_policy(layer, []<class Layer>(Layer) { return Layer::base_planes; });
   }
-  /// Calls f with the layout of a whole page of keys, then of values.
+  /// Calls f with the layout of a tile of a layer. Keys and values, and layers of different policies, have
+  /// layouts of different types. Returns what f does.
+  template <class F>
+  constexpr decltype(auto) with_layout(std::uint32_t layer, tile_id t, F&& f) const {
+    return with_policy(layer, [&]<class Layer>(Layer) -> decltype(auto) {
+      const std::uint32_t n = tokens_of(t.page), bytes = value_bytes(shape.dtype);
+      return t.is_value ? f(value_layout_of<Layer>{{n, shape.value_dim}, bytes})
+                        : f(key_layout_of<Layer>{{n, shape.key_dim}, bytes});
+    });
+  }
+  /// Calls f with the layout of a whole page of a layer's keys, then of its values.
+  template <class F>
+  constexpr void with_whole_layouts(std::uint32_t layer, F&& f) const {
+    with_policy(layer, [&](auto which) { whole_layouts(which, f); });
+  }
+  /// Likewise, of each policy that layers have.
   template <class F>
   constexpr void with_whole_layouts(F&& f) const {
-    f(key_layout{{page_tokens, shape.key_dim}});
-    f(value_layout{{page_tokens, shape.value_dim}});
+    Policy::with_each([&](auto which) { whole_layouts(which, f); });
+  }
+
+private:
+  template <class Layer>
+  using key_layout_of = tile_layout<typename Layer::key_quantizer, planes>;
+  template <class Layer>
+  using value_layout_of = tile_layout<typename Layer::value_quantizer, planes>;
+
+  template <class F>
+  constexpr decltype(auto) with_policy(std::uint32_t layer, F&& f) const {
+    return Policy::with_layer(layer_first + layer, model_layers != 0 ? model_layers : shape.layers, f);
+  }
+  template <class Layer, class F>
+  constexpr void whole_layouts(Layer, F&& f) const {
+    const std::uint32_t bytes = value_bytes(shape.dtype);
+    f(key_layout_of<Layer>{{page_tokens, shape.key_dim}, bytes});
+    f(value_layout_of<Layer>{{page_tokens, shape.value_dim}, bytes});
   }
 };
 

@@ -4,6 +4,7 @@
 #include "planecast/cache/bytes.hpp"
 #include "planecast/code/backend.hpp"
 #include "planecast/code/cell.hpp"
+#include "planecast/code/scalars.hpp"
 #include "planecast/code/tail.hpp"
 #include "planecast/code/tile.hpp"
 
@@ -32,7 +33,8 @@ struct plain_cpu {
       const std::uint32_t bits = Planes::bits_before(planes);
       for (std::uint32_t t = 0; t < count; ++t)
         for (std::uint32_t c = 0; c < layout.shape.dim; ++c)
-          detail::store(out[t] + 2 * c, cells_at<Number>(layout, tile, token + t, c)
+          detail::store_pattern<Number>(out[t], c,
+                                        ruler_of<Number>(layout, tile, token + t, c)
                                             .middle(code_at(layout, tile, token + t, c, planes), bits));
     });
   }
@@ -59,7 +61,7 @@ private:
     detail::bit_reader bits(tails.data() + used, tails.size() - used);
     bool inside = true;
     for (std::uint32_t c = 0; c < layout.shape.dim; ++c) {
-      const auto cell = cells_at<Number>(layout, tile, token, c);
+      const auto cell = ruler_of<Number>(layout, tile, token, c);
       const std::uint32_t q = code_at(layout, tile, token, c, Planes::fixed);
       const std::uint32_t begin = cell.first(q), end = cell.first(q + 1);
       std::uint32_t order = begin + bits.get(cell.tail_bits(q));
@@ -67,18 +69,10 @@ private:
         inside = false;
         order = end > 0 ? end - 1 : 0;
       }
-      detail::store(out + 2 * c, pattern_of(order));
+      detail::store_pattern<Number>(out, c, Number::pattern(order));
     }
     used = static_cast<std::size_t>(bits.at() - tails.data());
     return inside && !bits.past_end() && bits.padding_is_zero();
-  }
-
-  template <class Number, quantizer Q, class Planes>
-  static cells<Number, Planes::code_bits> cells_at(tile_layout<Q, Planes> layout, const std::byte* tile,
-                                                   std::uint32_t token, std::uint32_t channel) noexcept {
-    const std::uint32_t row = Q::scale_row(layout.shape, token, channel);
-    return {detail::load<std::uint16_t>(tile + layout.low_at(row)),
-            detail::load<std::uint16_t>(tile + layout.step_at(row))};
   }
 
   // The first planes' bits of a value's code.
@@ -99,15 +93,15 @@ private:
                                 std::uint32_t* tail_ends) noexcept {
     const tile_shape shape = layout.shape;
     std::memset(out, 0, layout.tails_at());
-    if (!fit_rows<Number>(layout, values, out))
+    if (layout.always_stored() || !fit_rows<Number>(layout, values, out))
       return store_tile(layout, values, out, tail_ends);
     std::byte* const tails = out + layout.tails_at();
     detail::bit_writer bits(tails);
     std::byte* end = tails;
     for (std::uint32_t t = 0; t < shape.tokens; ++t) {
       for (std::uint32_t c = 0; c < shape.dim; ++c) {
-        const auto cell = cells_at<Number>(layout, out, t, c);
-        const std::uint32_t order = order_of(detail::load<std::uint16_t>(values[t] + 2 * c));
+        const auto cell = ruler_of<Number>(layout, out, t, c);
+        const std::uint32_t order = Number::order(detail::load_pattern<Number>(values[t], c));
         const std::uint32_t q = cell.code(order);
         for (std::uint32_t p = 0; p < Planes::fixed; ++p) {
           const std::uint32_t width = Planes::width(p), bit = width * c;
@@ -122,7 +116,7 @@ private:
       tail_ends[t] = static_cast<std::uint32_t>(end - tails);
     }
     const auto bytes = static_cast<std::uint32_t>(end - out);
-    if (detail::align_up(bytes, tile_alignment) > layout.stored_bytes())
+    if (bytes > layout.stored_bytes())
       return store_tile(layout, values, out, tail_ends);
     detail::store(out, static_cast<std::uint32_t>(end - tails));
     return {bytes, false};
@@ -131,6 +125,8 @@ private:
   // Writes m and s of every scale row, straight into the tile. False if a step is out of range.
   template <class Number, quantizer Q, class Planes>
   static bool fit_rows(tile_layout<Q, Planes> layout, source_rows values, std::byte* out) noexcept {
+    if constexpr (balancing_quantizer<Q>)
+      return detail::fit_balanced<Number>(layout, values, out);
     constexpr std::uint32_t batch = 64; // rows at a time, so that the extents stay on the stack
     using row_cells = cells<Number, Planes::code_bits>;
     const tile_shape shape = layout.shape;
@@ -140,7 +136,7 @@ private:
       for (std::uint32_t t = 0; t < shape.tokens; ++t)
         for (std::uint32_t c = 0; c < shape.dim; ++c)
           if (const std::uint32_t row = Q::scale_row(shape, t, c) - first; row < batch)
-            extents[row].add(detail::load<std::uint16_t>(values[t] + 2 * c));
+            extents[row].add(detail::load_pattern<Number>(values[t], c));
       for (std::uint32_t row = first; row < std::min(first + batch, layout.rows()); ++row) {
         row_cells cell;
         if (!cell.fit(extents[row - first]))

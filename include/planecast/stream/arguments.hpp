@@ -35,6 +35,9 @@ void check_view(const char* call, const View& view, const request& r, const geom
   if (view.tokens() != r.tokens)
     refuse(call, where + "a view of " + std::to_string(view.tokens()) + " tokens, the sequence has " +
                      std::to_string(r.tokens));
+  if (!view.may_hold(shape.dtype))
+    refuse(call, where + "a view of values of " + std::to_string(view.value_bytes()) +
+                     " bytes, which the stream's dtype does not fit (kv_view::fp8, kv_view::fp32_as)");
   if (!view.may_show(shape.heads(layer), shape.key_dim, shape.value_dim))
     refuse(call, where + "the view's extents do not hold " + std::to_string(shape.heads(layer)) +
                      " heads of " + std::to_string(shape.key_dim) + " and " +

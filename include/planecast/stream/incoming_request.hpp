@@ -31,14 +31,18 @@ class incoming_request {
 public:
   using planes = typename Policy::planes;
 
-  [[nodiscard]] static std::uint64_t bytes_needed(const geometry& shape, const request& r) {
-    return assembly<Policy, Backend>::bytes_needed({shape, r.tokens, r.first});
+  [[nodiscard]] static std::uint64_t bytes_needed(const geometry& shape, const request& r,
+                                                  std::uint32_t first_layer = 0,
+                                                  std::uint32_t model_layers = 0) {
+    return assembly<Policy, Backend>::bytes_needed({shape, r.tokens, r.first, first_layer, model_layers});
   }
 
-  /// `shape` is what the stream carries of a model, from layer `first_layer` on.
-  incoming_request(request r, const geometry& shape, std::uint32_t first_layer, std::vector<kv_pages> pages)
-      : id(r), cache({shape, r.tokens, r.first}, std::move(pages)), first_layer_(first_layer),
-        order_seen_(cache.map().count()) {
+  /// `shape` is what the stream carries of a model of `model_layers` layers (0: it is all), from layer
+  /// `first_layer` on.
+  incoming_request(request r, const geometry& shape, std::uint32_t first_layer, std::vector<kv_pages> pages,
+                   std::uint32_t model_layers = 0)
+      : id(r), cache({shape, r.tokens, r.first, first_layer, model_layers}, std::move(pages)),
+        first_layer_(first_layer), order_seen_(cache.map().count()) {
     metrics.raw_bytes = shape.raw_bytes(cache.map().count());
     metrics.opened = std::chrono::steady_clock::now();
     plan_.order.tokens.assign(cache.map().count(), unknown);

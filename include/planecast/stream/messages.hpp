@@ -59,6 +59,9 @@ struct hello {
   static hello of(role who, std::uint32_t chunk_bytes, std::uint32_t usual, const geometry& model,
                   const shard& carried) {
     check(model.check(carried));
+    if (Policy::planes::code_bits >= 8 * value_bytes(model.dtype))
+      throw error(
+          {errc::unsupported, "policy: its code is no shorter than the values; fp8 takes planes<4, tail>"});
     const std::uint64_t least = least_chunk_bytes<Policy>(model.of(carried));
     if (least > 0xFFFF'FFFFu - frame_header_bytes || (chunk_bytes != 0 && chunk_bytes < least))
       throw error({errc::limit, "chunk_bytes: one token's upgrade, one tile, or the plan is longer",

@@ -24,11 +24,12 @@ namespace detail {
 template <class Policy, class Backend>
 class outgoing_request {
 public:
-  /// `shape` is what the stream carries of a model, from layer `first_layer` on.
+  /// `shape` is what the stream carries of a model of `model_layers` layers (0: it is all), from layer
+  /// `first_layer` on.
   outgoing_request(request r, std::uint32_t number, const geometry& shape, std::uint32_t first_layer,
-                   std::uint32_t chunk_bytes)
+                   std::uint32_t chunk_bytes, std::uint32_t model_layers = 0)
       : id(r), opening(number), shape_(shape), first_layer_(first_layer), chunk_bytes_(chunk_bytes),
-        cache_({shape, r.tokens, r.first}, r.how), queued_(shape.layers) {
+        cache_({shape, r.tokens, r.first, first_layer, model_layers}, r.how), queued_(shape.layers) {
     metrics.raw_bytes = shape.raw_bytes(r.tokens - r.first);
     metrics.opened = std::chrono::steady_clock::now();
   }

@@ -27,7 +27,8 @@ struct receiving {
   using request_pointer = std::shared_ptr<request_state>;
 
   receiving(Transport l, const hello& mine, const receiver_options& o)
-      : options(o), shape(mine.model.of(mine.carried)), link(std::move(l), mine) {
+      : options(o), shape(mine.model.of(mine.carried)), model_layers(mine.model.layers),
+        link(std::move(l), mine) {
     if (o.slots == 0 || o.staged_frames < o.slots)
       throw std::invalid_argument("planecast: no slots, or fewer staged frames than slots");
     grant();
@@ -40,16 +41,21 @@ struct receiving {
                            std::to_string(shape.layers));
     for (std::uint32_t layer = 0; layer < shape.layers; ++layer)
       check_view("expect", pages[layer], r, shape, layer, options.carries.layer_first + layer);
-    const std::uint64_t needed = request_state::bytes_needed(shape, r);
+    const std::uint64_t needed = bytes_needed(r);
     if (needed > options.code_bytes - code_bytes)
       throw error(
           {errc::limit, "expect: bytes to keep for sharpening", options.code_bytes, code_bytes + needed});
-    auto made = std::make_shared<request_state>(r, shape, options.carries.layer_first, std::move(pages));
+    auto made = std::make_shared<request_state>(r, shape, options.carries.layer_first, std::move(pages),
+                                                model_layers);
     requests.emplace(r.id, made);
     code_bytes += needed;
     if (const auto known = announced.expect(r.id))
       answer(*made, *known);
     return made;
+  }
+
+  [[nodiscard]] std::uint64_t bytes_needed(const request& r) const {
+    return request_state::bytes_needed(shape, r, options.carries.layer_first, model_layers);
   }
 
   void progress(deadline until) { link.progress(*this, until); }
@@ -180,7 +186,7 @@ struct receiving {
     r.result = why;
     r.metrics.note(quiesced);
     drop(r, false);
-    code_bytes -= request_state::bytes_needed(shape, r.id);
+    code_bytes -= bytes_needed(r.id);
     r.cache.release_codes();
     requests.erase(r.id.id);
   }
@@ -212,6 +218,7 @@ struct receiving {
 
   receiver_options options;
   geometry shape;
+  std::uint32_t model_layers;
   std::map<std::uint64_t, request_pointer> requests;
   announcements announced{options.unexpected_requests};
   std::size_t staged = 0; // frames, over all requests

@@ -24,7 +24,8 @@ struct sending {
   using request_pointer = std::shared_ptr<request_state>;
 
   sending(Transport l, const hello& mine, const sender_options& o)
-      : options(o), shape(mine.model.of(mine.carried)), link(std::move(l), mine) {
+      : options(o), shape(mine.model.of(mine.carried)), model_layers(mine.model.layers),
+        link(std::move(l), mine) {
     if (o.window_bytes == 0)
       throw std::invalid_argument("planecast: a window of no bytes");
     options.chunk_bytes = mine.chunk_bytes;
@@ -33,7 +34,7 @@ struct sending {
   request_pointer open(request r) {
     check_request<Policy>("open", r, shape, requests.contains(r.id));
     auto made = std::make_shared<request_state>(r, ++openings, shape, options.carries.layer_first,
-                                                options.chunk_bytes);
+                                                options.chunk_bytes, model_layers);
     requests.emplace(r.id, made);
     if (link.ready())
       announce(*made);
@@ -193,6 +194,7 @@ struct sending {
 
   sender_options options;
   geometry shape;
+  std::uint32_t model_layers;
   std::map<std::uint64_t, request_pointer> requests;
   schedule to_send;
   sent_frames sent;
