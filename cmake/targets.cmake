@@ -29,6 +29,7 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/plan/budget.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/plan/cut.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/plan/importance.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/plan/layered_importance.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/plan/upgrades.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/planecast.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/policy/planes.hpp

@@ -33,6 +33,7 @@
 // What goes first.
 #include "planecast/plan/budget.hpp"
 #include "planecast/plan/importance.hpp"
+#include "planecast/plan/layered_importance.hpp"
 #include "planecast/plan/upgrades.hpp"
 
 // Bytes across.
