@@ -28,6 +28,7 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/speculate.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/plan/budget.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/plan/cut.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/plan/falling_order.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/plan/importance.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/plan/layered_importance.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/plan/upgrades.hpp
