@@ -3,7 +3,9 @@
 
 #include "planecast/cache/number.hpp"
 
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 namespace planecast::inline v0::detail {
 
@@ -38,15 +40,21 @@ struct attention_plain {
   /// tile[t][lane] = keys[t] · panel[lane], for a multiple of `rows` tokens.
   static void logits(const float* queries, const float* keys, std::uint32_t dim, std::uint32_t tokens,
                      float* tile) noexcept {
-    for (std::uint32_t t = 0; t < tokens; t += rows) {
-      float sums[rows][panel] = {};
+    for (std::uint32_t t = 0; t < tokens; t += rows, keys += std::size_t{rows} * dim) {
+      fours low[4] = {}, high[4] = {};
       for (std::uint32_t c = 0; c < dim; ++c)
-        for (std::uint32_t r = 0; r < rows; ++r)
-          for (std::uint32_t lane = 0; lane < panel; ++lane)
-            sums[r][lane] += keys[(t + r) * dim + c] * queries[c * panel + lane];
-      for (std::uint32_t r = 0; r < rows; ++r)
-        for (std::uint32_t lane = 0; lane < panel; ++lane)
-          tile[(t + r) * panel + lane] = sums[r][lane];
+#pragma GCC unroll 4
+        for (std::uint32_t i = 0; i < 4; ++i) {
+          fours q;
+          std::memcpy(&q, queries + std::size_t{c} * panel + 4 * i, sizeof q);
+          low[i] += q * keys[c];
+          high[i] += q * keys[dim + c];
+        }
+#pragma GCC unroll 4
+      for (std::uint32_t i = 0; i < 4; ++i) {
+        std::memcpy(tile + t * panel + 4 * i, &low[i], sizeof(fours));
+        std::memcpy(tile + (t + 1) * panel + 4 * i, &high[i], sizeof(fours));
+      }
     }
   }
 
@@ -78,6 +86,8 @@ struct attention_plain {
   }
 
 private:
+  using fours [[gnu::vector_size(16)]] = float; // what every 64-bit machine has registers for
+
   static float exp2(float x) noexcept {
     if (x < exp2_least)
       return 0;
