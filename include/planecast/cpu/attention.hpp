@@ -7,6 +7,7 @@
 #include "planecast/cpu/attention_pass.hpp"
 #include "planecast/cpu/attention_sets.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -29,6 +30,7 @@ struct attention_options {
   float scale = 0;                ///< of the products of queries and keys; 0: 1/√dim
   score_reduction head_reduction = score_reduction::mean;   ///< over all query heads
   score_reduction window_reduction = score_reduction::mean; ///< over the window's queries
+  score_reduction layer_reduction = score_reduction::mean;  ///< over layers, where they are not kept apart
   std::uint32_t kernel_size = 0; ///< tokens that are pooled, the token in their middle: odd; 0 or 1: none
   score_pooling pooling = score_pooling::avg; ///< of a query head's tokens, before heads are reduced
 };
@@ -63,15 +65,16 @@ inline void add_pooled(std::span<const float> from, std::uint32_t kernel_size, s
 }
 
 /// Adds one layer's attention mass to `mass`, one number for each token of the view. Softmax is over all
-/// tokens that a query sees: those up to its own. Keys are read once; a layer whose products of one KV head
-/// take more than 64 MiB, 4 bytes each, is done in parts, and keys are read once for each. With softmax_lse
-/// nothing is kept, and keys are read once whatever the size.
+/// tokens that a query sees: those up to its own. The exponentials of one KV head are kept until their sums
+/// are known, 4 bytes each; if they take more than most_bytes the queries are done in parts. Keys are read
+/// once for each part. With softmax_lse nothing is kept, and keys are read once whatever the size.
 /// Preconditions: mass.size() == keys.tokens(); the view has the heads, and keys of queries.dim() channels.
 /// Errors: throws std::invalid_argument for options, shapes and numbers that do not fit; mass may then be
 /// changed.
 template <class Set>
 void add_attention_mass(const kv_view& keys, number dtype, std::uint32_t kv_heads, const query_view& queries,
-                        const attention_options& how, std::span<float> mass) {
+                        const attention_options& how, std::span<float> mass,
+                        std::size_t most_bytes = std::size_t{64} << 20) {
   check(how);
   const std::uint32_t tokens = keys.tokens();
   const std::uint32_t window = std::min(how.window_size, tokens);
@@ -85,7 +88,8 @@ void add_attention_mass(const kv_view& keys, number dtype, std::uint32_t kv_head
 
   const bool apart = how.pooling == score_pooling::max && how.kernel_size > 1; // the maximum is not linear
   const float scale = how.scale > 0 ? how.scale : 1 / std::sqrt(static_cast<float>(queries.dim()));
-  attention_pass<Set> pass(keys, dtype, queries, window, queries.heads() / kv_heads, scale, apart);
+  attention_pass<Set> pass(keys, dtype, queries, window, queries.heads() / kv_heads, scale, apart,
+                           most_bytes);
   const float factor =
       (how.head_reduction == score_reduction::mean ? 1 / static_cast<float>(queries.heads()) : 1.0f) *
       (how.window_reduction == score_reduction::mean ? 1 / static_cast<float>(window) : 1.0f);

@@ -43,20 +43,20 @@ private:
 template <class Set>
 class attention_pass {
 public:
-  /// Reads the queries. With `apart` there is a column for every query head of the group, else one for all.
+  /// With `apart` there is a column for every query head of the group, else one for all. Exponentials may
+  /// take most_bytes, or those of one panel if these are more.
   attention_pass(const kv_view& keys, number dtype, const query_view& queries, std::uint32_t window,
-                 std::uint32_t group, float scale, bool apart)
+                 std::uint32_t group, float scale, bool apart, std::size_t most_bytes)
       : keys_(keys), dtype_(dtype), queries_(queries), tokens_(keys.tokens()), window_(window), group_(group),
         columns_(apart ? group : 1), per_column_(up(apart ? window : group * window, Set::lanes)),
         panels_(up(columns_ * per_column_, Set::panel) / Set::panel), tiles_(up(tokens_, tile) / tile),
         scale_(scale * 1.44269504f), sums_(lanes()), last_seen_(lanes()), row_(queries.dim()),
         mass_(std::size_t{columns_} * tokens_), packed_(lanes() * queries.dim()), reference_(lanes()),
         key_tile_(std::size_t{tile} * queries.dim()), collected_(std::size_t{columns_} * tile * Set::lanes) {
-    constexpr std::size_t most = std::size_t{64} << 20;
     const std::size_t of_panel = std::size_t{tiles_} * block * sizeof(float);
     together_ = queries.has_lse()
                     ? panels_
-                    : static_cast<std::uint32_t>(std::clamp<std::size_t>(most / of_panel, 1, panels_));
+                    : static_cast<std::uint32_t>(std::clamp<std::size_t>(most_bytes / of_panel, 1, panels_));
     blocks_ = line_floats(queries.has_lse() ? block : std::size_t{tiles_} * together_ * block);
     if (!queries.has_lse())
       maxima_ = line_floats(std::size_t{tiles_} * together_ * Set::panel);
