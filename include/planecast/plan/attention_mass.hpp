@@ -26,11 +26,11 @@ namespace planecast::inline v0 {
 template <class Layers>
 class basic_attention_mass {
 public:
-  /// Of a sequence of so many tokens, a prefix that the receiver has included. `model` is what the stream
+  /// Of a sequence of `count` tokens, a prefix that the receiver has included. `shape` is what the stream
   /// carries.
   /// Errors: throws std::invalid_argument for options that mean nothing.
-  basic_attention_mass(geometry model, std::uint32_t tokens, const attention_options& how = {})
-      : model_(std::move(model)), how_(how), layers_(model_.layers, tokens) {
+  basic_attention_mass(geometry shape, std::uint32_t count, const attention_options& how = {})
+      : model_(std::move(shape)), how_(how), layers_(model_.layers, count) {
     detail::check(how);
   }
 

@@ -27,10 +27,10 @@ enum class key_norm_order : std::uint8_t {
 template <class Layers>
 class basic_key_norm {
 public:
-  /// Of a sequence of so many tokens, a prefix that the receiver has included. `model` is what the stream
+  /// Of a sequence of `count` tokens, a prefix that the receiver has included. `shape` is what the stream
   /// carries.
-  basic_key_norm(geometry model, std::uint32_t tokens, key_norm_order order)
-      : model_(std::move(model)), order_(order), layers_(model_.layers, tokens) {}
+  basic_key_norm(geometry shape, std::uint32_t count, key_norm_order order)
+      : model_(std::move(shape)), order_(order), layers_(model_.layers, count) {}
 
   /// Adds a layer, in any order. Nothing of the view is needed afterwards.
   /// Errors: throws std::invalid_argument for a layer that is not there or was added, a view of another

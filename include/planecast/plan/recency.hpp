@@ -43,10 +43,10 @@ template <class Inner>
 requires importance<Inner> || layered_importance<Inner>
 class recency_decay {
 public:
-  /// For a sequence of n = `tokens` tokens.
+  /// For a sequence of n = `count` tokens.
   /// Preconditions: lambda is finite and not negative (throws std::invalid_argument).
-  recency_decay(Inner inner, double lambda, std::uint32_t tokens)
-      : inner_(std::move(inner)), lambda_(lambda), tokens_(tokens) {
+  recency_decay(Inner inner, double lambda, std::uint32_t count)
+      : inner_(std::move(inner)), lambda_(lambda), tokens_(count) {
     if (!(lambda >= 0) || std::isinf(lambda))
       throw std::invalid_argument("planecast: recency_decay: lambda is negative or not finite");
   }
