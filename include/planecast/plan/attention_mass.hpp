@@ -53,7 +53,7 @@ public:
       detail::add_attention_mass<Set>(keys, model_.dtype, heads, queries, how_, mass);
       return true;
     });
-    layers_.add(layer, std::move(mass));
+    layers_.add(layer, mass);
   }
 
   /// As `importance` says: the mean, or the sum, over the layers that were added, which need not be all.

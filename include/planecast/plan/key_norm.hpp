@@ -48,7 +48,7 @@ public:
     if (order_ == key_norm_order::short_first)
       for (float& n : norms)
         n = -n;
-    layers_.add(layer, std::move(norms));
+    layers_.add(layer, norms);
   }
 
   /// As `importance` says: the mean over the layers that were added, which need not be all.

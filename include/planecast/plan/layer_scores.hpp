@@ -85,7 +85,7 @@ public:
 
   /// Preconditions: a row has a score for each token; the layer is there and was not added (throws
   /// std::invalid_argument).
-  void add(std::uint32_t layer, std::vector<float> row) {
+  void add(std::uint32_t layer, const std::vector<float>& row) {
     expect(layer);
     has_[layer] = true;
     ++added_;
@@ -116,26 +116,29 @@ private:
 /// Likewise, a row for each layer.
 class kept_layers {
 public:
-  kept_layers(std::uint32_t layers, std::uint32_t tokens) : rows_(layers), tokens_(tokens) {}
+  kept_layers(std::uint32_t layers, std::uint32_t tokens)
+      : rows_(std::size_t{layers} * tokens), has_(layers), tokens_(tokens) {}
 
-  void add(std::uint32_t layer, std::vector<float> row) {
+  void add(std::uint32_t layer, const std::vector<float>& row) {
     expect(layer);
-    rows_[layer] = std::move(row);
+    has_[layer] = true;
+    std::ranges::copy(row, rows_.begin() + static_cast<std::ptrdiff_t>(std::size_t{layer} * tokens_));
   }
   void expect(std::uint32_t layer) const {
-    if (layer >= rows_.size() || !rows_[layer].empty())
+    if (layer >= has_.size() || has_[layer])
       throw std::invalid_argument("planecast: scores of a layer that is not there, or has them already");
   }
   [[nodiscard]] std::uint32_t tokens() const noexcept { return tokens_; }
-  [[nodiscard]] std::uint32_t layers() const noexcept { return static_cast<std::uint32_t>(rows_.size()); }
+  [[nodiscard]] std::uint32_t layers() const noexcept { return static_cast<std::uint32_t>(has_.size()); }
   void score(std::uint32_t layer, std::uint32_t first, std::span<float> out) const {
-    if (layer >= rows_.size() || rows_[layer].empty())
+    if (layer >= has_.size() || !has_[layer])
       throw std::invalid_argument("planecast: a layer that was not added to an importance");
-    given_scores(rows_[layer]).score(first, out);
+    given_scores(std::span(rows_).subspan(std::size_t{layer} * tokens_, tokens_)).score(first, out);
   }
 
 private:
-  std::vector<std::vector<float>> rows_;
+  std::vector<float> rows_; // layer after layer
+  std::vector<bool> has_;
   std::uint32_t tokens_;
 };
 
