@@ -41,20 +41,20 @@ struct attention_avx2 {
                                       std::uint32_t tokens, float* tile) noexcept {
     for (std::uint32_t t = 0; t < tokens; t += rows, keys += std::size_t{rows} * dim, tile += rows * panel) {
       __m256 low[rows], high[rows];
-#pragma GCC unroll 6
+      PLANECAST_UNROLL
       for (std::uint32_t r = 0; r < rows; ++r)
         low[r] = high[r] = _mm256_setzero_ps();
       for (std::uint32_t c = 0; c < dim; ++c) {
         const __m256 q = _mm256_loadu_ps(queries + std::size_t{c} * panel);
         const __m256 p = _mm256_loadu_ps(queries + std::size_t{c} * panel + lanes);
-#pragma GCC unroll 6
+        PLANECAST_UNROLL
         for (std::uint32_t r = 0; r < rows; ++r) {
           const __m256 k = _mm256_broadcast_ss(keys + std::size_t{r} * dim + c);
           low[r] = _mm256_fmadd_ps(k, q, low[r]);
           high[r] = _mm256_fmadd_ps(k, p, high[r]);
         }
       }
-#pragma GCC unroll 6
+      PLANECAST_UNROLL
       for (std::uint32_t r = 0; r < rows; ++r) {
         _mm256_storeu_ps(tile + r * panel, low[r]);
         _mm256_storeu_ps(tile + r * panel + lanes, high[r]);
@@ -106,7 +106,7 @@ private:
     const __m256 rounded = _mm256_add_ps(x, _mm256_set1_ps(exp2_round));
     const __m256 rest = _mm256_sub_ps(x, _mm256_sub_ps(rounded, _mm256_set1_ps(exp2_round)));
     __m256 y = _mm256_set1_ps(exp2_polynomial[6]);
-#pragma GCC unroll 6
+    PLANECAST_UNROLL
     for (int i = 5; i >= 0; --i)
       y = _mm256_fmadd_ps(y, rest, _mm256_set1_ps(exp2_polynomial[i]));
     const __m256i power =

@@ -42,20 +42,20 @@ struct attention_avx512 {
                                       std::uint32_t tokens, float* tile) noexcept {
     for (std::uint32_t t = 0; t < tokens; t += rows, keys += std::size_t{rows} * dim, tile += rows * panel) {
       __m512 low[rows], high[rows];
-#pragma GCC unroll 8
+      PLANECAST_UNROLL
       for (std::uint32_t r = 0; r < rows; ++r)
         low[r] = high[r] = _mm512_setzero_ps();
       for (std::uint32_t c = 0; c < dim; ++c) {
         const __m512 q = _mm512_loadu_ps(queries + std::size_t{c} * panel);
         const __m512 p = _mm512_loadu_ps(queries + std::size_t{c} * panel + lanes);
-#pragma GCC unroll 8
+        PLANECAST_UNROLL
         for (std::uint32_t r = 0; r < rows; ++r) {
           const __m512 k = _mm512_set1_ps(keys[std::size_t{r} * dim + c]);
           low[r] = _mm512_fmadd_ps(k, q, low[r]);
           high[r] = _mm512_fmadd_ps(k, p, high[r]);
         }
       }
-#pragma GCC unroll 8
+      PLANECAST_UNROLL
       for (std::uint32_t r = 0; r < rows; ++r) {
         _mm512_storeu_ps(tile + r * panel, low[r]);
         _mm512_storeu_ps(tile + r * panel + lanes, high[r]);
@@ -110,7 +110,7 @@ private:
     const __m512 rounded = _mm512_add_ps(x, _mm512_set1_ps(exp2_round));
     const __m512 rest = _mm512_sub_ps(x, _mm512_sub_ps(rounded, _mm512_set1_ps(exp2_round)));
     __m512 y = _mm512_set1_ps(exp2_polynomial[6]);
-#pragma GCC unroll 6
+    PLANECAST_UNROLL
     for (int i = 5; i >= 0; --i)
       y = _mm512_fmadd_ps(y, rest, _mm512_set1_ps(exp2_polynomial[i]));
     const __m512i power = _mm512_maskz_slli_epi32(

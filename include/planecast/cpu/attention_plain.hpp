@@ -42,15 +42,16 @@ struct attention_plain {
                      float* tile) noexcept {
     for (std::uint32_t t = 0; t < tokens; t += rows, keys += std::size_t{rows} * dim) {
       fours low[4] = {}, high[4] = {};
-      for (std::uint32_t c = 0; c < dim; ++c)
-#pragma GCC unroll 4
+      for (std::uint32_t c = 0; c < dim; ++c) {
+        PLANECAST_UNROLL
         for (std::uint32_t i = 0; i < 4; ++i) {
           fours q;
           std::memcpy(&q, queries + std::size_t{c} * panel + 4 * i, sizeof q);
           low[i] += q * keys[c];
           high[i] += q * keys[dim + c];
         }
-#pragma GCC unroll 4
+      }
+      PLANECAST_UNROLL
       for (std::uint32_t i = 0; i < 4; ++i) {
         std::memcpy(tile + t * panel + 4 * i, &low[i], sizeof(fours));
         std::memcpy(tile + (t + 1) * panel + 4 * i, &high[i], sizeof(fours));
