@@ -214,7 +214,7 @@ bool contains(const std::string& text, const char* part) {
 } // namespace
 
 TEST_CASE("attention: as the definition says, over random layers, by every set") {
-  for (unsigned seed = 0; seed < 300; ++seed) {
+  for (unsigned seed = 0; seed < 150; ++seed) {
     CAPTURE(seed);
     layer l(seed);
     const std::vector<double> expected = by_definition(l);
@@ -224,12 +224,12 @@ TEST_CASE("attention: as the definition says, over random layers, by every set")
         CAPTURE(Set::lanes);
         const query_view q = with_lse ? l.query().with_lse(l.lse.data()) : l.query();
         const auto got = computed<Set>(l, q), plain = computed<detail::attention_plain>(l, q);
-        for (std::uint32_t t = 0; t < l.tokens; ++t) {
-          CAPTURE(t);
-          const double off = std::abs(double{got[t]} - expected[t]);
-          REQUIRE(off <= tolerance * expected[t] + 1e-35);
-          REQUIRE(std::abs(got[t] - plain[t]) <= tolerance * plain[t] + 1e-35);
-        }
+        std::uint32_t right = 0; // the first token that is not
+        while (right < l.tokens &&
+               std::abs(double{got[right]} - expected[right]) <= tolerance * expected[right] + 1e-35 &&
+               std::abs(got[right] - plain[right]) <= tolerance * plain[right] + 1e-35)
+          ++right;
+        REQUIRE(right == l.tokens);
       }
     });
   }
