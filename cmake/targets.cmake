@@ -11,6 +11,7 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/cache/kv_view.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cache/layouts.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cache/number.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cache/query_view.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cache/shard.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cache/token_slots.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/code/assembly.hpp
@@ -36,13 +37,27 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/cpu/detail/vector_loops.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cpu/instruction_set.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cpu/plain.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cpu/attention.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cpu/attention_avx2.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cpu/attention_avx512.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cpu/attention_pass.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cpu/attention_plain.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cpu/attention_sets.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cpu/cpu.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cpu/key_norm.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cpu/self_test.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/accept.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/engine.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/speculate.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/plan/attention_mass.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/plan/budget.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/plan/cut.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/plan/falling_order.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/plan/importance.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/plan/key_norm.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/plan/layer_scores.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/plan/layered_importance.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/plan/recency.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/plan/upgrades.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/planecast.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/policy/layered_policy.hpp

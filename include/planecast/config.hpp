@@ -29,6 +29,16 @@
 #define PLANECAST_HOST_DEVICE
 #endif
 
+/// Stands before a loop of a few known rounds whose arrays belong into registers. nvcc knows no such pragma
+/// that g++ behind it takes as well.
+#if defined(__CUDACC__)
+#define PLANECAST_UNROLL
+#elif defined(__clang__)
+#define PLANECAST_UNROLL _Pragma("unroll")
+#else
+#define PLANECAST_UNROLL _Pragma("GCC unroll 16")
+#endif
+
 namespace planecast::inline v0::detail {
 
 // std::bit_cast and the like are host functions to nvcc; these few serve both sides.

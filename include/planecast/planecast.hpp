@@ -11,6 +11,7 @@
 #include "planecast/cache/kv_view.hpp"
 #include "planecast/cache/layouts.hpp"
 #include "planecast/cache/number.hpp"
+#include "planecast/cache/query_view.hpp"
 #include "planecast/cache/shard.hpp"
 #include "planecast/cache/token_slots.hpp"
 
@@ -35,14 +36,20 @@
 #include "planecast/code/value_rows.hpp"
 #include "planecast/cpu/avx2.hpp"
 #include "planecast/cpu/avx512.hpp"
+#include "planecast/cpu/attention.hpp"
 #include "planecast/cpu/cpu.hpp"
 #include "planecast/cpu/instruction_set.hpp"
 #include "planecast/cpu/plain.hpp"
 #include "planecast/cpu/self_test.hpp"
 
 // What goes first.
+#include "planecast/plan/attention_mass.hpp"
 #include "planecast/plan/budget.hpp"
 #include "planecast/plan/importance.hpp"
+#include "planecast/plan/key_norm.hpp"
+#include "planecast/plan/layer_scores.hpp"
+#include "planecast/plan/layered_importance.hpp"
+#include "planecast/plan/recency.hpp"
 #include "planecast/plan/upgrades.hpp"
 
 // Bytes across.

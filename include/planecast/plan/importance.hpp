@@ -2,6 +2,7 @@
 #pragma once
 
 #include "planecast/config.hpp"
+#include "planecast/plan/falling_order.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -97,10 +98,8 @@ inline ranking rank_tokens(std::span<const float> scores, pinned_tokens pins = {
   // Sinks, then recent ones, then the rest: a rotation of what lies between the two.
   std::rotate(r.tokens.begin() + static_cast<std::ptrdiff_t>(sinks),
               r.tokens.end() - static_cast<std::ptrdiff_t>(recent), r.tokens.end());
-  std::sort(r.tokens.begin() + r.pinned, r.tokens.end(), [&](std::uint32_t a, std::uint32_t b) {
-    const float x = scores[a - first], y = scores[b - first];
-    return x > y || (x == y && a < b);
-  });
+  detail::falling_order{}(scores.subspan(sinks, count - r.pinned), first + static_cast<std::uint32_t>(sinks),
+                          std::span(r.tokens).subspan(r.pinned));
   return r;
 }
 
