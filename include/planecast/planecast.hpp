@@ -25,6 +25,7 @@
 #include "planecast/code/backend.hpp"
 #include "planecast/code/cell.hpp"
 #include "planecast/code/coded_cache.hpp"
+#include "planecast/code/error_bound.hpp"
 #include "planecast/code/tile.hpp"
 #include "planecast/code/tile_map.hpp"
 #include "planecast/cpu/cpu.hpp"
