@@ -1,6 +1,6 @@
 #!/bin/sh
 # Builds and runs all tests: sh cmake/test.sh [preset …]
-# Without arguments: cpu, clang, asan, tsan, docs. The last line is "N passed, N failed, N skipped".
+# Without arguments: cpu, clang, asan, tsan, docs; fuzz and debug only where they are named. The last line is "N passed, N failed, N skipped".
 set -eu
 cd "$(dirname "$0")/.."
 . cmake/need.sh
@@ -39,6 +39,7 @@ for preset in "$@"; do
   [ "$bad" -eq 0 ] || sed -n '/tests failed out of/,$p; /^TEST CASE:/,/^===/p' "$log"
   echo "== $preset: $((all - bad - left)) passed, $bad failed, $left skipped" \
     "(built in $((built - begun)) s, tested in $(($(date +%s) - built)) s)"
+  sed -n 's/.*\(instruction sets: .*\)/   \1/p' "$report"
   [ "$left" -eq 0 ] || { sed -n '/^The following tests did not run:/,/^$/p' "$log"
     sed -n 's/.*This test is skipped: /  /p' "$report"; }
   passed=$((passed + all - bad - left)) failed=$((failed + bad)) skipped=$((skipped + left))

@@ -31,6 +31,7 @@
 #include "planecast/code/executor.hpp"
 #include "planecast/code/ruler.hpp"
 #include "planecast/code/scalars.hpp"
+#include "planecast/code/error_bound.hpp"
 #include "planecast/code/tile.hpp"
 #include "planecast/code/tile_map.hpp"
 #include "planecast/code/value_rows.hpp"
