@@ -17,6 +17,8 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/code/backend.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/code/cell.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/code/coded_cache.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/code/item_map.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/code/spread.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/code/tail.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/code/tile.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/code/tile_map.hpp
@@ -29,7 +31,10 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/plan/budget.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/plan/cut.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/plan/importance.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/plan/layered_importance.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/plan/layered_ranking.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/plan/upgrades.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/plan/worth.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/planecast.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/policy/planes.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/policy/precision_policy.hpp

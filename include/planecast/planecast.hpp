@@ -25,6 +25,7 @@
 #include "planecast/code/backend.hpp"
 #include "planecast/code/cell.hpp"
 #include "planecast/code/coded_cache.hpp"
+#include "planecast/code/item_map.hpp"
 #include "planecast/code/tile.hpp"
 #include "planecast/code/tile_map.hpp"
 #include "planecast/cpu/cpu.hpp"
@@ -33,7 +34,10 @@
 // What goes first.
 #include "planecast/plan/budget.hpp"
 #include "planecast/plan/importance.hpp"
+#include "planecast/plan/layered_importance.hpp"
+#include "planecast/plan/layered_ranking.hpp"
 #include "planecast/plan/upgrades.hpp"
+#include "planecast/plan/worth.hpp"
 
 // Bytes across.
 #include "planecast/transport/faulty.hpp"

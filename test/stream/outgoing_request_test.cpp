@@ -102,7 +102,7 @@ void check_frames(unsigned seed) {
 
   const tile_map<Policy> map{from.shape, from.tokens, from.first};
   std::set<std::pair<std::uint32_t, std::uint32_t>> tiles, upgrades;
-  std::vector<std::uint32_t> order(map.count(), ~0u);
+  std::vector<std::uint32_t> order;
   std::vector<std::uint32_t> held(map.count(), Policy::base_planes); // by rank
   std::uint64_t light_upgrades = 0;
   bool plan_seen = false, focus_seen = false;
@@ -142,8 +142,11 @@ void check_frames(unsigned seed) {
       CHECK(f.pending.before_cut);
       CHECK(!plan_seen);
       plan_seen = true;
-      plan.order.tokens = order;
-      REQUIRE(plan.read(f.payload(), Policy::base_planes, Policy::planes::count).ok());
+      REQUIRE(plan.read(f.payload(), {from.shape.layers, from.tokens, from.first}, Policy::base_planes,
+                        Policy::planes::count)
+                  .ok());
+      order = plan.order.items;
+      CHECK(order == std::vector<std::uint32_t>(map.count(), ~0u)); // they follow
       break;
     default:
       REQUIRE(h.kind == frame_kind::upgrade);

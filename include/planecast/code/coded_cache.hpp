@@ -3,8 +3,11 @@
 
 #include "planecast/cache/kv_view.hpp"
 #include "planecast/code/backend.hpp"
+#include "planecast/code/item_map.hpp"
+#include "planecast/code/spread.hpp"
 #include "planecast/code/tile_map.hpp"
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -31,7 +34,8 @@ public:
   /// Empty: layers are put.
   coded_cache(map_type map, coding how)
       : map_(std::move(map)), how_(how), layers_(map_.shape.layers),
-        upgrade_bytes_((planes::count - Policy::base_planes) * std::size_t{map_.count()}) {}
+        upgrade_bytes_((planes::count - Policy::base_planes) * std::size_t{map_.count()}),
+        spread_(map_.count()) {}
 
   /// Which tiles it is made of.
   [[nodiscard]] const map_type& map() const noexcept { return map_; }
@@ -45,14 +49,19 @@ public:
     for (coded_layer& layer : layers_) {
       std::vector<std::byte>().swap(layer.bytes);
       std::vector<std::uint32_t>().swap(layer.tail_ends);
+      std::vector<std::uint32_t>().swap(layer.upgrade_bytes);
+      std::vector<double>().swap(layer.spread);
     }
     std::vector<std::uint32_t>().swap(upgrade_bytes_);
+    std::vector<double>().swap(spread_);
   }
   /// Bytes that it holds: tiles, and the lengths of their parts.
   [[nodiscard]] std::uint64_t bytes() const noexcept {
-    std::uint64_t sum = upgrade_bytes_.capacity() * sizeof(std::uint32_t);
+    std::uint64_t sum =
+        upgrade_bytes_.capacity() * sizeof(std::uint32_t) + spread_.capacity() * sizeof(double);
     for (const coded_layer& layer : layers_)
-      sum += layer.bytes.capacity() + layer.tail_ends.capacity() * sizeof(std::uint32_t);
+      sum += layer.bytes.capacity() + layer.spread.capacity() * sizeof(double) +
+             (layer.tail_ends.capacity() + layer.upgrade_bytes.capacity()) * sizeof(std::uint32_t);
     return sum;
   }
 
@@ -63,6 +72,8 @@ public:
     coded_layer layer;
     layer.tiles.resize(map_.tiles(layer_index));
     layer.tail_ends.resize(std::size_t{map_.count()} * 2 * map_.shape.heads(layer_index));
+    layer.upgrade_bytes.resize(upgrade_bytes_.size());
+    layer.spread.resize(map_.count());
     layer.bytes.reserve(map_.stored_bytes(layer_index)); // no tile is longer than if it were stored
     std::vector<std::uint16_t> values;
     std::vector<std::byte> tile;
@@ -85,14 +96,43 @@ public:
       });
     }
     layer.bytes.shrink_to_fit();
+    std::array<kind_spread, 2> kinds{kind_spread{std::vector<double>(map_.count())},
+                                     kind_spread{std::vector<double>(map_.count())}};
     for (std::uint32_t i = 0; i < map_.tiles(layer_index); ++i) // from here on nothing fails
-      map_.with_layout(map_.tile(i), [&](auto layout) { count(layout, layer, i); });
+      map_.with_layout(map_.tile(i), [&](auto layout) {
+        count(layout, layer, i, kinds[map_.tile(i).is_value]);
+      });
+    for (const kind_spread& kind : kinds)
+      for (std::size_t t = 0; kind.sum > 0 && t < kind.of.size(); ++t)
+        layer.spread[t] += kind.of[t] / kind.sum * static_cast<double>(kind.coded) /
+                           static_cast<double>(kind.values);
+    for (std::size_t i = 0; i < upgrade_bytes_.size(); ++i)
+      upgrade_bytes_[i] += layer.upgrade_bytes[i];
+    for (std::size_t t = 0; t < spread_.size(); ++t)
+      spread_[t] += layer.spread[t];
     layers_[layer_index] = std::move(layer);
   }
 
   /// Bytes of an upgrade: one token's plane over all layers and heads that were put.
   [[nodiscard]] std::uint32_t upgrade_bytes(std::uint32_t plane, std::uint32_t token) const noexcept {
-    return upgrade_bytes_[(plane - Policy::base_planes) * std::size_t{map_.count()} + token - map_.first];
+    return upgrade_bytes_[upgrade(plane, token)];
+  }
+  /// Likewise of one layer.
+  [[nodiscard]] std::uint32_t upgrade_bytes(std::uint32_t layer, std::uint32_t plane,
+                                            std::uint32_t token) const noexcept {
+    return layers_[layer].upgrade_bytes[upgrade(plane, token)];
+  }
+  /// The squared error that an upgrade takes away, of one token over all layers that were put, as the scales
+  /// tell it: step² · 4^(missing bits) / 12 for each value, that of a middle of open cells. Layers count
+  /// alike, and their keys and values: a square is divided by the mean step² of the coded values of its layer
+  /// and kind, and by their number with the stored ones. Stored tiles have no error.
+  [[nodiscard]] double error_removed(std::uint32_t plane, std::uint32_t token) const noexcept {
+    return spread_[token - map_.first] * detail::error_removed_by<planes>(plane);
+  }
+  /// Likewise of one layer.
+  [[nodiscard]] double error_removed(std::uint32_t layer, std::uint32_t plane,
+                                     std::uint32_t token) const noexcept {
+    return layers_[layer].spread[token - map_.first] * detail::error_removed_by<planes>(plane);
   }
   /// Bytes of a tile's part in the base: header, scalars, the lowest planes; or all of it if it is stored.
   [[nodiscard]] std::uint32_t base_bytes(std::uint32_t layer, std::uint32_t tile) const noexcept {
@@ -113,10 +153,15 @@ public:
   /// Hands out one plane of some tokens, in the order (layer, head, K then V, token as listed).
   template <class Sink>
   void give_upgrade(std::uint32_t plane, std::span<const std::uint32_t> tokens, Sink&& sink) const {
+    give_upgrade(plane, detail::listed_items(map_.shape.layers, tokens), sink);
+  }
+  /// Likewise of the tokens that are listed for each layer.
+  template <class Sink>
+  void give_upgrade(std::uint32_t plane, const detail::listed_items& items, Sink&& sink) const {
     for (std::uint32_t layer = 0; layer < map_.shape.layers; ++layer)
-      for (std::uint32_t head = 0; head < map_.shape.heads(layer); ++head)
+      for (std::uint32_t head = 0; head < map_.shape.heads(layer) && !items.of(layer).empty(); ++head)
         for (const bool is_value : {false, true})
-          for (const std::uint32_t token : tokens) {
+          for (const std::uint32_t token : items.of(layer)) {
             const auto [page, row] = map_.place(token);
             give_row(layers_[layer], {head, is_value, page}, plane, row, sink);
           }
@@ -131,7 +176,20 @@ private:
     std::vector<std::byte> bytes;
     std::vector<tile_place> tiles;
     std::vector<std::uint32_t> tail_ends; // per head, K then V, token: where its tails end in their tile
+    std::vector<std::uint32_t> upgrade_bytes; // per plane above the base, per token
+    std::vector<double> spread;               // per token: squares of its values' steps, normalised
   };
+
+  // Of a layer's keys, or of its values.
+  struct kind_spread {
+    std::vector<double> of; // per token
+    double sum = 0;         // over its tokens
+    std::uint64_t coded = 0, values = 0;
+  };
+
+  std::size_t upgrade(std::uint32_t plane, std::uint32_t token) const noexcept {
+    return (plane - Policy::base_planes) * std::size_t{map_.count()} + token - map_.first;
+  }
 
   template <class Layer>
   auto* tail_ends(Layer& layer, tile_id id) const noexcept {
@@ -140,13 +198,17 @@ private:
   }
 
   template <class Layout>
-  void count(Layout layout, const coded_layer& layer, std::uint32_t tile) noexcept {
+  void count(Layout layout, coded_layer& layer, std::uint32_t tile, kind_spread& kind) noexcept {
     const tile_id id = map_.tile(tile);
     const std::uint32_t* const ends = tail_ends(layer, id);
     stored_tiles_ += layer.tiles[tile].stored ? 1 : 0;
+    kind.values += layout.shape.values();
     if (layer.tiles[tile].stored)
       return;
-    std::uint32_t* const bytes = upgrade_bytes_.data() + (map_.first_of(id.page) - map_.first);
+    const std::size_t first = map_.first_of(id.page) - map_.first;
+    kind.coded += layout.shape.values();
+    kind.sum += detail::add_spread(layout, layer.bytes.data() + layer.tiles[tile].at, kind.of.data() + first);
+    std::uint32_t* const bytes = layer.upgrade_bytes.data() + first;
     for (std::uint32_t plane = Policy::base_planes; plane < planes::count; ++plane)
       for (std::uint32_t t = 0; t < layout.shape.tokens; ++t)
         bytes[(plane - Policy::base_planes) * std::size_t{map_.count()} + t] +=
@@ -172,7 +234,8 @@ private:
   map_type map_;
   coding how_;
   std::vector<coded_layer> layers_;
-  std::vector<std::uint32_t> upgrade_bytes_; // per plane above the base, per token
+  std::vector<std::uint32_t> upgrade_bytes_; // per plane above the base, per token, over all layers
+  std::vector<double> spread_;               // per token, likewise
   std::uint64_t stored_tiles_ = 0;
 };
 

@@ -56,15 +56,20 @@ struct sending {
     return status_of(r);
   }
 
-  template <importance I>
+  template <class I>
   status plan(request_state& r, budget b, const I& by, const plan_options& how) {
     if (const status s = status_of(r); !s)
       return s;
-    if (const status s = r.make_plan(b, by, how); !s)
+    if (const status s = r.make_plan(b, by, how, load_of(r)); !s)
       return s;
     r.enqueue(to_send);
     progress(deadline::passed());
     return status_of(r);
+  }
+
+  /// What a budget of time has to know.
+  [[nodiscard]] link_load load_of(const request_state& r) const noexcept {
+    return {0, to_send.bytes_ahead_of(r.id.id) + link.in_flight(), r.sent_bytes};
   }
 
   void cancel(request_state& r) {
@@ -174,8 +179,10 @@ struct sending {
       to_send.pop();
       if (f.again)
         link.metrics().sent_again += 1;
-      else
+      else {
+        r.sent_bytes += length;
         sent.add(f);
+      }
     }
   }
 
