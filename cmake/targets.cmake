@@ -33,6 +33,7 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/plan/importance.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/plan/layered_importance.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/plan/layered_ranking.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/plan/pays.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/plan/upgrades.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/plan/worth.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/planecast.hpp
@@ -44,6 +45,7 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/stream/announcements.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/stream/arguments.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/stream/arrivals.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/stream/bandwidth.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/stream/buffers.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/stream/checksum.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/stream/connection.hpp

@@ -36,6 +36,7 @@
 #include "planecast/plan/importance.hpp"
 #include "planecast/plan/layered_importance.hpp"
 #include "planecast/plan/layered_ranking.hpp"
+#include "planecast/plan/pays.hpp"
 #include "planecast/plan/upgrades.hpp"
 #include "planecast/plan/worth.hpp"
 

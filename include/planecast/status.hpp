@@ -45,7 +45,7 @@ struct [[nodiscard]] status {
 
   /// A line for people: the code, what it is about, and both values where the code gives them a meaning.
   [[nodiscard]] std::string message() const {
-    constexpr const char* names[] = {"ok",         "timeout", "closed",    "corrupt",    "mismatch",
+    constexpr const char* names[] = {"ok",         "timeout", "closed",    "corrupt",     "mismatch",
                                      "infeasible", "limit",   "cancelled", "unsupported", "unknown"};
     std::string text = names[static_cast<unsigned>(code)];
     if (*about != '\0')

@@ -1,5 +1,5 @@
-#include "planecast/code/spread.hpp"
 #include "planecast/code/coded_cache.hpp"
+#include "planecast/code/spread.hpp"
 #include "planecast/cpu/cpu.hpp"
 
 #include "code/caches.hpp"
@@ -37,8 +37,8 @@ std::vector<double> spread_of(pc::tile_shape s, std::uint64_t seed, double& sum)
   std::vector<double> by_hand(s.tokens), out(s.tokens, 1.0);
   for (std::uint32_t t = 0; t < s.tokens; ++t)
     for (std::uint32_t c = 0; c < s.dim; ++c) {
-      const double step = static_cast<double>(pc::bf16::value(
-          pc::detail::load<std::uint16_t>(&tile[layout.step_at(Q::scale_row(s, t, c))])));
+      const double step = static_cast<double>(
+          pc::bf16::value(pc::detail::load<std::uint16_t>(&tile[layout.step_at(Q::scale_row(s, t, c))])));
       by_hand[t] += step * step;
     }
   sum = pc::detail::add_spread(layout, tile.data(), out.data());

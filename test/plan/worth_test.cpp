@@ -1,6 +1,6 @@
+#include "planecast/plan/cut.hpp"
 #include "planecast/plan/worth.hpp"
 
-#include "planecast/plan/cut.hpp"
 #include "support/dice.hpp"
 
 #include <algorithm>
@@ -147,8 +147,9 @@ TEST_CASE("worth_order: scores below zero count as zero, infinite ones as the gr
   CHECK(weight_of(-inf) == 0);
   CHECK(weight_of(-0.0f) == 0);
   CHECK(weight_of(inf) == static_cast<double>(std::numeric_limits<float>::max()));
-  CHECK_THROWS_AS(list_items(map, std::vector<float>{1, 2, 3, 4, 5, 6, -std::numeric_limits<float>::quiet_NaN()}),
-                  std::invalid_argument);
+  CHECK_THROWS_AS(
+      list_items(map, std::vector<float>{1, 2, 3, 4, 5, 6, -std::numeric_limits<float>::quiet_NaN()}),
+      std::invalid_argument);
 }
 
 TEST_CASE("worth_order: ties by plane, then position, then layer; what costs nothing comes at once") {
@@ -157,8 +158,18 @@ TEST_CASE("worth_order: ties by plane, then position, then layer; what costs not
   const auto alike = [](std::uint32_t, std::uint32_t) { return 1u; };
   const auto one = [](std::uint32_t, std::uint32_t) { return 1.0; };
   CHECK(upgrades_of(worth_order(list_items(map, scores, {1, 0}), 1, 3, alike, one)) ==
-        std::vector<upgrade>{{1, 0}, {1, 3}, {2, 0}, {2, 3}, // pinned
-                             {1, 1}, {1, 4}, {1, 2}, {1, 5}, {2, 1}, {2, 4}, {2, 2}, {2, 5}});
+        std::vector<upgrade>{{1, 0},
+                             {1, 3},
+                             {2, 0},
+                             {2, 3}, // pinned
+                             {1, 1},
+                             {1, 4},
+                             {1, 2},
+                             {1, 5},
+                             {2, 1},
+                             {2, 4},
+                             {2, 2},
+                             {2, 5}});
   const auto free = [](std::uint32_t plane, std::uint32_t item) { return item == 2 || plane == 2 ? 0u : 1u; };
   const auto zero = [](std::uint32_t, std::uint32_t) { return 0.0; };
   CHECK(upgrades_of(worth_order(list_items(map, scores, {0, 0}), 1, 3, free, zero)) ==
@@ -242,7 +253,8 @@ TEST_CASE("worth_order: windows keep the planes of an item in order, and what th
   }
 }
 
-TEST_CASE("greedy_order: every prefix is the first of all sets of its length, by the definition (brute force)") {
+TEST_CASE(
+    "greedy_order: every prefix is the first of all sets of its length, by the definition (brute force)") {
   // Upgrades in words: pinned before others; of the others by plane, then score, then position, then layer.
   // Of two sets the one that has the earlier upgrade, where they first differ, comes first.
   for (unsigned seed = 0; seed < 300; ++seed) {

@@ -76,9 +76,9 @@ void round_trip(std::uint64_t seed, dice& random, std::uint32_t n, std::uint32_t
   using pair = stream_pair<Policy>;
   both_ends ends(random, g, n);
   const bool short_frames = ends.per_layer && random.one_in(2);
-  pair streams(g, small_chunks(random, pair::sender::least_chunk_bytes(
-                                           g, short_frames ? order_scope::per_layer
-                                                           : order_scope::across_layers)));
+  pair streams(
+      g, small_chunks(random, pair::sender::least_chunk_bytes(g, short_frames ? order_scope::per_layer
+                                                                              : order_scope::across_layers)));
   CAPTURE(ends.per_layer);
   CAPTURE(ends.plan.order);
   const std::uint64_t raw = g.raw_bytes(n - first);

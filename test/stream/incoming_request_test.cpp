@@ -3,8 +3,8 @@
 
 #include "stream/recorded.hpp"
 #include "support/cache_case.hpp"
-#include "support/layered_scores.hpp"
 #include "support/dice.hpp"
+#include "support/layered_scores.hpp"
 
 #include <algorithm>
 #include <cstdint>
@@ -97,7 +97,8 @@ std::multiset<std::pair<std::uint32_t, std::uint32_t>> stored_in(const receiving
 
 // What unsharp() is to say, from the planes that each layer's tokens hold and the stored tiles that came.
 template <class Policy>
-std::vector<layer_page> lacking(const receiving<Policy>& r, const std::vector<std::vector<std::uint32_t>>& held,
+std::vector<layer_page> lacking(const receiving<Policy>& r,
+                                const std::vector<std::vector<std::uint32_t>>& held,
                                 const std::multiset<std::pair<std::uint32_t, std::uint32_t>>& stored) {
   std::vector<layer_page> found;
   for (std::uint32_t layer = r.first_layer; layer < r.first_layer + r.shape.layers; ++layer)
@@ -200,8 +201,8 @@ receiving<usual> fixed() {
   test::dice dice(12);
   while (true) {
     receiving<usual> r(dice);
-    if (r.tokens > 70 + r.first && r.first > 0 && r.shape.layers > 1 && r.first_layer > 1 &&
-        !r.per_layer && r.frames[0].pending.header.kind == frame_kind::base && r.frames.back().bytes.size() > 200)
+    if (r.tokens > 70 + r.first && r.first > 0 && r.shape.layers > 1 && r.first_layer > 1 && !r.per_layer &&
+        r.frames[0].pending.header.kind == frame_kind::base && r.frames.back().bytes.size() > 200)
       return r;
   }
 }
@@ -242,9 +243,9 @@ TEST_CASE("incoming_request: a plan that ends below lossless is focused there, a
     CHECK(r.in->reached_focus());
     CHECK(r.in->tier() == 1);
     CHECK(r.in->unsharp() == lacking<usual>(r,
-                                           std::vector<std::vector<std::uint32_t>>(
-                                               r.shape.layers, std::vector<std::uint32_t>(r.tokens, 2)),
-                                           stored));
+                                            std::vector<std::vector<std::uint32_t>>(
+                                                r.shape.layers, std::vector<std::uint32_t>(r.tokens, 2)),
+                                            stored));
     CHECK(r.in->unsharp().empty() == raw); // what is stored has no more to come
     CHECK(r.arrived() == raw);
   }
@@ -357,20 +358,20 @@ TEST_CASE("incoming_request: items of an order across layers are the request's t
   CHECK(given({{4, {2}}}).bad());
   CHECK(given({{0xFFFFFFFFu, {2}}}).bad());
   CHECK(given({{0, {}}}).bad());
-  CHECK(given({{0, {5, 3, 2, 4, 2}}}).bad());         // more than there are
-  CHECK(given({{0, {5, 3, 2, 4}}, {0, {5}}}).bad());  // and on
-  CHECK(given({{0, {5, 3, 2, 10}}}, 1).bad());        // looked at when the plan is there
+  CHECK(given({{0, {5, 3, 2, 4, 2}}}).bad());        // more than there are
+  CHECK(given({{0, {5, 3, 2, 4}}, {0, {5}}}).bad()); // and on
+  CHECK(given({{0, {5, 3, 2, 10}}}, 1).bad());       // looked at when the plan is there
 }
 
 TEST_CASE("incoming_request: an order's items rise plane by plane, wherever they are listed") {
   const pieces twice = {{0, {5, 3, 3, 5}}};
   CHECK(planned(0, 4, {{1, 0, 2}, {2, 2, 2}}, twice).good());
   CHECK(planned(0, 4, {{1, 0, 2}, {2, 0, 1}, {2, 2, 1}}, twice).good()); // a rank may serve two planes
-  CHECK(planned(0, 4, {{1, 0, 2}}, twice).good());                      // and another none
+  CHECK(planned(0, 4, {{1, 0, 2}}, twice).good());                       // and another none
   CHECK(planned(0, 0, {}, {}).good());
-  CHECK(planned(0, 4, {{1, 0, 3}}, twice).bad());            // 3 rises to plane 1 twice
-  CHECK(planned(0, 4, {{2, 2, 2}, {1, 0, 2}}, twice).bad()); // the wrong way round
-  CHECK(planned(0, 4, {{1, 0, 2}, {2, 1, 2}}, twice).bad()); // 3 to plane 2 twice
+  CHECK(planned(0, 4, {{1, 0, 3}}, twice).bad());                       // 3 rises to plane 1 twice
+  CHECK(planned(0, 4, {{2, 2, 2}, {1, 0, 2}}, twice).bad());            // the wrong way round
+  CHECK(planned(0, 4, {{1, 0, 2}, {2, 1, 2}}, twice).bad());            // 3 to plane 2 twice
   CHECK(planned(0, 3, {{1, 0, 1}, {2, 1, 1}}, {{0, {5, 3, 5}}}).bad()); // 3 skips plane 1
   CHECK(planned(0, 9, {{1, 0, 4}, {2, 4, 4}}, {}).bad());               // more ranks than upgrades
 }

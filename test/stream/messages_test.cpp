@@ -36,7 +36,8 @@ test::message payload_of(const upgrade_plan& p) {
 // A plan over `tokens` tokens, as bytes of its definition.
 test::message plan_of(std::uint64_t light, std::vector<upgrade_run> runs, std::uint32_t ranks = 5,
                       std::uint32_t scope = 0) {
-  test::message m = test::numbers(light, static_cast<std::uint32_t>(runs.size()), ranks, scope, std::uint32_t{0});
+  test::message m =
+      test::numbers(light, static_cast<std::uint32_t>(runs.size()), ranks, scope, std::uint32_t{0});
   for (const upgrade_run& r : runs) {
     test::append(m, r.plane);
     test::append(m, r.first);
@@ -238,12 +239,12 @@ TEST_CASE("plan: nonsense is refused") {
   CHECK(refused(plan_of(6, {{1, 0, 5}}))); // cut beyond the end
   CHECK(refused(plan_of(1, {})));
   CHECK(refused(plan_of(~std::uint64_t{0}, {{1, 0, 5}})));
-  CHECK(refused(plan_of(0, {{1, 0, 1}}, 0)));                   // no ranks
-  CHECK(refused(plan_of(0, {{1, 0, 5}}, 11)));                  // more than upgrades of 5 tokens
-  CHECK(refused(plan_of(0, {{1, 0, 5}}, 0xFFFFFFFFu)));         //
+  CHECK(refused(plan_of(0, {{1, 0, 1}}, 0)));                    // no ranks
+  CHECK(refused(plan_of(0, {{1, 0, 5}}, 11)));                   // more than upgrades of 5 tokens
+  CHECK(refused(plan_of(0, {{1, 0, 5}}, 0xFFFFFFFFu)));          //
   CHECK(refused(plan_of(0, {{1, 0, 5}, {2, 0, 5}, {1, 0, 1}}))); // more upgrades than there are
-  CHECK(refused(plan_of(0, {{1, 0, 5}}, 5, 2)));                // no such scope
-  CHECK(refused(plan_of(0, {{1, 0, 5}}, 5, 0x101)));            //
+  CHECK(refused(plan_of(0, {{1, 0, 5}}, 5, 2)));                 // no such scope
+  CHECK(refused(plan_of(0, {{1, 0, 5}}, 5, 0x101)));             //
 
   test::message m = plan_of(2, {{1, 0, 5}, {2, 0, 5}});
   for (std::size_t length = 0; length < m.size(); ++length)

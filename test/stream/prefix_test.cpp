@@ -165,7 +165,7 @@ TEST_CASE("prefix: frames in any order are taken, and damaged ones come again") 
     auto kv = in.expect({.id = 5, .tokens = n, .first = first}, ends.target.pages());
     auto shot = out.open({.id = 5, .tokens = n, .first = first});
     ends.put(shot);
-    REQUIRE(shot.plan(budget::base(), ends.layered.of[0], ends.plan).ok());
+    REQUIRE(ends.planned(shot, budget::base()).ok());
     for (int i = 0; i < 20000 && !(kv.reached(focused) && shot.reached(focused)); ++i) {
       (void)out.progress(deadline::passed());
       (void)kv.poll();

@@ -17,9 +17,12 @@
 
 namespace planecast::inline v0 {
 
-/// How a cache goes out: coded into planes, or raw, as it is, which is one plane and exact. Raw pays where
-/// the link is faster than the code.
-enum class coding : std::uint8_t { planes, raw };
+/// How a cache goes out. Raw pays where the link is faster than the code.
+enum class coding : std::uint8_t {
+  planes,    ///< coded into planes
+  raw,       ///< as it is, which is one plane and exact
+  automatic, ///< the sender decides when the first layer is put, by the rates that it knows
+};
 
 /// Holds the tiles of one request. put() reads the engine's pages once; nothing of them is needed afterwards.
 /// Preconditions: layers, tiles, tokens and planes that are named are the map's; of what is asked about a
@@ -31,12 +34,14 @@ public:
   using map_type = tile_map<Policy>;      ///< which tiles there are
   using planes = typename Policy::planes; ///< the policy's
 
-  /// Empty: layers are put.
+  /// Empty: layers are put. What is to be decided is coded into planes until code_as() says something else.
   coded_cache(map_type map, coding how)
       : map_(std::move(map)), how_(how), layers_(map_.shape.layers),
         upgrade_bytes_((planes::count - Policy::base_planes) * std::size_t{map_.count()}),
         spread_(map_.count()) {}
 
+  /// How layers that are put from now on are coded.
+  void code_as(coding how) noexcept { how_ = how; }
   /// Which tiles it is made of.
   [[nodiscard]] const map_type& map() const noexcept { return map_; }
   /// Whether a layer was put.
@@ -99,13 +104,12 @@ public:
     std::array<kind_spread, 2> kinds{kind_spread{std::vector<double>(map_.count())},
                                      kind_spread{std::vector<double>(map_.count())}};
     for (std::uint32_t i = 0; i < map_.tiles(layer_index); ++i) // from here on nothing fails
-      map_.with_layout(map_.tile(i), [&](auto layout) {
-        count(layout, layer, i, kinds[map_.tile(i).is_value]);
-      });
+      map_.with_layout(map_.tile(i),
+                       [&](auto layout) { count(layout, layer, i, kinds[map_.tile(i).is_value]); });
     for (const kind_spread& kind : kinds)
       for (std::size_t t = 0; kind.sum > 0 && t < kind.of.size(); ++t)
-        layer.spread[t] += kind.of[t] / kind.sum * static_cast<double>(kind.coded) /
-                           static_cast<double>(kind.values);
+        layer.spread[t] +=
+            kind.of[t] / kind.sum * static_cast<double>(kind.coded) / static_cast<double>(kind.values);
     for (std::size_t i = 0; i < upgrade_bytes_.size(); ++i)
       upgrade_bytes_[i] += layer.upgrade_bytes[i];
     for (std::size_t t = 0; t < spread_.size(); ++t)
@@ -175,7 +179,7 @@ private:
   struct coded_layer {
     std::vector<std::byte> bytes;
     std::vector<tile_place> tiles;
-    std::vector<std::uint32_t> tail_ends; // per head, K then V, token: where its tails end in their tile
+    std::vector<std::uint32_t> tail_ends;     // per head, K then V, token: where its tails end in their tile
     std::vector<std::uint32_t> upgrade_bytes; // per plane above the base, per token
     std::vector<double> spread;               // per token: squares of its values' steps, normalised
   };

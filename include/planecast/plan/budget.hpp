@@ -13,8 +13,8 @@ namespace planecast::inline v0 {
 /// What a budget of time is counted by: how fast the data lane is, and what is on it.
 struct link_load {
   double bytes_per_second = 0; ///< as measured; 0 if that is not known
-  std::uint64_t ahead = 0;     ///< bytes that cross before what is planned: of other requests, or on their way
-  std::uint64_t sent = 0;      ///< bytes of this request that were given to the transport
+  std::uint64_t ahead = 0; ///< bytes that cross before what is planned: of other requests, or on their way
+  std::uint64_t sent = 0;  ///< bytes of this request that were given to the transport
 };
 
 /// A ceiling for the bytes of first light on the data lane: base, scalars, plan and frame headers included.

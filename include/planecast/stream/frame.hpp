@@ -16,7 +16,8 @@ namespace planecast::inline v0 {
 /// Payloads. Control frames have none, but for hello and lost. base: the tiles' headers, scalars and lowest
 /// planes one after the other, without padding between tiles. plan: see upgrade_plan; it fits
 /// one frame. order: a u32 for each rank, its item. upgrade: for each layer, head, K then V, and rank whose
-/// item is of that layer, the token's row of the plane; rows of stored tiles are empty, and rows of tails end where their codes say.
+/// item is of that layer, the token's row of the plane; rows of stored tiles are empty, and rows of tails end
+/// where their codes say.
 ///
 /// Order. Both sides say hello first. Data is sent for requests that were accepted. On the control lane
 /// frames are numbered without gaps, and damage there ends the connection; on the data lane it costs a

@@ -32,15 +32,15 @@ public:
   using planes = typename Policy::planes;
 
   [[nodiscard]] static std::uint64_t bytes_needed(const geometry& shape, const request& r) {
-    const std::uint64_t most_ranks = std::uint64_t{shape.layers} * (r.tokens - r.first) *
-                                     (planes::count - Policy::base_planes);
+    const std::uint64_t most_ranks =
+        std::uint64_t{shape.layers} * (r.tokens - r.first) * (planes::count - Policy::base_planes);
     return assembly<Policy, Backend>::bytes_needed({shape, r.tokens, r.first}) + 4 * most_ranks;
   }
 
   /// `shape` is what the stream carries of a model, from layer `first_layer` on.
   incoming_request(request r, const geometry& shape, std::uint32_t first_layer, std::vector<kv_pages> pages)
-      : id(r), cache({shape, r.tokens, r.first}, std::move(pages)), 
-        layered_{shape.layers, r.tokens, r.first}, first_layer_(first_layer) {
+      : id(r), cache({shape, r.tokens, r.first}, std::move(pages)), layered_{shape.layers, r.tokens, r.first},
+        first_layer_(first_layer) {
     metrics.raw_bytes = shape.raw_bytes(cache.map().count());
     metrics.opened = std::chrono::steady_clock::now();
   }

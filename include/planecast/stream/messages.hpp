@@ -78,7 +78,8 @@ struct hello {
     const std::uint64_t least = least_chunk_bytes<Policy>(part, order_scope::per_layer);
     const std::uint64_t enough = least_chunk_bytes<Policy>(part); // for any order
     if (chunk_bytes != 0 && chunk_bytes < least)
-      throw error({errc::limit, "chunk_bytes: one token's upgrade of a layer, one tile, or the plan is longer",
+      throw error({errc::limit,
+                   "chunk_bytes: one token's upgrade of a layer, one tile, or the plan is longer",
                    chunk_bytes, least});
     if (chunk_bytes == 0 && enough > 0xFFFF'FFFFu - frame_header_bytes)
       throw error({errc::limit, "chunk_bytes: one token's upgrade, one tile, or the plan is longer",

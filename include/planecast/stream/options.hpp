@@ -21,6 +21,12 @@ struct sender_options {
   std::size_t window_bytes = 2 * 1024 * 1024;
   /// At its end it waits this long at most until what it told the peer has left.
   std::chrono::milliseconds linger{200};
+  /// What coding::automatic and budget::within() go by: bytes a second of the link, of coding and of the
+  /// receiver's decoding, the last two in raw bytes. 0 takes what is measured; of decoding, that it is as
+  /// fast as coding.
+  double link_rate = 0, encode_rate = 0, decode_rate = 0;
+  /// Of raw, what of a coded cache crosses in the end: for coding::automatic.
+  double coded_share = 0.75;
 };
 
 /// What may be chosen for a receiver. Its limits are what a bad sender can cost it.

@@ -33,6 +33,7 @@ public:
         cache_({shape, r.tokens, r.first}, r.how), queued_(shape.layers) {
     metrics.raw_bytes = shape.raw_bytes(r.tokens - r.first);
     metrics.opened = std::chrono::steady_clock::now();
+    metrics.coded_as = r.how;
   }
 
   const request id;
@@ -44,6 +45,15 @@ public:
 
   [[nodiscard]] std::uint64_t bytes_held() const noexcept { return cache_.bytes(); }
   void release() noexcept { cache_.clear(); }
+
+  /// Decides how it is coded, unless the caller did.
+  /// Preconditions: no layer was put.
+  void decide(coding how) noexcept {
+    metrics.coded_as = id.how == coding::automatic ? how : id.how;
+    cache_.code_as(metrics.coded_as);
+  }
+  /// Whether any layer was put.
+  [[nodiscard]] bool begun() const noexcept { return layers_put_ > 0; }
 
   /// Layers go by their numbers in the model.
   void put(std::uint32_t layer, const kv_view& view) {
@@ -59,7 +69,7 @@ public:
 
   template <class I>
   requires importance<I> || layered_importance<I>
-  status make_plan(budget b, const I& by, const plan_options& how, const link_load& link = {}) {
+      status make_plan(budget b, const I& by, const plan_options& how, const link_load& link = {}) {
     if (layers_put_ != shape_.layers || planned_)
       throw std::logic_error(planned_ ? "planecast: plan: called twice"
                                       : "planecast: plan: called with " + std::to_string(layers_put_) +
@@ -79,7 +89,8 @@ public:
         return {errc::limit, "plan: tokens of layers to order", 0xFFFF'FFFFu,
                 std::uint64_t{items.layers} * items.tokens};
     } else if (const std::uint64_t least = least_chunk_bytes<Policy>(shape_); chunk_bytes_ < least)
-      return {errc::limit, "plan: chunk_bytes, which are to hold one token of all layers", chunk_bytes_, least};
+      return {errc::limit, "plan: chunk_bytes, which are to hold one token of all layers", chunk_bytes_,
+              least};
     if (b.needs_rate() && !(link.bytes_per_second > 0))
       return {errc::unknown, "budget: the link's rate, of which too little was seen so far"};
 
@@ -91,9 +102,8 @@ public:
     cut_ = cut(
         plan_.order,
         [&](std::uint32_t plane, std::uint32_t item) {
-          return plan_.order.per_layer
-                     ? cache_.upgrade_bytes(items.layer(item), plane, items.token(item))
-                     : cache_.upgrade_bytes(plane, item);
+          return plan_.order.per_layer ? cache_.upgrade_bytes(items.layer(item), plane, items.token(item))
+                                       : cache_.upgrade_bytes(plane, item);
         },
         {chunk_bytes_, frame_header_bytes}, ceiling - base);
     plan_.light_upgrades = cut_.light_upgrades;
@@ -125,7 +135,8 @@ public:
     plan_queued_ = true;
     to.add({header(frame_kind::plan, 0, 0), true, {}, frame_header_bytes + plan_.bytes()});
     each_order_frame([&](std::uint32_t first, std::uint32_t count) {
-      to.add({header(frame_kind::order, first, count), true, {}, frame_header_bytes + 4 * std::uint64_t{count}});
+      to.add(
+          {header(frame_kind::order, first, count), true, {}, frame_header_bytes + 4 * std::uint64_t{count}});
     });
     for (std::size_t i = 0; i < cut_.chunks.size(); ++i) {
       const upgrade_run& run = cut_.chunks[i].run;
@@ -149,7 +160,8 @@ public:
     default:
       if (plan_.order.per_layer)
         return cache_.give_upgrade(
-            h.plane, listed_items({shape_.layers, id.tokens, id.first}, items.subspan(h.first, h.count)), add);
+            h.plane, listed_items({shape_.layers, id.tokens, id.first}, items.subspan(h.first, h.count)),
+            add);
       return cache_.give_upgrade(h.plane, items.subspan(h.first, h.count), add);
     }
   }
