@@ -16,6 +16,7 @@ namespace test {
 struct layered_scores {
   std::vector<std::vector<float>> of; ///< by layer, by position
 
+  layered_scores() = default;
   layered_scores(std::uint32_t layers, std::uint32_t tokens, dice& random)
       : of(layers, std::vector<float>(tokens)) {
     for (std::vector<float>& layer : of)
