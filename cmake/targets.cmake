@@ -34,6 +34,7 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/plan/layered_importance.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/plan/layered_ranking.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/plan/pays.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/plan/radix_sort.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/plan/upgrades.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/plan/worth.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/planecast.hpp

@@ -4,12 +4,12 @@
 #include "planecast/code/item_map.hpp"
 #include "planecast/plan/importance.hpp"
 #include "planecast/plan/layered_importance.hpp"
+#include "planecast/plan/radix_sort.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <numeric>
 #include <span>
 #include <stdexcept>
 #include <vector>
@@ -56,14 +56,17 @@ inline scored_items list_items(const item_map& map, std::span<const float> score
 /// Ranks items: pinned ones as they are listed, then the others by falling score, equal ones as listed. The
 /// ranking's `tokens` are items.
 inline ranking rank_items(const scored_items& all) {
-  ranking r{{}, all.pinned};
-  std::vector<std::uint32_t> order(all.items.size());
-  std::iota(order.begin(), order.end(), 0u);
-  std::stable_sort(order.begin() + all.pinned, order.end(),
-                   [&](std::uint32_t a, std::uint32_t b) { return all.scores[a] > all.scores[b]; });
-  r.tokens.reserve(order.size());
-  for (const std::uint32_t i : order)
-    r.tokens.push_back(all.items[i]);
+  struct keyed {
+    std::uint32_t key, item;
+  };
+  std::vector<keyed> others(all.items.size() - all.pinned);
+  for (std::size_t i = 0; i < others.size(); ++i)
+    others[i] = {detail::falling_key(all.scores[all.pinned + i]), all.items[all.pinned + i]};
+  detail::radix_sort(others, [](const keyed& k) { return std::uint64_t{k.key}; });
+  ranking r{{all.items.begin(), all.items.begin() + all.pinned}, all.pinned};
+  r.tokens.reserve(all.items.size());
+  for (const keyed& k : others)
+    r.tokens.push_back(k.item);
   return r;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "planecast/plan/layered_ranking.hpp"
+#include "planecast/plan/radix_sort.hpp"
 #include "planecast/plan/upgrades.hpp"
 
 #include <algorithm>
@@ -60,11 +61,9 @@ std::vector<worth_step> worth_steps(const scored_items& all, std::uint32_t base_
     for (std::size_t k = begin + 1; k < steps.size(); ++k) // whatever the quotients were rounded to
       steps[k].ratio = std::min(steps[k].ratio, steps[k - 1].ratio);
   }
-  std::ranges::sort(steps, [](const worth_step& a, const worth_step& b) {
-    if (a.ratio != b.ratio)
-      return a.ratio > b.ratio;
-    return a.first != b.first ? a.first < b.first : a.item < b.item;
-  });
+  // Equal ratios by plane, then as listed.
+  radix_sort(steps, [](const worth_step& s) { return std::uint64_t{s.first}; });
+  radix_sort(steps, [](const worth_step& s) { return falling_key(s.ratio); });
   return steps;
 }
 
