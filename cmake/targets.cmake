@@ -23,6 +23,8 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/code/ruler.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/code/scalars.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/code/error_bound.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/code/item_map.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/code/spread.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/code/tail.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/code/tile.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/code/tile_map.hpp
@@ -59,7 +61,12 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/plan/layer_scores.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/plan/layered_importance.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/plan/recency.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/plan/layered_importance.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/plan/layered_ranking.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/plan/pays.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/plan/radix_sort.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/plan/upgrades.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/plan/worth.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/planecast.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/policy/layered_policy.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/policy/planes.hpp
@@ -70,6 +77,7 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/stream/announcements.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/stream/arguments.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/stream/arrivals.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/stream/bandwidth.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/stream/buffers.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/stream/checksum.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/stream/connection.hpp

@@ -32,6 +32,7 @@
 #include "planecast/code/ruler.hpp"
 #include "planecast/code/scalars.hpp"
 #include "planecast/code/error_bound.hpp"
+#include "planecast/code/item_map.hpp"
 #include "planecast/code/tile.hpp"
 #include "planecast/code/tile_map.hpp"
 #include "planecast/code/value_rows.hpp"
@@ -51,7 +52,10 @@
 #include "planecast/plan/layer_scores.hpp"
 #include "planecast/plan/layered_importance.hpp"
 #include "planecast/plan/recency.hpp"
+#include "planecast/plan/layered_ranking.hpp"
+#include "planecast/plan/pays.hpp"
 #include "planecast/plan/upgrades.hpp"
+#include "planecast/plan/worth.hpp"
 
 // Bytes across.
 #include "planecast/transport/faulty.hpp"

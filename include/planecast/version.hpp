@@ -10,6 +10,6 @@ namespace planecast::inline v0 {
 
 /// Version of the bytes on the wire. Two peers speak only if theirs are equal; it changes on its own, not
 /// with the library's.
-inline constexpr unsigned wire_version = 2;
+inline constexpr unsigned wire_version = 3;
 
 } // namespace planecast::inline v0

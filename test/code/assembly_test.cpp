@@ -109,10 +109,10 @@ void arrives_exactly(const pc::geometry& g, std::uint32_t count) {
     }
     CHECK(ends.received.base_complete());
     CHECK(ends.received.planes_held(tokens - 1) == Policy::base_planes);
-    CHECK(ends.received.tokens_holding(Policy::base_planes - 1) == tokens - first);
+    CHECK(ends.received.all_hold(Policy::base_planes - 1));
     const auto order = shuffled_tokens(first, tokens, random);
     for (std::uint32_t plane = Policy::base_planes; plane < Policy::planes::count; ++plane) {
-      CHECK(ends.received.tokens_holding(plane) == 0);
+      CHECK(!ends.received.all_hold(plane));
       for (std::uint32_t at = 0; at < order.size();) {
         const std::uint32_t n = std::min(tokens - first - at, 1 + random.below(40));
         const std::vector<std::uint32_t> some(order.begin() + at, order.begin() + at + n);
@@ -120,7 +120,7 @@ void arrives_exactly(const pc::geometry& g, std::uint32_t count) {
         CHECK(ends.received.planes_held(some[0]) == plane + 1);
         at += n;
       }
-      CHECK(ends.received.tokens_holding(plane) == tokens - first);
+      CHECK(ends.received.all_hold(plane));
     }
     CHECK(ends.arrived_exactly());
   }

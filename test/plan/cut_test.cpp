@@ -57,7 +57,7 @@ TEST_CASE("cut: a ceiling that holds, as near as one upgrade; nothing lost, noth
       const upgrade_chunk& chunk = c.chunks[i];
       std::uint32_t payload = 0;
       for (std::uint32_t rank = chunk.run.first; rank < chunk.run.first + chunk.run.count; ++rank)
-        payload += bytes_of(chunk.run.plane, order.tokens[rank]);
+        payload += bytes_of(chunk.run.plane, order.items[rank]);
       REQUIRE(payload == chunk.bytes);
       REQUIRE(payload <= rule.payload_bytes);
       bytes += payload + rule.header_bytes;
@@ -87,7 +87,7 @@ TEST_CASE("cut: a ceiling that holds, as near as one upgrade; nothing lost, noth
     REQUIRE(c.light_bytes <= available);
     if (c.light_upgrades < tokens) { // the next upgrade would not have fitted
       const upgrade_chunk& next = c.chunks[c.light];
-      const std::uint32_t size = bytes_of(next.run.plane, order.tokens[next.run.first]);
+      const std::uint32_t size = bytes_of(next.run.plane, order.items[next.run.first]);
       REQUIRE(c.light_bytes + size + rule.header_bytes > available - (c.light > 0 ? rule.header_bytes : 0));
     }
   }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "support/cache_case.hpp"
+#include "support/layered_scores.hpp"
 #include "support/stream_pair.hpp"
 
 #include <cstdint>
@@ -16,15 +17,28 @@ struct both_ends {
   planecast::geometry shape;
   std::uint32_t tokens;
   cache_memory source, target;
-  std::vector<float> scores;
+  layered_scores layered;
+  bool per_layer; ///< of the order
   planecast::plan_options plan;
 
   both_ends(dice& random, const planecast::geometry& g, std::uint32_t n)
-      : shape(g), tokens(n), source(g, n, random), target(g, n, random), scores(n) {
+      : shape(g), tokens(n), source(g, n, random), target(g, n, random), layered(g.layers, n, random),
+        per_layer(random.one_in(2)) {
     fill(source, g.dtype, random);
-    for (float& s : scores)
-      s = static_cast<float>(random.below(20));
     plan.pinned = {random.below(6), random.below(40)};
+    plan.order = random.one_in(2) ? planecast::plan_order::greedy : planecast::plan_order::worth;
+    plan.window_bytes = random.one_in(2) ? 0 : random.below(5000);
+  }
+
+  template <class Shot>
+  planecast::status planned(Shot& shot, planecast::budget b) {
+    return per_layer ? shot.plan(b, layered, plan) : shot.plan(b, layered.of[0], plan);
+  }
+  /// Bytes that the order and the plan take, at most.
+  [[nodiscard]] std::uint64_t plan_bytes(std::uint32_t sent, std::uint64_t planes) const {
+    const std::uint64_t items = (per_layer ? shape.layers : 1u) * std::uint64_t{sent};
+    return plan.order == planecast::plan_order::greedy ? 4 * items + 24 + 24 * planes
+                                                       : 24 + (4 + 12) * items * planes + 12 * planes;
   }
 
   template <class Shot>
@@ -60,8 +74,13 @@ void round_trip(std::uint64_t seed, dice& random, std::uint32_t n, std::uint32_t
   CAPTURE(first);
   const geometry g = random_geometry(random);
   using pair = stream_pair<Policy>;
-  pair streams(g, small_chunks(random, pair::sender::least_chunk_bytes(g)));
   both_ends ends(random, g, n);
+  const bool short_frames = ends.per_layer && random.one_in(2);
+  pair streams(
+      g, small_chunks(random, pair::sender::least_chunk_bytes(g, short_frames ? order_scope::per_layer
+                                                                              : order_scope::across_layers)));
+  CAPTURE(ends.per_layer);
+  CAPTURE(ends.plan.order);
   const std::uint64_t raw = g.raw_bytes(n - first);
 
   auto kv = streams.in.expect({.id = seed, .tokens = n, .first = first}, ends.target.pages());
@@ -72,11 +91,11 @@ void round_trip(std::uint64_t seed, dice& random, std::uint32_t n, std::uint32_t
   REQUIRE(kv.metrics().raw_bytes == raw);
 
   // A budget below the base is refused with the least; that least is enough.
-  const status refused = shot.plan(budget::bytes(1), ends.scores, ends.plan);
+  const status refused = ends.planned(shot, budget::bytes(1));
   REQUIRE(refused == errc::infeasible);
-  REQUIRE(shot.plan(budget::bytes(refused.there - 1), ends.scores, ends.plan) == errc::infeasible);
+  REQUIRE(ends.planned(shot, budget::bytes(refused.there - 1)) == errc::infeasible);
   const std::uint64_t ceiling = refused.there + random.below(raw + 1);
-  REQUIRE(shot.plan(budget::bytes(ceiling), ends.scores, ends.plan).ok());
+  REQUIRE(ends.planned(shot, budget::bytes(ceiling)).ok());
   REQUIRE(shot.metrics().light_bytes <= ceiling);
 
   // Let just the frames of first light through, which the ceiling covers with headers and all.
@@ -107,7 +126,7 @@ void round_trip(std::uint64_t seed, dice& random, std::uint32_t n, std::uint32_t
   const std::uint64_t frames = shot.metrics().data_bytes - streams.door->data.size() * frame_header_bytes;
   const std::uint64_t pages =
       (n + Policy::page_tokens - 1) / Policy::page_tokens - first / Policy::page_tokens;
-  CHECK(frames <= raw + 16 * g.all_heads() * 2 * pages + 4 * (n - first) + 16 + 24 * Policy::planes::count);
+  CHECK(frames <= raw + 16 * g.all_heads() * 2 * pages + ends.plan_bytes(n - first, Policy::planes::count));
 }
 
 } // namespace test

@@ -64,7 +64,7 @@ TEST_CASE("frame: every field has its place") {
     REQUIRE(m.size() == 64 + payload.size());
     CHECK(number_at(m, 0, 4) == 0x54534350);
     CHECK(std::equal(m.begin(), m.begin() + 4, reinterpret_cast<const std::byte*>("PCST")));
-    CHECK(number_at(m, 4, 2) == 2);
+    CHECK(number_at(m, 4, 2) == 3);
     CHECK(number_at(m, 6, 1) == static_cast<std::uint64_t>(h.kind));
     CHECK(number_at(m, 7, 1) == h.plane);
     CHECK(number_at(m, 8, 8) == h.request);
@@ -106,8 +106,8 @@ TEST_CASE("frame: a pinned one") {
     hex += "0123456789abcdef"[std::to_integer<unsigned>(b) >> 4];
     hex += "0123456789abcdef"[std::to_integer<unsigned>(b) & 15];
   }
-  CHECK(hex == "5043535402001302080706050403020109000000000000000a0000000b000000"
-               "0c000d00000000000000000004000000afe73db838b9431c0e000000c0c954bf"
+  CHECK(hex == "5043535403001302080706050403020109000000000000000a0000000b000000"
+               "0c000d00000000000000000004000000afe73db838b9431c0e000000a2b4cee0"
                "aabbccdd");
 }
 

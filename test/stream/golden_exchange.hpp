@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <memory>
 #include <ostream>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -21,10 +22,11 @@ struct golden_case {
   planecast::shard carried;
   std::uint32_t tokens, first;
   std::uint64_t budget_bytes;
+  bool per_layer = false; ///< an order of tokens of one layer each
 };
 
 /// All of a model; and of one with a number of heads for each layer some layers, half of the heads, and no
-/// prefix.
+/// prefix; and all of a model layer by layer.
 inline const golden_case golden_cases[] = {
     {"exchange.txt", {planecast::number::bf16, 2, 1, 8, 16}, {}, 70, 0, 4000},
     {"shard.txt",
@@ -32,7 +34,8 @@ inline const golden_case golden_cases[] = {
      {.layer_first = 1, .layer_count = 2, .rank = 1, .ranks = 2},
      70,
      60,
-     1800}};
+     1800},
+    {"layers.txt", {planecast::number::bf16, 2, 1, 8, 16}, {}, 18, 3, 1700, true}};
 
 struct golden_exchange {
   using policy = planecast::precision_policy<planecast::tiers<4, 8, planecast::lossless>,
@@ -57,7 +60,16 @@ struct golden_exchange {
     const std::uint32_t exponent = 120 + (channel == 3 ? 6 : 0) + (x >> 8) % 6;
     return static_cast<std::uint16_t>((x >> 31) << 15 | exponent << 7 | (x >> 16 & 0x7Fu));
   }
-  static float score(std::uint32_t token) { return static_cast<float>(token * 29 % 64); }
+  static float score(std::uint32_t token, std::uint32_t layer = 0) {
+    return static_cast<float>((token * 29 + layer * 11) % 64);
+  }
+  struct by_layer {
+    static std::uint32_t layers() noexcept { return 2; }
+    static void score(std::uint32_t layer, std::uint32_t first, std::span<float> out) {
+      for (float& s : out)
+        s = golden_exchange::score(first++, layer);
+    }
+  };
 
   std::vector<std::vector<std::byte>> sender_control, sender_data, receiver_control;
   planecast::status result;
@@ -100,7 +112,11 @@ struct golden_exchange {
     std::vector<float> scores;
     for (std::uint32_t t = 0; t < c.tokens; ++t)
       scores.push_back(score(t));
-    if (const status s = shot.plan(budget::bytes(c.budget_bytes), scores, {.pinned = {2, 6}}); !s)
+    const budget light = budget::bytes(c.budget_bytes);
+    const plan_options options{.pinned = {2, 6}};
+    if (const status s =
+            c.per_layer ? shot.plan(light, by_layer{}, options) : shot.plan(light, scores, options);
+        !s)
       result = s;
     for (int i = 0; i < 200 && result.ok() && !shot.reached(focused); ++i) {
       result = out.progress(deadline::passed());

@@ -93,20 +93,29 @@ TEST_CASE("golden: an independent reader gets the cache from these bytes, bit fo
                     : 0;
     CHECK(wrong == 0);
     CHECK(heads == c.model.of(c.carried).all_heads());
-    CHECK(std::find(reader.stored.begin(), reader.stored.end(), 1) != reader.stored.end());
+    CHECK((std::find(reader.stored.begin(), reader.stored.end(), 1) != reader.stored.end()) == !c.per_layer);
 
     // The order: sinks of the sequence, the last six, then by falling score.
-    std::vector<std::uint64_t> pins{64, 65, 66, 67, 68, 69};
-    if (c.first == 0)
-      pins.insert(pins.begin(), {0, 1});
+    CHECK(reader.per_layer == c.per_layer);
+    const std::uint64_t layers = c.per_layer ? reader.layer_count : 1;
+    std::vector<std::uint64_t> pins;
+    for (std::uint64_t t = c.first; t < c.tokens; ++t)
+      for (std::uint64_t l = 0; l < layers; ++l)
+        if (t < 2 || t + 6 >= c.tokens)
+          pins.push_back(l * c.tokens + t);
+    REQUIRE(pins.size() < reader.order.size());
+    REQUIRE(reader.order.size() == layers * (c.tokens - c.first));
     CHECK(std::equal(pins.begin(), pins.end(), reader.order.begin()));
+    const auto score = [&](std::uint64_t item) {
+      return golden::score(static_cast<std::uint32_t>(item % c.tokens),
+                           static_cast<std::uint32_t>(item / c.tokens));
+    };
     for (std::size_t i = pins.size() + 1; i < reader.order.size(); ++i)
-      CHECK(golden::score(static_cast<std::uint32_t>(reader.order[i - 1])) >=
-            golden::score(static_cast<std::uint32_t>(reader.order[i])));
+      CHECK(score(reader.order[i - 1]) >= score(reader.order[i]));
     CHECK(reader.light_bytes <= c.budget_bytes);
     CHECK(reader.light_bytes > c.budget_bytes - 100); // the cut is within a run
     CHECK(reader.light_upgrades > 0);
-    CHECK(reader.light_upgrades < 2 * (c.tokens - c.first));
+    CHECK(reader.light_upgrades < 2 * layers * (c.tokens - c.first));
   }
 }
 

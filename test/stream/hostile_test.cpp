@@ -8,6 +8,7 @@
 #include "stream/scripted.hpp"
 #include "support/cache_case.hpp"
 #include "support/dice.hpp"
+#include "support/layered_scores.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -78,9 +79,17 @@ struct honest {
     detail::outgoing_request<policy, cpu> out(wanted(), opening, shape, carried.layer_first, chunk);
     for (std::uint32_t l = 0; l < shape.layers; ++l)
       out.put(carried.layer_first + l, from.view<kv_view>(l));
-    const equal_scores all_alike;
-    if (!out.make_plan(budget::of_raw(0.01 * dice.below(200)), all_alike, {.pinned = {1, 2}}).ok())
-      CHECK(out.make_plan(budget::base(), all_alike, {.pinned = {1, 2}}).ok());
+    plan_options options{.pinned = {1, 2}};
+    options.order = dice.one_in(2) ? plan_order::greedy : plan_order::worth;
+    options.window_bytes = dice.below(300);
+    const auto plan = [&](const auto& by) {
+      if (!out.make_plan(budget::of_raw(0.01 * dice.below(200)), by, options).ok())
+        CHECK(out.make_plan(budget::base(), by, options).ok());
+    };
+    if (dice.one_in(2))
+      plan(test::layered_scores(shape.layers, tokens, dice));
+    else
+      plan(equal_scores{});
     out.accepted = true;
     detail::schedule line;
     out.enqueue(line);

@@ -4,6 +4,7 @@
 #include "stream/recorded.hpp"
 #include "support/cache_case.hpp"
 #include "support/dice.hpp"
+#include "support/layered_scores.hpp"
 
 #include <algorithm>
 #include <cstdint>
@@ -39,13 +40,20 @@ struct receiving {
                                               shape, first_layer, chunk);
     for (std::uint32_t l = 0; l < shape.layers; ++l)
       out.put(first_layer + l, from.template view<kv_view>(l));
-    std::vector<float> scores(tokens);
-    for (float& s : scores)
-      s = dice.gaussian();
+    const test::layered_scores scores(shape.layers, tokens, dice);
     const double share = 0.01 * dice.below(150);
     plan_options options{{dice.below(5), dice.below(20)}, until};
-    if (!out.make_plan(budget::of_raw(share), given_scores(scores), options).ok())
-      CHECK(out.make_plan(budget::base(), given_scores(scores), options).ok());
+    options.order = dice.one_in(2) ? plan_order::greedy : plan_order::worth;
+    options.window_bytes = dice.one_in(2) ? 0 : dice.below(2000);
+    per_layer = dice.one_in(2);
+    const auto plan = [&](const auto& by) {
+      if (!out.make_plan(budget::of_raw(share), by, options).ok())
+        CHECK(out.make_plan(budget::base(), by, options).ok());
+    };
+    if (per_layer)
+      plan(scores);
+    else
+      plan(given_scores(scores.of[0]));
     out.accepted = true;
     detail::schedule line;
     out.enqueue(line);
@@ -64,6 +72,7 @@ struct receiving {
   test::cache_memory from, to;
   std::vector<test::recorded_frame> frames;
   std::unique_ptr<incoming> in;
+  bool per_layer = false;
   std::size_t used = 0;
 };
 
@@ -86,16 +95,17 @@ std::multiset<std::pair<std::uint32_t, std::uint32_t>> stored_in(const receiving
   return found;
 }
 
-// What unsharp() is to say, from the planes that each token holds and the stored tiles that came.
+// What unsharp() is to say, from the planes that each layer's tokens hold and the stored tiles that came.
 template <class Policy>
-std::vector<layer_page> lacking(const receiving<Policy>& r, const std::vector<std::uint32_t>& held,
+std::vector<layer_page> lacking(const receiving<Policy>& r,
+                                const std::vector<std::vector<std::uint32_t>>& held,
                                 const std::multiset<std::pair<std::uint32_t, std::uint32_t>>& stored) {
   std::vector<layer_page> found;
   for (std::uint32_t layer = r.first_layer; layer < r.first_layer + r.shape.layers; ++layer)
     for (std::uint32_t page = r.first / Policy::page_tokens; page * Policy::page_tokens < r.tokens; ++page)
       for (std::uint32_t t = std::max(r.first, page * Policy::page_tokens);
            t < std::min(r.tokens, (page + 1) * Policy::page_tokens); ++t)
-        if (held[t] < Policy::planes::count &&
+        if (held[layer - r.first_layer][t] < Policy::planes::count &&
             stored.count({layer, page}) < 2 * r.shape.heads(layer - r.first_layer)) {
           found.push_back({layer, page});
           break;
@@ -113,7 +123,8 @@ void check_in_order(unsigned seed) {
   std::size_t light = 0;
   for (const auto& f : r.frames)
     light += f.pending.before_cut ? 1 : 0;
-  std::vector<std::uint32_t> held(r.tokens, 0), order(r.tokens - r.first); // held before `first`: not asked
+  std::vector<std::uint32_t> order;
+  std::vector<std::vector<std::uint32_t>> held(r.shape.layers, std::vector<std::uint32_t>(r.tokens, 0));
   std::uint32_t tiles = 0;
   std::multiset<std::pair<std::uint32_t, std::uint32_t>> stored;
   for (std::size_t i = 0; i < r.frames.size(); ++i, --left) {
@@ -131,15 +142,26 @@ void check_in_order(unsigned seed) {
       tiles += h.count;
     stored.merge(stored_in<Policy>(r, f));
     if (tiles == r.in->cache.map().all_tiles() && h.kind == frame_kind::base)
-      std::fill(held.begin(), held.end(), Policy::base_planes);
+      held.assign(r.shape.layers, std::vector<std::uint32_t>(r.tokens, Policy::base_planes));
+    if (h.kind == frame_kind::plan)
+      order.resize(detail::load<std::uint32_t>(&f.payload()[12]));
     for (std::uint32_t k = 0; h.kind == frame_kind::order && k < h.count; ++k)
-      order[h.first + k] = detail::load<std::uint32_t>(&f.payload()[4 * k]);
+      order.at(h.first + k) = detail::load<std::uint32_t>(&f.payload()[4 * k]);
     for (std::uint32_t k = 0; h.kind == frame_kind::upgrade && k < h.count; ++k)
-      ++held[order[h.first + k]];
-    for (std::uint32_t t = r.first; t < r.tokens; ++t)
-      if (r.in->cache.planes_held(t) != held[t])
-        FAIL_CHECK("token " << t);
-    const std::uint32_t lowest = *std::min_element(held.begin() + r.first, held.end());
+      for (std::uint32_t l = 0; l < r.shape.layers; ++l)
+        if (const std::uint32_t item = order.at(h.first + k); !r.per_layer || item / r.tokens == l)
+          ++held[l][item % r.tokens];
+    std::uint32_t lowest = ~0u;
+    for (std::uint32_t t = r.first; t < r.tokens; ++t) {
+      std::uint32_t least = ~0u;
+      for (std::uint32_t l = 0; l < r.shape.layers; ++l) {
+        if (r.in->cache.planes_held(l, t) != held[l][t])
+          FAIL_CHECK("layer " << l << ", token " << t);
+        least = std::min(least, held[l][t]);
+      }
+      CHECK(r.in->cache.planes_held(t) == least);
+      lowest = std::min(lowest, least);
+    }
     int expected = -1;
     for (std::uint32_t k = 0; k < Policy::tiers::count; ++k)
       if (lowest >= Policy::planes::holding(Policy::tiers::bits(k)))
@@ -179,7 +201,7 @@ receiving<usual> fixed() {
   test::dice dice(12);
   while (true) {
     receiving<usual> r(dice);
-    if (r.tokens > 70 + r.first && r.first > 0 && r.shape.layers > 1 && r.first_layer > 1 &&
+    if (r.tokens > 70 + r.first && r.first > 0 && r.shape.layers > 1 && r.first_layer > 1 && !r.per_layer &&
         r.frames[0].pending.header.kind == frame_kind::base && r.frames.back().bytes.size() > 200)
       return r;
   }
@@ -220,7 +242,10 @@ TEST_CASE("incoming_request: a plan that ends below lossless is focused there, a
     }
     CHECK(r.in->reached_focus());
     CHECK(r.in->tier() == 1);
-    CHECK(r.in->unsharp() == lacking<usual>(r, std::vector<std::uint32_t>(r.tokens, 2), stored));
+    CHECK(r.in->unsharp() == lacking<usual>(r,
+                                            std::vector<std::vector<std::uint32_t>>(
+                                                r.shape.layers, std::vector<std::uint32_t>(r.tokens, 2)),
+                                            stored));
     CHECK(r.in->unsharp().empty() == raw); // what is stored has no more to come
     CHECK(r.arrived() == raw);
   }
@@ -262,41 +287,107 @@ TEST_CASE("incoming_request: frames that wait are given back unread") {
   CHECK(r.to.untouched_values() == r.to.all_values());
 }
 
-TEST_CASE("incoming_request: an order that is no permutation is corrupt") {
-  const auto given = [](std::vector<std::pair<std::uint32_t, std::vector<std::uint32_t>>> pieces) {
-    test::dice dice(1);
-    const geometry shape{number::bf16, 1, 1, 8, 8};
-    test::cache_memory to(shape, 4, dice);
-    detail::incoming_request<usual, cpu> in({1, 4}, shape, 0, to.pages());
-    status s;
-    for (const auto& [first, tokens] : pieces) {
-      test::message payload;
-      for (const std::uint32_t t : tokens)
-        test::append(payload, t);
-      const test::message m = test::frame({.kind = frame_kind::order,
-                                           .first = first,
-                                           .count = static_cast<std::uint32_t>(tokens.size()),
-                                           .layer_count = 1},
-                                          payload);
-      in.stage(test::header_of(m), test::buffer_of(m));
-      s = in.apply(false, [](detail::buffer) {});
-      if (!s.ok())
+namespace {
+
+struct piece {
+  std::uint32_t first;
+  std::vector<std::uint32_t> items;
+};
+
+// What becomes of a plan, and of the order's frames after it, or some before it; of tokens 2 … 5 in two
+// layers.
+struct planned {
+  explicit planned(std::uint32_t scope, std::uint32_t ranks, std::vector<upgrade_run> runs,
+                   const std::vector<piece>& pieces, std::size_t before = 0) {
+    test::message plan =
+        test::numbers(std::uint64_t{0}, static_cast<std::uint32_t>(runs.size()), ranks, scope, 0u);
+    for (const upgrade_run& r : runs)
+      for (const std::uint32_t field : {r.plane, r.first, r.count})
+        test::append(plan, field);
+    for (std::size_t i = 0; i <= pieces.size() && s.ok(); ++i) {
+      if (i == before)
+        give({.kind = frame_kind::plan}, plan);
+      if (i == pieces.size() || !s.ok())
         break;
+      test::message payload;
+      for (const std::uint32_t item : pieces[i].items)
+        test::append(payload, item);
+      give({.kind = frame_kind::order,
+            .first = pieces[i].first,
+            .count = static_cast<std::uint32_t>(pieces[i].items.size())},
+           payload);
     }
-    return s;
+  }
+  void give(frame_header h, const test::message& payload) {
+    h.layer_count = 2;
+    const test::message m = test::frame(h, payload);
+    in.stage(test::header_of(m), test::buffer_of(m));
+    s = in.apply(false, [](detail::buffer) {});
+  }
+  [[nodiscard]] bool good() const { return s.ok() && in.staged() == 0; }
+  [[nodiscard]] bool bad() const { return s == errc::corrupt; }
+
+  test::dice dice{1};
+  geometry shape{number::bf16, 2, 1, 8, 8};
+  test::cache_memory to{shape, 6, dice};
+  detail::incoming_request<usual, cpu> in{{1, 6, 2}, shape, 0, to.pages()};
+  status s;
+};
+using runs = std::vector<upgrade_run>;
+using pieces = std::vector<piece>;
+
+} // namespace
+
+TEST_CASE("incoming_request: items of an order across layers are the request's tokens") {
+  const auto given = [](const pieces& p, std::size_t before = 0) {
+    return planned(0, 4, {{1, 0, 4}, {2, 0, 4}}, p, before);
   };
-  CHECK(given({{0, {3, 1, 0, 2}}}).ok());
-  CHECK(given({{2, {0, 2}}, {0, {3, 1}}}).ok());
-  CHECK(given({{0, {3, 1, 0, 4}}}) == errc::corrupt);           // no such token
-  CHECK(given({{0, {3, 1, 0, 0xFFFFFFFFu}}}) == errc::corrupt); //
-  CHECK(given({{0, {3, 1, 0, 3}}}) == errc::corrupt);           // twice
-  CHECK(given({{0, {3, 1}}, {2, {1, 0}}}) == errc::corrupt);    // twice, in two frames
-  CHECK(given({{0, {3, 1}}, {1, {0, 2}}}) == errc::corrupt);    // a rank twice, another not at all
-  CHECK(given({{0, {3, 1}}, {0, {0, 2}}}) == errc::corrupt);
-  CHECK(given({{1, {3, 1, 0, 2}}}) == errc::corrupt); // ranks out of range
-  CHECK(given({{4, {0}}}) == errc::corrupt);
-  CHECK(given({{0xFFFFFFFFu, {0}}}) == errc::corrupt);
-  CHECK(given({{0, {3, 1, 0, 2, 0}}}) == errc::corrupt); // more than there are
+  CHECK(given({{0, {5, 3, 2, 4}}}).good());
+  CHECK(given({{2, {2, 4}}, {0, {5, 3}}}).good());
+  CHECK(given({{2, {2, 4}}, {0, {5, 3}}}, 1).good()); // what comes before the plan waits
+  CHECK(given({{2, {2, 4}}, {0, {5, 3}}}, 2).good());
+  CHECK(given({{0, {5, 3, 2, 6}}}).bad());           // no such token
+  CHECK(given({{0, {5, 3, 2, 1}}}).bad());           // one of the prefix
+  CHECK(given({{0, {5, 3, 2, 10}}}).bad());          // of a second layer
+  CHECK(given({{0, {5, 3, 2, 0xFFFFFFFFu}}}).bad()); //
+  CHECK(given({{0, {5, 3, 2, 5}}}).bad());           // twice
+  CHECK(given({{0, {5, 3}}, {2, {3, 2}}}).bad());    // twice, in two frames
+  CHECK(given({{0, {5, 3}}, {1, {2, 4}}}).bad());    // a rank twice, another not at all
+  CHECK(given({{0, {5, 3}}, {0, {2, 4}}}).bad());
+  CHECK(given({{1, {5, 3, 2, 4}}}).bad()); // ranks out of range
+  CHECK(given({{4, {2}}}).bad());
+  CHECK(given({{0xFFFFFFFFu, {2}}}).bad());
+  CHECK(given({{0, {}}}).bad());
+  CHECK(given({{0, {5, 3, 2, 4, 2}}}).bad());        // more than there are
+  CHECK(given({{0, {5, 3, 2, 4}}, {0, {5}}}).bad()); // and on
+  CHECK(given({{0, {5, 3, 2, 10}}}, 1).bad());       // looked at when the plan is there
+}
+
+TEST_CASE("incoming_request: an order's items rise plane by plane, wherever they are listed") {
+  const pieces twice = {{0, {5, 3, 3, 5}}};
+  CHECK(planned(0, 4, {{1, 0, 2}, {2, 2, 2}}, twice).good());
+  CHECK(planned(0, 4, {{1, 0, 2}, {2, 0, 1}, {2, 2, 1}}, twice).good()); // a rank may serve two planes
+  CHECK(planned(0, 4, {{1, 0, 2}}, twice).good());                       // and another none
+  CHECK(planned(0, 0, {}, {}).good());
+  CHECK(planned(0, 4, {{1, 0, 3}}, twice).bad());                       // 3 rises to plane 1 twice
+  CHECK(planned(0, 4, {{2, 2, 2}, {1, 0, 2}}, twice).bad());            // the wrong way round
+  CHECK(planned(0, 4, {{1, 0, 2}, {2, 1, 2}}, twice).bad());            // 3 to plane 2 twice
+  CHECK(planned(0, 3, {{1, 0, 1}, {2, 1, 1}}, {{0, {5, 3, 5}}}).bad()); // 3 skips plane 1
+  CHECK(planned(0, 9, {{1, 0, 4}, {2, 4, 4}}, {}).bad());               // more ranks than upgrades
+}
+
+TEST_CASE("incoming_request: items of an order per layer are tokens of the layers that are carried") {
+  const auto given = [](std::vector<std::uint32_t> items) {
+    return planned(1, 8, {{1, 0, 8}, {2, 0, 8}}, {{0, std::move(items)}});
+  };
+  CHECK(given({2, 3, 4, 5, 8, 9, 10, 11}).good());
+  CHECK(given({11, 3, 2, 8, 4, 9, 10, 5}).good());
+  CHECK(given({2, 3, 4, 5, 8, 9, 10, 12}).bad()); // of a third layer
+  CHECK(given({2, 3, 4, 5, 8, 9, 10, 7}).bad());  // the prefix of the second
+  CHECK(given({2, 3, 4, 5, 8, 9, 10, 10}).bad());
+  CHECK(planned(1, 8, {{1, 0, 8}, {2, 0, 8}, {1, 0, 1}}, {{0, {2, 3, 4, 5, 8, 9, 10, 11}}}).bad());
+  CHECK(planned(1, 17, {{1, 0, 8}}, {}).bad());
+  CHECK(planned(2, 8, {{1, 0, 8}}, {}).bad());
 }
 
 TEST_CASE("incoming_request: frames that lie are corrupt") {

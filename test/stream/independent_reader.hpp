@@ -83,7 +83,7 @@ struct message {
 inline message parse(const bytes& all) {
   cursor c(all);
   require(c.number(4) == 0x54534350, "magic");
-  require(c.number(2) == 2, "wire version");
+  require(c.number(2) == 3, "wire version");
   message m{};
   m.kind = c.number(1);
   m.plane = c.number(1);
@@ -125,7 +125,8 @@ public:
   std::uint64_t opening = 0;                                           ///< the sender's number of the request
   std::uint64_t light_upgrades = 0;                                    ///< as the plan says
   std::uint64_t light_bytes = 0;     ///< data lane, up to the last upgrade before the cut
-  std::vector<std::uint64_t> order;  ///< tokens by rank
+  bool per_layer = false;            ///< whether the order tells layers apart
+  std::vector<std::uint64_t> order;  ///< items by rank
   std::vector<std::uint64_t> stored; ///< layers of stored tiles
 
   void control(const bytes& all) {
@@ -167,8 +168,6 @@ public:
       tokens = m.count;
       first = m.first;
       require(first < tokens, "tokens to send");
-      order.assign(tokens - first, ~std::uint64_t{0});
-      held_.assign(tokens, 1);
     }
   }
 
@@ -191,19 +190,24 @@ public:
     case 17:
       for (std::uint64_t r = m.first; r < m.first + m.count; ++r) {
         order.at(r) = c.number(4);
-        require(order[r] >= first && order[r] < tokens, "a token that is sent");
+        require(order[r] < held_.size() && order[r] % tokens >= first, "an item that is sent");
       }
+      light_bytes = bytes_;
       break;
     case 18: {
       light_upgrades = c.number(8);
-      const std::uint64_t runs = c.number(4);
+      const std::uint64_t runs = c.number(4), listed = c.number(4), scope = c.number(4);
+      require(scope < 2, "a scope");
+      per_layer = scope == 1;
+      held_.assign((per_layer ? layer_count : 1) * tokens, 1);
+      require(listed <= held_.size() * 2, "no more ranks than upgrades");
+      order.assign(listed, ~std::uint64_t{0});
       require(c.number(4) == 0, "zeros");
       for (std::uint64_t i = 0; i < runs; ++i) {
         const std::uint64_t plane = c.number(4), from = c.number(4), count = c.number(4);
         for (std::uint64_t r = from; r < from + count; ++r)
           planned_.emplace_back(plane, r);
       }
-      light_bytes = bytes_;
       break;
     }
     case 19:
@@ -216,7 +220,8 @@ public:
         for (std::uint64_t head = 0; head < heads(layer); ++head)
           for (const bool is_value : {false, true})
             for (std::uint64_t r = m.first; r < m.first + m.count; ++r)
-              row(layer, head, is_value, order[r], m.plane, c);
+              if (!per_layer || order[r] / tokens == layer - layer_first)
+                row(layer, head, is_value, order[r] % tokens, m.plane, c);
       if (upgraded_ == light_upgrades)
         light_bytes = bytes_;
       break;
@@ -226,7 +231,9 @@ public:
     require(c.left() == 0, "nothing beyond");
   }
 
-  [[nodiscard]] bool complete() const { return upgraded_ == (tokens - first) * 2; }
+  [[nodiscard]] bool complete() const {
+    return upgraded_ == (per_layer ? layer_count : 1) * (tokens - first) * 2;
+  }
 
   /// How many heads of a layer are carried, and the first of them: an equal share, or one that neighbours
   /// share.

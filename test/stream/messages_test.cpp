@@ -34,8 +34,10 @@ test::message payload_of(const upgrade_plan& p) {
 }
 
 // A plan over `tokens` tokens, as bytes of its definition.
-test::message plan_of(std::uint64_t light, std::vector<upgrade_run> runs) {
-  test::message m = test::numbers(light, static_cast<std::uint32_t>(runs.size()), std::uint32_t{0});
+test::message plan_of(std::uint64_t light, std::vector<upgrade_run> runs, std::uint32_t ranks = 5,
+                      std::uint32_t scope = 0) {
+  test::message m =
+      test::numbers(light, static_cast<std::uint32_t>(runs.size()), ranks, scope, std::uint32_t{0});
   for (const upgrade_run& r : runs) {
     test::append(m, r.plane);
     test::append(m, r.first);
@@ -43,10 +45,17 @@ test::message plan_of(std::uint64_t light, std::vector<upgrade_run> runs) {
   }
   return m;
 }
+// The same over all tokens, each once and in their order.
 status read(const test::message& m, std::uint32_t tokens, std::uint32_t base = 1, std::uint32_t planes = 3) {
   upgrade_plan p;
-  p.order.tokens.resize(tokens);
-  return p.read(m, base, planes);
+  const item_map map{1, tokens, 0};
+  if (const status s = p.read(m, map, base, planes); !s)
+    return s;
+  std::iota(p.order.items.begin(), p.order.items.end(), 0u);
+  for (const std::uint32_t item : p.order.items)
+    if (!map.has(item))
+      return {};
+  return p.check(map, base);
 }
 
 } // namespace
@@ -189,10 +198,15 @@ TEST_CASE("plan: comes back as it went") {
     out.light_upgrades = dice.one_in(4) ? upgrades : dice.below(upgrades + 1);
 
     upgrade_plan in;
-    in.order.tokens = out.order.tokens;
     in.order.runs = {{9, 9, 9}}; // forgotten
-    REQUIRE(in.read(payload_of(out), base, planes).ok());
+    in.order.items = {9};
+    const item_map map{dice.between(1, 3), tokens, 0};
+    REQUIRE(in.read(payload_of(out), map, base, planes).ok());
     CHECK(in.order.runs == out.order.runs);
+    CHECK(!in.order.per_layer);
+    CHECK(in.order.items == std::vector<std::uint32_t>(out.order.items.size(), upgrade_plan::unknown));
+    in.order.items = out.order.items;
+    CHECK(in.check(map, base).ok());
     CHECK(in.light_upgrades == out.light_upgrades);
   }
 }
@@ -225,7 +239,12 @@ TEST_CASE("plan: nonsense is refused") {
   CHECK(refused(plan_of(6, {{1, 0, 5}}))); // cut beyond the end
   CHECK(refused(plan_of(1, {})));
   CHECK(refused(plan_of(~std::uint64_t{0}, {{1, 0, 5}})));
-  CHECK(refused(plan_of(0, {{1, 0, 1}}), 0)); // no tokens
+  CHECK(refused(plan_of(0, {{1, 0, 1}}, 0)));                    // no ranks
+  CHECK(refused(plan_of(0, {{1, 0, 5}}, 11)));                   // more than upgrades of 5 tokens
+  CHECK(refused(plan_of(0, {{1, 0, 5}}, 0xFFFFFFFFu)));          //
+  CHECK(refused(plan_of(0, {{1, 0, 5}, {2, 0, 5}, {1, 0, 1}}))); // more upgrades than there are
+  CHECK(refused(plan_of(0, {{1, 0, 5}}, 5, 2)));                 // no such scope
+  CHECK(refused(plan_of(0, {{1, 0, 5}}, 5, 0x101)));             //
 
   test::message m = plan_of(2, {{1, 0, 5}, {2, 0, 5}});
   for (std::size_t length = 0; length < m.size(); ++length)
@@ -233,7 +252,7 @@ TEST_CASE("plan: nonsense is refused") {
   m.push_back(std::byte{0});
   CHECK(refused(m));
   m = plan_of(2, {{1, 0, 5}});
-  m[12] = std::byte{1}; // must be zero
+  m[20] = std::byte{1}; // must be zero
   CHECK(refused(m));
   for (const std::uint32_t count : {0u, 2u, 0x15555556u, 0xFFFFFFFFu}) { // 0x15555556 · 12 wraps to 8
     m = plan_of(2, {{1, 0, 5}});
@@ -246,7 +265,7 @@ TEST_CASE("plan: whatever bytes come, runs are in range") {
   for (unsigned seed = 0; seed < 20000; ++seed) {
     CAPTURE(seed);
     test::dice dice(seed);
-    const std::uint32_t tokens = dice.below(12);
+    const std::uint32_t tokens = dice.between(1, 12), first = dice.below(3);
     test::message m;
     if (dice.one_in(4)) {
       m.resize(dice.below(100));
@@ -255,20 +274,29 @@ TEST_CASE("plan: whatever bytes come, runs are in range") {
       std::vector<upgrade_run> runs(dice.below(5));
       for (upgrade_run& r : runs)
         r = {dice.below(4), dice.below(tokens + 2), dice.below(tokens + 2)};
-      m = plan_of(dice.below(12), runs);
+      m = plan_of(dice.below(12), runs, dice.below(tokens + 2), dice.below(dice.one_in(20) ? 3 : 2));
       if (dice.one_in(4))
         m[dice.below(m.size())] = static_cast<std::byte>(dice.below(256));
     }
     upgrade_plan p;
-    p.order.tokens.resize(tokens);
-    if (!p.read(m, 1, 3).ok())
+    const item_map layered{dice.between(1, 3), tokens + first, first};
+    if (!p.read(m, layered, 1, 3).ok())
       continue;
-    std::vector<std::uint32_t> held(tokens, 1);
+    const item_map map = p.items_of(layered);
+    CHECK(map.layers == (p.order.per_layer ? layered.layers : 1));
+    REQUIRE(p.order.items.size() <= 2 * map.count());
+    for (std::uint32_t& item : p.order.items)
+      do
+        item = dice.below(map.layers * map.tokens);
+      while (!map.has(item));
+    std::vector<std::uint32_t> held(map.count(), 1);
     std::uint64_t upgrades = 0;
+    bool good = true;
     for (const upgrade_run& r : p.order.runs)
       for (std::uint32_t rank = r.first; rank < r.first + r.count; ++rank, ++upgrades)
-        CHECK(held.at(rank)++ == r.plane);
+        good = good && held.at(map.index(p.order.items.at(rank)))++ == r.plane;
     CHECK(p.light_upgrades <= upgrades);
+    CHECK(p.check(layered, 1).ok() == good);
   }
 }
 
@@ -282,6 +310,10 @@ TEST_CASE("hello: chunks are chosen by the shape, so that the default ends of an
     const hello takes = hello::of<policy>(role::receiver, 0, 1024 * 1024, g, {});
     CHECK(sends.chunk_bytes >= least_chunk_bytes<policy>(g));
     CHECK(sends.chunk_bytes >= 512 * 1024);
+    const std::uint64_t of_a_layer = least_chunk_bytes<policy>(g, order_scope::per_layer);
+    CHECK((g.layers == 1 ? of_a_layer == least_chunk_bytes<policy>(g) : of_a_layer < sends.chunk_bytes / 2));
+    CHECK(hello::of<policy>(role::sender, static_cast<std::uint32_t>(of_a_layer), 1, g, {}).chunk_bytes ==
+          of_a_layer);
     CHECK(takes.chunk_bytes >= sends.chunk_bytes);
   }
 }
@@ -298,8 +330,11 @@ TEST_CASE("hello: chunks are as long as the shard needs, not the model; a shard 
   };
   CHECK(of(part_of_it, enough).chunk_bytes == enough);
   CHECK(of(part_of_it, 0).chunk_bytes == std::max<std::uint64_t>(enough, 512));
-  CHECK_THROWS_AS(of(part_of_it, enough - 1), error);
-  CHECK_THROWS_AS(of({}, enough), error);
+  const std::uint64_t least = least_chunk_bytes<policy>(g.of(part_of_it), order_scope::per_layer);
+  CHECK(least <= enough); // which is room for orders across layers, too
+  CHECK(of(part_of_it, least).chunk_bytes == least);
+  CHECK_THROWS_AS(of(part_of_it, least - 1), error);
+  CHECK_THROWS_AS(of({}, least - 1), error);
   for (const shard& s : {shard{32, 0, 0, 1}, shard{0, 33, 0, 1}, shard{31, 2, 0, 1}, shard{0, 0, 2, 2},
                          shard{0, 0, 0, 3}, shard{0, 0, 0, 0}})
     CHECK_THROWS_AS(of(s, 1 << 20), error);

@@ -4,6 +4,7 @@
 #include "stream/recorded.hpp"
 #include "support/cache_case.hpp"
 #include "support/dice.hpp"
+#include "support/layered_scores.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -39,10 +40,11 @@ struct sending {
     test::fill(cache, shape.dtype, dice);
     const std::uint64_t least = stream_sender<Policy, loopback, cpu>::least_chunk_bytes(shape);
     chunk = static_cast<std::uint32_t>(least + dice.below(dice.one_in(2) ? 1 : 8 * least));
-    scores.resize(tokens);
-    for (float& s : scores)
-      s = dice.one_in(10) ? 1.0f : dice.gaussian();
+    scores = test::layered_scores(shape.layers, tokens, dice);
     options.pinned = {dice.below(6), dice.below(40)};
+    if (dice.one_in(2))
+      options.order = plan_order::worth;
+    options.window_bytes = dice.one_in(2) ? 0 : dice.below(3000);
   }
   std::unique_ptr<outgoing<Policy>> request(std::uint64_t id = 7) {
     auto r = std::make_unique<outgoing<Policy>>(planecast::request{id, tokens, first, how}, opening, shape,
@@ -51,14 +53,17 @@ struct sending {
       r->put(first_layer + l, cache.template view<kv_view>(l));
     return r;
   }
-  status plan(outgoing<Policy>& r, budget b) const { return r.make_plan(b, given_scores(scores), options); }
+  status plan(outgoing<Policy>& r, budget b) const {
+    return per_layer ? r.make_plan(b, scores, options) : r.make_plan(b, given_scores(scores.of[0]), options);
+  }
 
   geometry shape;
   std::uint32_t tokens, first, first_layer;
   test::cache_memory cache;
   coding how;
   std::uint32_t chunk = 0;
-  std::vector<float> scores;
+  test::layered_scores scores;
+  bool per_layer = false;
   plan_options options;
 };
 
@@ -73,6 +78,7 @@ template <class Policy>
 void check_frames(unsigned seed) {
   test::dice dice(seed);
   sending<Policy> from(dice);
+  from.per_layer = dice.one_in(2);
   auto r = from.request();
   const std::uint64_t raw = from.shape.raw_bytes(from.tokens - from.first);
   CHECK(r->metrics.raw_bytes == raw);
@@ -102,10 +108,12 @@ void check_frames(unsigned seed) {
 
   const tile_map<Policy> map{from.shape, from.tokens, from.first};
   std::set<std::pair<std::uint32_t, std::uint32_t>> tiles, upgrades;
-  std::vector<std::uint32_t> order(map.count(), ~0u);
-  std::vector<std::uint32_t> held(map.count(), Policy::base_planes); // by rank
+  std::vector<std::uint32_t> order;
+  const item_map items{from.per_layer ? from.shape.layers : 1, from.tokens, from.first};
+  std::vector<std::uint32_t> held(items.count(), Policy::base_planes);
   std::uint64_t light_upgrades = 0;
   bool plan_seen = false, focus_seen = false;
+  constexpr std::size_t upgrades_above_base = Policy::planes::count - Policy::base_planes;
   upgrade_plan plan;
   for (const test::recorded_frame& f : frames) {
     const frame_header& h = f.pending.header;
@@ -142,27 +150,31 @@ void check_frames(unsigned seed) {
       CHECK(f.pending.before_cut);
       CHECK(!plan_seen);
       plan_seen = true;
-      plan.order.tokens = order;
-      REQUIRE(plan.read(f.payload(), Policy::base_planes, Policy::planes::count).ok());
+      REQUIRE(plan.read(f.payload(), {from.shape.layers, from.tokens, from.first}, Policy::base_planes,
+                        Policy::planes::count)
+                  .ok());
+      order = plan.order.items;
+      CHECK(plan.order.per_layer == from.per_layer);
+      CHECK(order.size() <= upgrades_above_base * items.count());
+      if (from.options.order == plan_order::greedy)
+        CHECK(order.size() == items.count()); // each stands there once
+      CHECK(std::count(order.begin(), order.end(), ~0u) == static_cast<std::ptrdiff_t>(order.size()));
       break;
     default:
       REQUIRE(h.kind == frame_kind::upgrade);
       CHECK(plan_seen);
       CHECK(h.count > 0);
       for (std::uint32_t rank = h.first; rank < h.first + h.count; ++rank) {
-        CHECK(held.at(rank)++ == h.plane);
+        REQUIRE(items.has(order.at(rank)));
+        CHECK(held.at(items.index(order[rank]))++ == h.plane);
         CHECK(upgrades.insert({h.plane, order.at(rank)}).second);
       }
       light_upgrades += f.pending.before_cut ? h.count : 0;
     }
   }
   CHECK(tiles.size() == map.all_tiles());
-  CHECK(upgrades.size() == std::size_t{map.count()} * (Policy::planes::count - Policy::base_planes));
+  CHECK(upgrades.size() == items.count() * upgrades_above_base);
   CHECK(plan.light_upgrades == light_upgrades);
-  std::vector<std::uint32_t> sorted = order;
-  std::sort(sorted.begin(), sorted.end());
-  for (std::uint32_t t = 0; t < map.count(); ++t)
-    CHECK(sorted[t] == from.first + t);
 
   const std::uint64_t light = bytes_of(frames, [](auto& f) { return f.pending.before_cut; });
   const std::uint64_t base =

@@ -67,7 +67,8 @@ std::pair<std::vector<int>, std::vector<std::uint16_t>> step_by_step(std::uint64
   streams.door->allowed = 0;
   ends.put(shot);
   ends.plan.until = until;
-  REQUIRE(shot.plan(budget::base(), ends.scores, ends.plan).ok());
+  ends.plan.order = plan_order::greedy; // no tier is skipped
+  REQUIRE(shot.plan(budget::base(), ends.layered.of[0], ends.plan).ok());
   std::vector<int> tiers = test::tiers_on_the_way(streams, kv);
   REQUIRE(kv.reached(focused));
   const int last = Policy::tiers::bits(Policy::tiers::count - 1);
@@ -119,10 +120,11 @@ TEST_CASE("plane_stream: a plan may end below lossless") {
     const std::uint32_t n = 130;
     test::stream_pair streams(g);
     both_ends ends(dice, g, n);
+    ends.source.each([&](std::uint16_t& x) { x = bf16::nearest(dice.gaussian()); }); // no tile is stored
     auto kv = streams.in.expect({.id = 1, .tokens = n}, ends.target.pages());
     auto shot = streams.out.open({.id = 1, .tokens = n});
     ends.put(shot);
-    REQUIRE(shot.plan(budget::base(), ends.scores, {.pinned = {}, .until = until}).ok());
+    REQUIRE(shot.plan(budget::base(), ends.layered.of[0], {.pinned = {}, .until = until}).ok());
     REQUIRE(streams.run(kv, [&] { return kv.reached(focused); }));
     CHECK(kv.tier() == tier);
     CHECK((ends.target.values() == ends.source.values()) == (until == lossless));
@@ -178,7 +180,7 @@ TEST_CASE("plane_stream: frames in any order are taken, and damaged ones come ag
     auto shot = out.open({.id = 5, .tokens = n});
     for (std::uint32_t l = 0; l < g.layers; ++l)
       (void)shot.put(l, ends.source.view<kv_view>(l));
-    REQUIRE(shot.plan(budget::base(), ends.scores, ends.plan).ok());
+    REQUIRE(ends.planned(shot, budget::base()).ok());
     for (int i = 0; i < 20000 && !(kv.reached(focused) && shot.reached(focused)); ++i) {
       (void)out.progress(deadline::passed());
       (void)kv.poll();

@@ -94,7 +94,7 @@ TEST_CASE("prefix: its values are in no frame") {
     auto kv = streams.in.expect({.id = 1, .tokens = n, .first = first}, ends.target.pages());
     auto shot = streams.out.open({.id = 1, .tokens = n, .first = first});
     ends.put(shot);
-    CHECK(shot.plan(budget::base(), ends.scores).ok());
+    CHECK(shot.plan(budget::base(), ends.layered.of[0]).ok());
     REQUIRE(streams.run(kv, [&] { return kv.reached(focused); }));
     return streams.door->data;
   };
@@ -114,13 +114,13 @@ TEST_CASE("prefix: only what is sent is counted, and it is the less the longer t
     ends.put(shot);
     const std::uint64_t raw = small.raw_bytes(n - first);
     // A share is one of what is sent.
-    const status planned = shot.plan(budget::of_raw(0.5), ends.scores);
+    const status planned = shot.plan(budget::of_raw(0.5), ends.layered.of[0]);
     if (planned.ok())
       CHECK(shot.metrics().light_bytes <= raw / 2);
     else {
       CHECK(planned == errc::infeasible);
       CHECK(planned.here == raw / 2);
-      CHECK(shot.plan(budget::bytes(planned.there), ends.scores).ok());
+      CHECK(shot.plan(budget::bytes(planned.there), ends.layered.of[0]).ok());
     }
     REQUIRE(streams.run(kv, [&] { return kv.reached(focused) && shot.reached(focused); }));
     CHECK(shot.metrics().raw_bytes == raw);
@@ -165,7 +165,7 @@ TEST_CASE("prefix: frames in any order are taken, and damaged ones come again") 
     auto kv = in.expect({.id = 5, .tokens = n, .first = first}, ends.target.pages());
     auto shot = out.open({.id = 5, .tokens = n, .first = first});
     ends.put(shot);
-    REQUIRE(shot.plan(budget::base(), ends.scores, ends.plan).ok());
+    REQUIRE(ends.planned(shot, budget::base()).ok());
     for (int i = 0; i < 20000 && !(kv.reached(focused) && shot.reached(focused)); ++i) {
       (void)out.progress(deadline::passed());
       (void)kv.poll();
@@ -216,7 +216,7 @@ TEST_CASE("prefix: sinks are pinned where they are sent") {
     auto shot = streams.out.open({.id = 1, .tokens = n, .first = first});
     ends.put(shot);
     streams.door->allowed = 0;
-    CHECK(shot.plan(budget::base(), ends.scores, {.pinned = {4, 0}}).ok());
+    CHECK(shot.plan(budget::base(), ends.layered.of[0], {.pinned = {4, 0}}).ok());
     std::uint32_t pinned = 0; // tokens that are upgraded to the last plane before others get the next
     REQUIRE(streams.run(kv, [&] {
       streams.door->allowed = std::numeric_limits<std::size_t>::max();

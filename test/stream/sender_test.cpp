@@ -1,6 +1,7 @@
 #include "planecast/stream/sender.hpp"
 
 #include "support/cache_case.hpp"
+#include "support/layered_scores.hpp"
 #include "support/stream_pair.hpp"
 
 #include <doctest/doctest.h>
@@ -16,13 +17,15 @@ namespace {
 const geometry small{number::bf16, 2, 1, 16, 16};
 
 struct caches {
-  std::uint32_t tokens;
+  std::uint32_t tokens, layers;
   test::dice dice{1};
   test::cache_memory source, target;
 
-  explicit caches(std::uint32_t n, geometry g = small) : tokens(n), source(g, n, dice), target(g, n, dice) {
+  explicit caches(std::uint32_t n, geometry g = small)
+      : tokens(n), layers(g.layers), source(g, n, dice), target(g, n, dice) {
     test::fill(source, g.dtype, dice);
   }
+  [[nodiscard]] test::layered_scores layered() { return {layers, tokens, dice}; }
   template <class Shot>
   void put(Shot& shot) {
     for (std::uint32_t l = 0; l < small.layers; ++l)
@@ -241,4 +244,137 @@ TEST_CASE("sender: every wait ends by its deadline when the peer is silent, and 
   b.abort();
   CHECK(shot.wait(first_light, 1h) == errc::closed);
   CHECK(out.wait_connected(1h) == errc::closed);
+}
+
+TEST_CASE("sender: a budget of time counts what was sent, and what goes before") {
+  const geometry g{number::bf16, 4, 2, 64, 64};
+  constexpr double rate = 1e6;
+  const std::uint32_t n = 128;
+  for (const bool behind_another : {false, true}) {
+    CAPTURE(behind_another);
+    test::stream_pair streams(g, {.window_bytes = 1, .link_rate = rate});
+    CHECK(streams.out.bandwidth() == rate);
+    test::dice dice(3);
+    test::cache_memory source(g, n, dice), target(g, n, dice), other(g, n, dice);
+    source.each([&](std::uint16_t& x) { x = bf16::nearest(dice.gaussian()); });
+    std::optional<test::stream_pair<>::receiver::incoming> first;
+    std::optional<test::stream_pair<>::sender::outgoing> shot_first;
+    std::uint64_t queued = 0;
+    streams.door->allowed = 0; // nothing crosses
+    if (behind_another) {
+      first.emplace(streams.in.expect({.id = 1, .tokens = n}, other.pages()));
+      shot_first.emplace(streams.out.open({.id = 1, .tokens = n}));
+      streams.settle();
+      for (std::uint32_t l = 0; l < g.layers; ++l)
+        CHECK(shot_first->put(l, source.view<kv_view>(l)).ok());
+      CHECK(shot_first->plan(budget::of_raw(0.5)).ok());
+      queued = shot_first->metrics().light_bytes;
+    }
+    auto kv = streams.in.expect({.id = 2, .tokens = n}, target.pages());
+    auto shot = streams.out.open({.id = 2, .tokens = n});
+    streams.settle();
+    for (std::uint32_t l = 0; l < g.layers; ++l)
+      CHECK(shot.put(l, source.view<kv_view>(l)).ok());
+    const auto seconds = [](std::uint64_t bytes) {
+      return std::chrono::duration<double>(static_cast<double>(bytes) / rate);
+    };
+    // Too little time for what must cross: says so, with the least.
+    const status s = shot.plan(budget::within(seconds(queued + 1000), rate));
+    REQUIRE(s == errc::infeasible);
+    CHECK(s.here <= 1000);
+    CHECK(shot.plan(budget::within(seconds(queued + s.there - 2), rate)) == errc::infeasible);
+    const std::uint64_t light = s.there + g.raw_bytes(n) / 5;
+    CHECK(shot.plan(budget::within(seconds(queued + light))).ok()); // at the rate of the options
+    CHECK(shot.metrics().light_bytes <= light);
+    CHECK(shot.metrics().light_bytes > light - 5000); // as near as an upgrade and a frame's header
+    streams.door->allowed = std::numeric_limits<std::size_t>::max();
+    CHECK(streams.run(kv, [&] { return kv.reached(focused); }));
+  }
+}
+
+TEST_CASE("sender: what has crossed before the plan is not paid for again") {
+  test::stream_pair streams(small, {.link_rate = 1e6});
+  caches c(70);
+  auto kv = streams.in.expect({.id = 1, .tokens = 70}, c.target.pages());
+  auto shot = streams.out.open({.id = 1, .tokens = 70});
+  streams.settle();
+  c.put(shot);
+  streams.settle();
+  CHECK(kv.poll().ok());
+  CHECK(kv.tier() == 0); // the base is there; plan and order are not
+  const std::uint64_t crossed = shot.metrics().data_bytes;
+  const status s = shot.plan(budget::within(0s));
+  REQUIRE(s == errc::infeasible);
+  CHECK(s.here == crossed);
+  const double missing = static_cast<double>(s.there - crossed);
+  CHECK(shot.plan(budget::within(std::chrono::duration<double>((missing + 0.5) / 1e6))).ok());
+  CHECK(shot.metrics().light_bytes == s.there);
+}
+
+TEST_CASE("sender: a rate that was not measured yet is not guessed") {
+  test::stream_pair streams(small);
+  caches c(70);
+  auto kv = streams.in.expect({.id = 1, .tokens = 70}, c.target.pages());
+  auto shot = streams.out.open({.id = 1, .tokens = 70});
+  c.put(shot);
+  CHECK(!streams.out.bandwidth());
+  CHECK(shot.plan(budget::within(1s)) == errc::unknown);
+  CHECK(shot.plan(budget::within(1s), c.layered()) == errc::unknown);
+  CHECK(shot.plan(budget::within(1s, 1e9)).ok()); // said by the caller
+  CHECK(shot.metrics().light_bytes > shot.metrics().base_bytes);
+}
+
+TEST_CASE("sender: orders across layers need frames that hold a token of all of them") {
+  const geometry g{number::bf16, 64, 1, 16, 16};
+  using sender = test::stream_pair<>::sender;
+  const std::uint64_t across = sender::least_chunk_bytes(g),
+                      per_layer = sender::least_chunk_bytes(g, order_scope::per_layer);
+  REQUIRE(per_layer < across);
+  test::stream_pair streams(g, {.chunk_bytes = static_cast<std::uint32_t>(per_layer)});
+  caches c(70, g);
+  auto kv = streams.in.expect({.id = 1, .tokens = 70}, c.target.pages());
+  auto shot = streams.out.open({.id = 1, .tokens = 70});
+  for (std::uint32_t l = 0; l < g.layers; ++l)
+    CHECK(shot.put(l, c.source.view<kv_view>(l)).ok());
+  const status s = shot.plan(budget::base());
+  CHECK(s == errc::limit);
+  CHECK(s.here == per_layer);
+  CHECK(s.there == across);
+  CHECK_THROWS_AS((void)shot.plan(budget::base(), test::layered_scores(63, 70, c.dice)),
+                  std::invalid_argument);
+  CHECK(shot.plan(budget::base(), c.layered(), {.order = plan_order::worth}).ok());
+  CHECK(streams.run(kv, [&] { return kv.reached(focused); }));
+  CHECK(c.target.values() == c.source.values());
+}
+
+TEST_CASE("sender: coding::automatic is raw where coding costs more than it saves") {
+  struct rates {
+    double link, encode, decode, share;
+    coding wanted;
+  };
+  for (const rates& r : {rates{1e9, 5e9, 0, 0.75, coding::planes},
+                         {6e9, 5e9, 0, 0.75, coding::raw},
+                         {1e9, 5e9, 0.9e9, 0.75, coding::raw},
+                         {1e9, 5e9, 0, 1, coding::raw},
+                         {0, 5e9, 0, 0.75, coding::planes}}) { // the link's rate is not known yet
+    CAPTURE(r.link);
+    CAPTURE(r.decode);
+    test::stream_pair streams(
+        small,
+        {.link_rate = r.link, .encode_rate = r.encode, .decode_rate = r.decode, .coded_share = r.share});
+    caches c(70);
+    auto kv = streams.in.expect({.id = 1, .tokens = 70}, c.target.pages());
+    auto shot = streams.out.open({.id = 1, .tokens = 70, .how = coding::automatic});
+    CHECK(shot.metrics().coded_as == coding::automatic);
+    c.put(shot);
+    CHECK(shot.metrics().coded_as == r.wanted);
+    CHECK(shot.plan(budget::base()).ok());
+    CHECK(streams.run(kv, [&] { return kv.reached(focused); }));
+    CHECK(c.target.values() == c.source.values());
+    auto told = streams.out.open({.id = 2, .tokens = 70, .how = coding::raw}); // whatever pays
+    c.put(told);
+    CHECK(told.metrics().coded_as == coding::raw);
+  }
+  for (const double bad : {-1.0, std::numeric_limits<double>::quiet_NaN()})
+    CHECK_THROWS_AS(test::stream_pair(small, {.link_rate = bad}), std::invalid_argument);
 }

@@ -3,9 +3,11 @@
 
 #include "planecast/cache/kv_view.hpp"
 #include "planecast/code/backend.hpp"
+#include "planecast/code/item_map.hpp"
 #include "planecast/code/scalars.hpp"
 #include "planecast/code/tile_map.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -32,7 +34,7 @@ public:
   /// Preconditions: one view per layer, each of the sequence's tokens.
   assembly(map_type map, std::vector<kv_pages> pages)
       : map_(std::move(map)), pages_(std::move(pages)), tiles_(map_.all_tiles(), tile_state::missing),
-        missing_(tiles_.size()), held_(map_.count(), 0) {
+        missing_(tiles_.size()), held_(std::size_t{map_.shape.layers} * map_.count(), 0) {
     std::size_t code_bytes_before = 0;
     for (std::uint32_t layer = 0, heads = 0; layer < map_.shape.layers; ++layer) {
       heads_before_.push_back(heads);
@@ -50,7 +52,7 @@ public:
 
   /// Bytes that an assembly of this shape keeps.
   [[nodiscard]] static std::uint64_t bytes_needed(const map_type& map) noexcept {
-    std::uint64_t bytes = map.all_tiles() + map.count();
+    std::uint64_t bytes = map.all_tiles() + std::uint64_t{map.shape.layers} * map.count();
     for (std::uint32_t layer = 0; layer < map.shape.layers; ++layer)
       bytes += layer_code_bytes(map, layer);
     return bytes;
@@ -68,15 +70,21 @@ public:
   [[nodiscard]] bool has_stored_tile(std::uint32_t layer, std::uint32_t tile) const noexcept {
     return state(layer, tile) == tile_state::stored;
   }
-  /// How many planes of a token are in the pages; 0 until the base is complete.
-  [[nodiscard]] std::uint32_t planes_held(std::uint32_t token) const noexcept {
-    return base_complete() ? Policy::base_planes + held_[token - map_.first] : 0;
+  /// How many planes of a token of a layer are in the pages; 0 until the base is complete.
+  [[nodiscard]] std::uint32_t planes_held(std::uint32_t layer, std::uint32_t token) const noexcept {
+    return base_complete() ? Policy::base_planes + held_[held_at(layer, token)] : 0;
   }
-  /// How many tokens have that plane in the pages; 0 until the base is complete.
-  [[nodiscard]] std::uint32_t tokens_holding(std::uint32_t plane) const noexcept {
-    if (!base_complete())
-      return 0;
-    return plane < Policy::base_planes ? map_.count() : holding_[plane - Policy::base_planes];
+  /// How many planes of a token all layers have.
+  [[nodiscard]] std::uint32_t planes_held(std::uint32_t token) const noexcept {
+    std::uint32_t least = planes::count;
+    for (std::uint32_t layer = 0; layer < map_.shape.layers; ++layer)
+      least = std::min(least, planes_held(layer, token));
+    return least;
+  }
+  /// Whether every token has that plane in the pages, in all layers.
+  [[nodiscard]] bool all_hold(std::uint32_t plane) const noexcept {
+    return base_complete() &&
+           (plane < Policy::base_planes || holding_[plane - Policy::base_planes] == held_.size());
   }
 
   /// Takes the base of tiles first … first + count − 1 of a layer and writes their values. Tiles that are
@@ -97,25 +105,35 @@ public:
   /// Preconditions: the base is complete; every token is one of the map's and holds just the planes below.
   status place_upgrade(std::uint32_t plane, std::span<const std::uint32_t> tokens,
                        std::span<const std::byte> bytes) {
+    return place_upgrade(plane, detail::listed_items(map_.shape.layers, tokens), bytes);
+  }
+  /// Likewise of the tokens that are listed for each layer.
+  status place_upgrade(std::uint32_t plane, const detail::listed_items& items,
+                       std::span<const std::byte> bytes) {
     for (std::uint32_t layer = 0; layer < map_.shape.layers; ++layer)
-      for (std::uint32_t head = 0; head < map_.shape.heads(layer); ++head)
+      for (std::uint32_t head = 0; head < map_.shape.heads(layer) && !items.of(layer).empty(); ++head)
         for (const bool is_value : {false, true})
-          for (const std::uint32_t token : tokens) {
+          for (const std::uint32_t token : items.of(layer)) {
             const auto [page, row] = map_.place(token);
             if (const status s = place_row(layer, {head, is_value, page}, plane, row, bytes); !s)
               return s;
           }
     if (!bytes.empty())
       return {errc::corrupt, "upgrade: bytes beyond its tokens"};
-    for (const std::uint32_t token : tokens)
-      ++held_[token - map_.first];
-    holding_[plane - Policy::base_planes] += static_cast<std::uint32_t>(tokens.size());
+    for (std::uint32_t layer = 0; layer < map_.shape.layers; ++layer) {
+      for (const std::uint32_t token : items.of(layer))
+        ++held_[held_at(layer, token)];
+      holding_[plane - Policy::base_planes] += items.of(layer).size();
+    }
     return {};
   }
 
 private:
   enum class tile_state : std::uint8_t { missing, coded, stored };
 
+  std::size_t held_at(std::uint32_t layer, std::uint32_t token) const noexcept {
+    return std::size_t{layer} * map_.count() + (token - map_.first);
+  }
   // Room for the codes of a whole page of keys, and of values: all of a tile but its tails.
   static std::pair<std::uint64_t, std::uint64_t> code_bytes(const map_type& map,
                                                             std::uint32_t layer) noexcept {
@@ -248,8 +266,8 @@ private:
   std::vector<tile_state> tiles_;
   std::size_t missing_;
   stores stores_ = stores::cached;
-  std::vector<std::uint8_t> held_; // planes above the base, per token
-  std::array<std::uint32_t, planes::count> holding_{};
+  std::vector<std::uint8_t> held_;                     // planes above the base, per layer, per token
+  std::array<std::uint64_t, planes::count> holding_{}; // tokens of layers, by plane above the base
 };
 
 } // namespace planecast::inline v0

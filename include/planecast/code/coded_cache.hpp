@@ -4,9 +4,12 @@
 #include "planecast/cache/kv_view.hpp"
 #include "planecast/code/backend.hpp"
 #include "planecast/code/executor.hpp"
+#include "planecast/code/item_map.hpp"
+#include "planecast/code/spread.hpp"
 #include "planecast/code/tile_map.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -16,9 +19,12 @@
 
 namespace planecast::inline v0 {
 
-/// How a cache goes out: coded into planes, or raw, as it is, which is one plane and exact. Raw pays where
-/// the link is faster than the code.
-enum class coding : std::uint8_t { planes, raw };
+/// How a cache goes out. Raw pays where the link is faster than the code.
+enum class coding : std::uint8_t {
+  planes,    ///< coded into planes
+  raw,       ///< as it is, which is one plane and exact
+  automatic, ///< the sender decides when the first layer is put, by the rates that it knows
+};
 
 /// Holds the tiles of one request. put() reads the engine's pages once; nothing of them is needed afterwards.
 /// Preconditions: layers, tiles, tokens and planes that are named are the map's; of what is asked about a
@@ -30,11 +36,14 @@ public:
   using map_type = tile_map<Policy>;      ///< which tiles there are
   using planes = typename Policy::planes; ///< the policy's
 
-  /// Empty: layers are put.
+  /// Empty: layers are put. What is to be decided is coded into planes until code_as() says something else.
   coded_cache(map_type map, coding how)
       : map_(std::move(map)), how_(how), layers_(map_.shape.layers),
-        upgrade_bytes_((planes::count - Policy::base_planes) * std::size_t{map_.count()}) {}
+        upgrade_bytes_((planes::count - Policy::base_planes) * std::size_t{map_.count()}),
+        spread_(map_.count()) {}
 
+  /// How layers that are put from now on are coded.
+  void code_as(coding how) noexcept { how_ = how; }
   /// Which tiles it is made of.
   [[nodiscard]] const map_type& map() const noexcept { return map_; }
   /// Whether a layer was put.
@@ -48,14 +57,19 @@ public:
       layer.bytes.reset();
       layer.used = 0;
       std::vector<std::uint32_t>().swap(layer.tail_ends);
+      std::vector<std::uint32_t>().swap(layer.upgrade_bytes);
+      std::vector<double>().swap(layer.spread);
     }
     std::vector<std::uint32_t>().swap(upgrade_bytes_);
+    std::vector<double>().swap(spread_);
   }
   /// Bytes that it holds: tiles, and the lengths of their parts.
   [[nodiscard]] std::uint64_t bytes() const noexcept {
-    std::uint64_t sum = upgrade_bytes_.capacity() * sizeof(std::uint32_t);
+    std::uint64_t sum =
+        upgrade_bytes_.capacity() * sizeof(std::uint32_t) + spread_.capacity() * sizeof(double);
     for (const coded_layer& layer : layers_)
-      sum += layer.used + layer.tail_ends.capacity() * sizeof(std::uint32_t);
+      sum += layer.used + layer.spread.capacity() * sizeof(double) +
+             (layer.tail_ends.capacity() + layer.upgrade_bytes.capacity()) * sizeof(std::uint32_t);
     return sum;
   }
 
@@ -67,6 +81,8 @@ public:
     const std::uint32_t tiles = map_.tiles(layer_index);
     layer.tiles.resize(tiles);
     layer.tail_ends.resize(std::size_t{map_.count()} * 2 * map_.shape.heads(layer_index));
+    layer.upgrade_bytes.resize(upgrade_bytes_.size());
+    layer.spread.resize(map_.count());
     // A piece has room for its tiles as they would be stored, and for the last of them to be tried coded.
     // What stays unused was never touched: it takes addresses, not memory.
     const std::uint64_t stored = map_.stored_bytes(layer_index);
@@ -90,15 +106,43 @@ public:
     });
     for (const std::uint64_t bytes : used)
       layer.used += bytes;
+    std::array<kind_spread, 2> kinds{kind_spread{std::vector<double>(map_.count())},
+                                     kind_spread{std::vector<double>(map_.count())}};
     for (std::uint32_t i = 0; i < tiles; ++i) // from here on nothing fails
-      map_.with_layout(layer_index, map_.tile(i),
-                       [&](auto layout) { count(layout, layer, i, map_.base_planes(layer_index)); });
+      map_.with_layout(layer_index, map_.tile(i), [&](auto layout) {
+        count(layout, layer, i, map_.base_planes(layer_index), kinds[map_.tile(i).is_value]);
+      });
+    for (const kind_spread& kind : kinds)
+      for (std::size_t t = 0; kind.sum > 0 && t < kind.of.size(); ++t)
+        layer.spread[t] +=
+            kind.of[t] / kind.sum * static_cast<double>(kind.coded) / static_cast<double>(kind.values);
+    for (std::size_t i = 0; i < upgrade_bytes_.size(); ++i)
+      upgrade_bytes_[i] += layer.upgrade_bytes[i];
+    for (std::size_t t = 0; t < spread_.size(); ++t)
+      spread_[t] += layer.spread[t];
     layers_[layer_index] = std::move(layer);
   }
 
   /// Bytes of an upgrade: one token's plane over all layers and heads that were put.
   [[nodiscard]] std::uint32_t upgrade_bytes(std::uint32_t plane, std::uint32_t token) const noexcept {
-    return upgrade_bytes_[(plane - Policy::base_planes) * std::size_t{map_.count()} + token - map_.first];
+    return upgrade_bytes_[upgrade(plane, token)];
+  }
+  /// Likewise of one layer.
+  [[nodiscard]] std::uint32_t upgrade_bytes(std::uint32_t layer, std::uint32_t plane,
+                                            std::uint32_t token) const noexcept {
+    return layers_[layer].upgrade_bytes[upgrade(plane, token)];
+  }
+  /// The squared error that an upgrade takes away, of one token over all layers that were put, as the scales
+  /// tell it: step² · 4^(missing bits) / 12 for each value, that of a middle of open cells. Layers count
+  /// alike, and their keys and values: a square is divided by the mean step² of the coded values of its layer
+  /// and kind, and by their number with the stored ones. Stored tiles have no error.
+  [[nodiscard]] double error_removed(std::uint32_t plane, std::uint32_t token) const noexcept {
+    return spread_[token - map_.first] * detail::error_removed_by<planes>(plane);
+  }
+  /// Likewise of one layer.
+  [[nodiscard]] double error_removed(std::uint32_t layer, std::uint32_t plane,
+                                     std::uint32_t token) const noexcept {
+    return layers_[layer].spread[token - map_.first] * detail::error_removed_by<planes>(plane);
   }
   /// Bytes of a tile's part in the base: header, scalars, the lowest planes; or all of it if it is stored.
   [[nodiscard]] std::uint32_t base_bytes(std::uint32_t layer, std::uint32_t tile) const noexcept {
@@ -119,10 +163,15 @@ public:
   /// Hands out one plane of some tokens, in the order (layer, head, K then V, token as listed).
   template <class Sink>
   void give_upgrade(std::uint32_t plane, std::span<const std::uint32_t> tokens, Sink&& sink) const {
+    give_upgrade(plane, detail::listed_items(map_.shape.layers, tokens), sink);
+  }
+  /// Likewise of the tokens that are listed for each layer.
+  template <class Sink>
+  void give_upgrade(std::uint32_t plane, const detail::listed_items& items, Sink&& sink) const {
     for (std::uint32_t layer = 0; layer < map_.shape.layers; ++layer)
-      for (std::uint32_t head = 0; head < map_.shape.heads(layer); ++head)
+      for (std::uint32_t head = 0; head < map_.shape.heads(layer) && !items.of(layer).empty(); ++head)
         for (const bool is_value : {false, true})
-          for (const std::uint32_t token : tokens) {
+          for (const std::uint32_t token : items.of(layer)) {
             const auto [page, row] = map_.place(token);
             give_row(layer, {head, is_value, page}, plane, row, sink);
           }
@@ -138,7 +187,9 @@ private:
     std::unique_ptr<std::byte[]> bytes;
     std::uint64_t used = 0; // of the bytes
     std::vector<tile_place> tiles;
-    std::vector<std::uint32_t> tail_ends; // per head, K then V, token: where its tails end in their tile
+    std::vector<std::uint32_t> tail_ends;     // per head, K then V, token: where its tails end in their tile
+    std::vector<std::uint32_t> upgrade_bytes; // per plane above the base, per token
+    std::vector<double> spread;               // per token: squares of its values' steps, normalised
   };
 
   static constexpr std::uint64_t piece_bytes =
@@ -169,6 +220,17 @@ private:
     });
   }
 
+  // Of a layer's keys, or of its values.
+  struct kind_spread {
+    std::vector<double> of; // per token
+    double sum = 0;         // over its tokens
+    std::uint64_t coded = 0, values = 0;
+  };
+
+  std::size_t upgrade(std::uint32_t plane, std::uint32_t token) const noexcept {
+    return (plane - Policy::base_planes) * std::size_t{map_.count()} + token - map_.first;
+  }
+
   template <class Layer>
   auto* tail_ends(Layer& layer, tile_id id) const noexcept {
     return &layer.tail_ends[(std::size_t{id.head} * 2 + (id.is_value ? 1 : 0)) * map_.count() +
@@ -176,14 +238,18 @@ private:
   }
 
   template <class Layout>
-  void count(Layout layout, const coded_layer& layer, std::uint32_t tile,
-             std::uint32_t base_planes) noexcept {
+  void count(Layout layout, coded_layer& layer, std::uint32_t tile, std::uint32_t base_planes,
+             kind_spread& kind) noexcept {
     const tile_id id = map_.tile(tile);
     const std::uint32_t* const ends = tail_ends(layer, id);
     stored_tiles_ += layer.tiles[tile].stored ? 1 : 0;
+    kind.values += layout.shape.values();
     if (layer.tiles[tile].stored)
       return;
-    std::uint32_t* const bytes = upgrade_bytes_.data() + (map_.first_of(id.page) - map_.first);
+    const std::size_t first = map_.first_of(id.page) - map_.first;
+    kind.coded += layout.shape.values();
+    kind.sum += detail::add_spread(layout, layer.bytes.get() + layer.tiles[tile].at, kind.of.data() + first);
+    std::uint32_t* const bytes = layer.upgrade_bytes.data() + first;
     for (std::uint32_t plane = base_planes; plane < planes::count; ++plane)
       for (std::uint32_t t = 0; t < layout.shape.tokens; ++t)
         bytes[(plane - Policy::base_planes) * std::size_t{map_.count()} + t] +=
@@ -210,7 +276,8 @@ private:
   map_type map_;
   coding how_;
   std::vector<coded_layer> layers_;
-  std::vector<std::uint32_t> upgrade_bytes_; // per plane above the base, per token
+  std::vector<std::uint32_t> upgrade_bytes_; // per plane above the base, per token, over all layers
+  std::vector<double> spread_;               // per token, likewise
   std::uint64_t stored_tiles_ = 0;
 };
 

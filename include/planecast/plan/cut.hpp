@@ -25,13 +25,13 @@ struct upgrade_chunk {
 struct cut_order {
   std::vector<upgrade_chunk> chunks;
   std::size_t light = 0;
-  std::uint64_t light_upgrades = 0; ///< upgrades, a token's plane each, before the cut
+  std::uint64_t light_upgrades = 0; ///< upgrades, an item's plane each, before the cut
   std::uint64_t light_bytes = 0;    ///< headers included, the base apart
   std::uint64_t bytes = 0;          ///< of all chunks, likewise
 };
 
 /// Cuts an order at the first upgrade that no longer fits into `available` bytes, and into frames. Sizes are
-/// the coded ones: bytes_of(plane, token). A frame holds one token at least.
+/// the coded ones: bytes_of(plane, item). A frame holds one item at least.
 template <class BytesOf>
 cut_order cut(const upgrade_order& order, const BytesOf& bytes_of, chunk_rule rule, std::uint64_t available) {
   cut_order result;
@@ -39,7 +39,7 @@ cut_order cut(const upgrade_order& order, const BytesOf& bytes_of, chunk_rule ru
   for (const upgrade_run& run : order.runs) {
     upgrade_chunk* open = nullptr;
     for (std::uint32_t rank = run.first; rank < run.first + run.count; ++rank) {
-      const std::uint32_t bytes = bytes_of(run.plane, order.tokens[rank]);
+      const std::uint32_t bytes = bytes_of(run.plane, order.items[rank]);
       bool fresh = open == nullptr || std::uint64_t{open->bytes} + bytes > rule.payload_bytes;
       const std::uint64_t cost = bytes + (fresh ? rule.header_bytes : 0u);
       if (before_cut && result.bytes + cost > available) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "planecast/stream/arrivals.hpp"
+#include "planecast/stream/bandwidth.hpp"
 #include "planecast/stream/buffers.hpp"
 #include "planecast/stream/lending.hpp"
 #include "planecast/stream/messages.hpp"
@@ -9,9 +10,11 @@
 #include "planecast/transport/transport.hpp"
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <optional>
 #include <span>
 #include <utility>
 
@@ -81,6 +84,7 @@ public:
   planecast::status send_data(buffer& b, std::size_t length) {
     const planecast::status s = lent_.start(operation::data_send, b, length);
     if (s.ok()) {
+      meter_.sent(length, std::chrono::steady_clock::now());
       in_flight_ += length;
       metrics_.data_frames += 1;
       metrics_.data_bytes += length;
@@ -90,6 +94,8 @@ public:
   }
   /// Bytes given to the link that it still borrows.
   [[nodiscard]] std::size_t in_flight() const noexcept { return in_flight_; }
+  /// Bytes a second of the data lane; empty until enough has crossed.
+  [[nodiscard]] std::optional<double> bandwidth() const noexcept { return meter_.rate(); }
 
   /// Grants the peer one more data frame. The buffer that carries it comes back through on_data.
   void post_data_slot() { post(operation::data_slot, frame_header_bytes + mine_.chunk_bytes); }
@@ -138,6 +144,7 @@ public:
     for (int round = 0; count > 0 && round < most_rounds; ++round) {
       for (std::size_t i = 0; i < count; ++i)
         finish(handler, done[i]);
+      meter_.looked(std::chrono::steady_clock::now());
       count = status_.ok() ? lent_.link().poll(done, deadline::passed()) : 0;
     }
   }
@@ -177,9 +184,11 @@ private:
     switch (op.what) {
     case operation::data_send:
     case operation::control_send:
-      if (op.what == operation::data_send)
+      if (op.what == operation::data_send) {
         in_flight_ -= op.length;
-      else
+        if (c.result.ok())
+          meter_.done(op.length);
+      } else
         --control_in_flight_;
       give_back(std::move(op.memory));
       if (!c.result.ok())
@@ -267,6 +276,7 @@ private:
   std::size_t data_slots_ = 0;
   std::uint64_t control_sent_ = 0, control_received_ = 0;
   arrivals arrivals_;
+  bandwidth_meter meter_;
   bool ready_ = false, lost_ = false;
   planecast::status status_;
   stream_metrics metrics_;

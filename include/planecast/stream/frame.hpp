@@ -14,9 +14,10 @@ namespace planecast::inline v0 {
 /// What a frame is, and what its header's fields mean. The values go on the wire: they do not change.
 ///
 /// Payloads. Control frames have none, but for hello and lost. base: the tiles' headers, scalars and lowest
-/// planes one after the other, without padding between tiles. order: a u32 for each rank. plan: see
-/// upgrade_plan; it fits one frame. upgrade: for each layer, head, K then V, and rank, the token's row of the
-/// plane; rows of stored tiles are empty, and rows of tails end where their codes say.
+/// planes one after the other, without padding between tiles. plan: see upgrade_plan; it fits
+/// one frame. order: a u32 for each rank, its item. upgrade: for each layer, head, K then V, and rank whose
+/// item is of that layer, the token's row of the plane; rows of stored tiles are empty, and rows of tails end
+/// where their codes say.
 ///
 /// Order. Both sides say hello first. Data is sent for requests that were accepted. On the control lane
 /// frames are numbered without gaps, and damage there ends the connection; on the data lane it costs a
@@ -32,9 +33,9 @@ enum class frame_kind : std::uint8_t {
   cancel = 7,    ///< either: the request is given up
   // data lane
   base = 16,    ///< tiles first … first + count − 1 of layer_first
-  order = 17,   ///< tokens of ranks first … first + count − 1
+  order = 17,   ///< items of ranks first … first + count − 1
   plan = 18,    ///< the runs over the ranks and the cut
-  upgrade = 19, ///< plane of the tokens of ranks first … first + count − 1
+  upgrade = 19, ///< plane of the items of ranks first … first + count − 1
 };
 
 /// Bytes of the longest payload of a control frame. Both ends post slots of this length and a header's.

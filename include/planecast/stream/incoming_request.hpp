@@ -34,7 +34,10 @@ public:
   [[nodiscard]] static std::uint64_t bytes_needed(const geometry& shape, const request& r,
                                                   std::uint32_t first_layer = 0,
                                                   std::uint32_t model_layers = 0) {
-    return assembly<Policy, Backend>::bytes_needed({shape, r.tokens, r.first, first_layer, model_layers});
+    const std::uint64_t most_ranks =
+        std::uint64_t{shape.layers} * (r.tokens - r.first) * (planes::count - Policy::base_planes);
+    return assembly<Policy, Backend>::bytes_needed({shape, r.tokens, r.first, first_layer, model_layers}) +
+           4 * most_ranks;
   }
 
   /// `shape` is what the stream carries of a model of `model_layers` layers (0: it is all), from layer
@@ -42,10 +45,9 @@ public:
   incoming_request(request r, const geometry& shape, std::uint32_t first_layer, std::vector<kv_pages> pages,
                    std::uint32_t model_layers = 0)
       : id(r), cache({shape, r.tokens, r.first, first_layer, model_layers}, std::move(pages)),
-        first_layer_(first_layer), order_seen_(cache.map().count()) {
+        layered_{shape.layers, r.tokens, r.first}, first_layer_(first_layer) {
     metrics.raw_bytes = shape.raw_bytes(cache.map().count());
     metrics.opened = std::chrono::steady_clock::now();
-    plan_.order.tokens.assign(cache.map().count(), unknown);
   }
 
   const request id;
@@ -95,10 +97,10 @@ public:
   }
 
   [[nodiscard]] bool reached_first_light() const noexcept {
-    return cache.base_complete() && plan_known_ && light_done_ == plan_.light_upgrades;
+    return cache.base_complete() && order_known_ && light_done_ == plan_.light_upgrades;
   }
   [[nodiscard]] bool reached_focus() const noexcept {
-    return cache.base_complete() && plan_known_ && done_ == planned_;
+    return cache.base_complete() && order_known_ && done_ == planned_;
   }
   /// Index of the lowest tier that a token holds; −1 before the base is complete.
   [[nodiscard]] int tier() const noexcept {
@@ -106,7 +108,7 @@ public:
     std::uint32_t plane = 0;
     for (std::uint32_t i = 0; i < Policy::tiers::count; ++i) {
       for (const std::uint32_t end = planes::holding(Policy::tiers::bits(i)); plane < end; ++plane)
-        if (cache.tokens_holding(plane) != cache.map().count())
+        if (!cache.all_hold(plane))
           return reached;
       reached = static_cast<int>(i);
     }
@@ -158,13 +160,13 @@ private:
     case frame_kind::base:
       return {cache.place_base(h.layer_first - first_layer_, h.first, h.count, payload), true};
     case frame_kind::order:
+      if (!plan_known_)
+        return {};
       return {take_order(h, payload), true};
     case frame_kind::plan:
-      if (order_known_ < cache.map().count())
-        return {};
       return {take_plan(payload), true};
     case frame_kind::upgrade:
-      if (!plan_known_ || !cache.base_complete())
+      if (!order_known_ || !cache.base_complete())
         return {};
       return take_upgrade(h, payload);
     default:
@@ -172,35 +174,41 @@ private:
     }
   }
 
-  status take_order(const frame_header& h, std::span<const std::byte> payload) {
-    const status bad{errc::corrupt, "order: not a permutation of the tokens"};
-    const std::uint32_t count = cache.map().count();
-    if (h.first > count || h.count > count - h.first || payload.size() != 4 * std::size_t{h.count} ||
-        order_known_ + h.count > count)
-      return bad;
-    for (std::uint32_t i = 0; i < h.count; ++i) {
-      const auto token = load<std::uint32_t>(&payload[4 * std::size_t{i}]);
-      if (token < id.first || token >= id.tokens || order_seen_[token - id.first] ||
-          plan_.order.tokens[h.first + i] != unknown)
-        return bad;
-      order_seen_[token - id.first] = true;
-      plan_.order.tokens[h.first + i] = token;
-    }
-    order_known_ += h.count;
-    return {};
-  }
-
   status take_plan(std::span<const std::byte> payload) {
     if (plan_known_)
       return {errc::corrupt, "plan: came twice"};
-    if (const status s = plan_.read(payload, Policy::base_planes, planes::count); !s)
+    if (const status s = plan_.read(payload, layered_, Policy::base_planes, planes::count); !s)
+      return s;
+    plan_known_ = true;
+    return plan_.order.items.empty() ? order_complete() : status{};
+  }
+
+  status take_order(const frame_header& h, std::span<const std::byte> payload) {
+    const status bad{errc::corrupt, "order: not what was planned"};
+    std::vector<std::uint32_t>& items = plan_.order.items;
+    const item_map map = plan_.items_of(layered_);
+    if (h.first > items.size() || h.count > items.size() - h.first || h.count == 0 ||
+        payload.size() != 4 * std::size_t{h.count})
+      return bad;
+    for (std::uint32_t i = 0; i < h.count; ++i) {
+      const auto item = load<std::uint32_t>(&payload[4 * std::size_t{i}]);
+      if (!map.has(item) || items[h.first + i] != upgrade_plan::unknown)
+        return bad;
+      items[h.first + i] = item;
+    }
+    ranks_known_ += h.count;
+    return ranks_known_ == items.size() ? order_complete() : status{};
+  }
+
+  status order_complete() {
+    if (const status s = plan_.check(layered_, Policy::base_planes); !s)
       return s;
     for (const upgrade_run& run : plan_.order.runs) {
       runs_.push_back({run, planned_});
       planned_ += run.count;
     }
     std::ranges::sort(runs_, {}, &numbered_run::place); // runs of one plane do not overlap
-    plan_known_ = true;
+    order_known_ = true;
     return {};
   }
 
@@ -211,14 +219,19 @@ private:
     if (within == runs_.end() || within->run.plane != h.plane || h.count == 0 ||
         h.count > within->run.count || h.first - within->run.first > within->run.count - h.count)
       return {{errc::corrupt, "upgrade: not one that was planned"}, true};
-    const auto tokens = std::span(plan_.order.tokens).subspan(h.first, h.count);
-    for (const std::uint32_t token : tokens) {
-      if (cache.planes_held(token) > h.plane)
+    const auto items = std::span<const std::uint32_t>(plan_.order.items).subspan(h.first, h.count);
+    const item_map map = plan_.items_of(layered_);
+    for (const std::uint32_t item : items) { // across layers all have the same
+      const std::uint32_t held = cache.planes_held(map.layer(item), map.token(item));
+      if (held > h.plane)
         return {{errc::corrupt, "upgrade: came twice"}, true};
-      if (cache.planes_held(token) < h.plane)
+      if (held < h.plane)
         return {};
     }
-    const status s = cache.place_upgrade(h.plane, tokens, payload);
+    const status s =
+        plan_.order.per_layer
+            ? cache.place_upgrade(h.plane, listed_items(map, items), payload)
+            : cache.place_upgrade(h.plane, listed_items(cache.map().shape.layers, items), payload);
     const std::uint64_t begin = within->before + (h.first - within->run.first);
     const std::uint64_t light_end = std::min(begin + h.count, plan_.light_upgrades);
     last_was_light_ = light_end > begin;
@@ -241,21 +254,19 @@ private:
       return true;
     const std::uint32_t first = map.first_of(page);
     for (std::uint32_t token = first; token < first + map.tokens_of(page); ++token)
-      if (cache.planes_held(token) < planes::count)
+      if (cache.planes_held(layer, token) < planes::count)
         return false;
     return true;
   }
 
-  static constexpr std::uint32_t unknown = 0xFFFF'FFFFu; // a rank whose token has not come
-
+  item_map layered_; // of an order per layer
   std::uint32_t first_layer_;
   std::list<std::pair<frame_header, buffer>> staged_;
   std::vector<std::uint64_t> owed_;
   upgrade_plan plan_;
   std::vector<numbered_run> runs_;
-  std::vector<bool> order_seen_;
-  std::uint32_t order_known_ = 0;
-  bool plan_known_ = false, last_was_light_ = false;
+  std::size_t ranks_known_ = 0;
+  bool plan_known_ = false, order_known_ = false, last_was_light_ = false;
   std::uint64_t planned_ = 0, done_ = 0, light_done_ = 0; // upgrades
 };
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "planecast/cache/geometry.hpp"
+#include "planecast/code/item_map.hpp"
 #include "planecast/code/tile_map.hpp"
 #include "planecast/plan/upgrades.hpp"
 #include "planecast/stream/frame.hpp"
@@ -17,18 +18,32 @@ namespace planecast::inline v0 {
 
 namespace detail {
 // Of a plan on the wire: what stands before its runs, and each run.
-inline constexpr std::uint64_t plan_fixed_bytes = 16, plan_run_bytes = 12;
+inline constexpr std::uint64_t plan_fixed_bytes = 24, plan_run_bytes = 12;
 } // namespace detail
 
-/// The least chunk_bytes for a shape: a frame holds one token's longest upgrade, one tile's base, or the
-/// plan, at least.
+/// What an order of upgrades is over. The values go on the wire: they do not change.
+enum class order_scope : std::uint32_t {
+  across_layers = 0, ///< items are tokens, of all layers together
+  per_layer = 1,     ///< items are tokens of one layer each
+};
+
+/// The least chunk_bytes for a shape: a frame holds one item's longest upgrade, one tile's base, or the plan,
+/// at least. An order per layer can do with shorter frames, for its items are shorter.
 template <class Policy>
-[[nodiscard]] constexpr std::uint64_t least_chunk_bytes(const geometry& shape) {
-  const std::uint64_t padding = 2 * shape.all_heads(); // of tails, to bytes
-  std::uint64_t least = shape.raw_bytes(1) + padding;
+[[nodiscard]] constexpr std::uint64_t least_chunk_bytes(const geometry& shape,
+                                                        order_scope scope = order_scope::across_layers) {
+  std::uint64_t heads = shape.all_heads();
+  if (scope == order_scope::per_layer) {
+    heads = 0;
+    for (std::uint32_t layer = 0; layer < shape.layers; ++layer)
+      heads = std::max<std::uint64_t>(heads, shape.heads(layer));
+  }
+  const std::uint64_t padding = 2 * heads; // of tails, to bytes
+  std::uint64_t least = heads * (shape.key_dim + shape.value_dim) * 2 + padding;
   tile_map<Policy>{shape, Policy::page_tokens}.with_whole_layouts(
       [&](auto layout) { least = std::max<std::uint64_t>(least, layout.bound()); });
-  // The greedy order has a run for each plane above the base, of the pinned tokens and of the others.
+  // An order has a run for each plane above the base, of the pinned items and of the others; or more, which
+  // the sender groups until they fit.
   constexpr std::uint64_t runs = 2 * (Policy::planes::count - Policy::base_planes);
   return std::max(least, detail::plan_fixed_bytes + detail::plan_run_bytes * runs);
 }
@@ -62,12 +77,18 @@ struct hello {
     if (Policy::planes::code_bits >= 8 * value_bytes(model.dtype))
       throw error(
           {errc::unsupported, "policy: its code is no shorter than the values; fp8 takes planes<4, tail>"});
-    const std::uint64_t least = least_chunk_bytes<Policy>(model.of(carried));
-    if (least > 0xFFFF'FFFFu - frame_header_bytes || (chunk_bytes != 0 && chunk_bytes < least))
-      throw error({errc::limit, "chunk_bytes: one token's upgrade, one tile, or the plan is longer",
+    const geometry part = model.of(carried);
+    const std::uint64_t least = least_chunk_bytes<Policy>(part, order_scope::per_layer);
+    const std::uint64_t enough = least_chunk_bytes<Policy>(part); // for any order
+    if (chunk_bytes != 0 && chunk_bytes < least)
+      throw error({errc::limit,
+                   "chunk_bytes: one token's upgrade of a layer, one tile, or the plan is longer",
                    chunk_bytes, least});
+    if (chunk_bytes == 0 && enough > 0xFFFF'FFFFu - frame_header_bytes)
+      throw error({errc::limit, "chunk_bytes: one token's upgrade, one tile, or the plan is longer",
+                   0xFFFF'FFFFu - frame_header_bytes, enough});
     if (chunk_bytes == 0)
-      chunk_bytes = std::max(usual, static_cast<std::uint32_t>(least));
+      chunk_bytes = std::max(usual, static_cast<std::uint32_t>(enough));
     return {
         who, chunk_bytes, model, carried, Policy::page_tokens, Policy::planes::count, Policy::fingerprint()};
   }
@@ -135,59 +156,89 @@ struct hello {
   }
 };
 
-/// An upgrade order and where it is cut. On the wire the tokens go in `order` frames (u32 each); the rest is
-/// u64 light_upgrades, u32 number of runs, u32 zero, and for each run u32 plane, first, count.
+/// An upgrade order and where it is cut. On the wire it is u64 light_upgrades, u32 number of runs, u32 number
+/// of ranks, u32 order_scope, u32 zero, and for each run u32 plane, first, count; then the items follow in
+/// `order` frames (u32 each).
 struct upgrade_plan {
   upgrade_order order;              ///< what is sent, in the order of sending
-  std::uint64_t light_upgrades = 0; ///< so many, a token's plane each, come before decoding starts
+  std::uint64_t light_upgrades = 0; ///< so many, an item's plane each, come before decoding starts
 
   /// Payload beside the runs.
   static constexpr std::size_t fixed_bytes = detail::plan_fixed_bytes,
                                run_bytes = detail::plan_run_bytes; ///< payload of a run
+  /// Stands for an item that has not come.
+  static constexpr std::uint32_t unknown = 0xFFFF'FFFFu;
 
   /// Bytes of its payload.
   [[nodiscard]] std::size_t bytes() const noexcept { return fixed_bytes + run_bytes * order.runs.size(); }
 
-  /// Adds runs and cut to a frame's payload.
+  /// Adds all but the items to a frame's payload.
   void write(frame_writer& to) const noexcept {
     to.add_number(light_upgrades);
     to.add_number(static_cast<std::uint32_t>(order.runs.size()));
+    to.add_number(static_cast<std::uint32_t>(order.items.size()));
+    to.add_number(
+        static_cast<std::uint32_t>(order.per_layer ? order_scope::per_layer : order_scope::across_layers));
     to.add_number(std::uint32_t{0});
     for (const upgrade_run& run : order.runs)
       for (const std::uint32_t field : {run.plane, run.first, run.count})
         to.add_number(field);
   }
 
-  /// Reads runs and cut from a payload.
-  /// Preconditions: all tokens are there already.
-  /// Errors: `corrupt` for what cannot be one, for more before the cut than there is, and unless every
-  /// token's planes rise one by one from base_planes and end below plane_count.
-  [[nodiscard]] status read(std::span<const std::byte> in, std::uint32_t base_planes,
+  /// Reads all but the items from a payload, for a request of the tokens from position `first` on in so many
+  /// layers. Items are then unknown, as many as there will be.
+  /// Errors: `corrupt` for what cannot be a plan: runs of ranks or planes that are not there, more ranks or
+  /// more upgrades than the items have planes above base_planes, more before the cut than there is.
+  [[nodiscard]] status read(std::span<const std::byte> in, const item_map& layered, std::uint32_t base_planes,
                             std::uint32_t plane_count) {
     const status bad{errc::corrupt, "plan: makes no sense"};
     if (in.size() < fixed_bytes)
       return bad;
-    const auto count = detail::load<std::uint32_t>(&in[8]);
-    if (detail::load<std::uint32_t>(&in[12]) != 0 ||
-        in.size() != fixed_bytes + run_bytes * std::size_t{count})
+    const auto run_count = detail::load<std::uint32_t>(&in[8]), ranks = detail::load<std::uint32_t>(&in[12]);
+    const auto scope = detail::load<std::uint32_t>(&in[16]);
+    if (scope > 1 || detail::load<std::uint32_t>(&in[20]) != 0 ||
+        in.size() != fixed_bytes + run_bytes * std::size_t{run_count})
       return bad;
-    std::vector<std::uint8_t> held(order.tokens.size(), static_cast<std::uint8_t>(base_planes));
+    order.per_layer = scope == static_cast<std::uint32_t>(order_scope::per_layer);
+    const item_map map = items_of(layered);
+    if (!map.numberable())
+      return bad;
+    const std::uint64_t most = std::uint64_t{map.count()} * (plane_count - base_planes);
+    if (ranks > most)
+      return bad;
     std::uint64_t upgrades = 0;
     order.runs.clear();
     for (std::size_t at = fixed_bytes; at < in.size(); at += run_bytes) {
       const upgrade_run run{detail::load<std::uint32_t>(&in[at]), detail::load<std::uint32_t>(&in[at + 4]),
                             detail::load<std::uint32_t>(&in[at + 8])};
-      if (run.count == 0 || run.first > held.size() || run.count > held.size() - run.first ||
+      if (run.count == 0 || run.first > ranks || run.count > ranks - run.first || run.plane < base_planes ||
           run.plane >= plane_count)
         return bad;
-      for (std::uint32_t rank = run.first; rank < run.first + run.count; ++rank)
-        if (held[rank]++ != run.plane)
-          return bad;
       upgrades += run.count;
       order.runs.push_back(run);
     }
     light_upgrades = detail::load<std::uint64_t>(&in[0]);
-    return light_upgrades <= upgrades ? status{} : bad;
+    if (upgrades > most || light_upgrades > upgrades)
+      return bad;
+    order.items.assign(ranks, unknown);
+    return {};
+  }
+  /// Looks at a plan whose items are all there.
+  /// Preconditions: read() was ok, and the items are items_of()'s.
+  /// Errors: `corrupt` unless every item's planes rise one by one from base_planes.
+  [[nodiscard]] status check(const item_map& layered, std::uint32_t base_planes) const {
+    const item_map map = items_of(layered);
+    std::vector<std::uint8_t> held(map.count(), static_cast<std::uint8_t>(base_planes));
+    for (const upgrade_run& run : order.runs)
+      for (std::uint32_t rank = run.first; rank < run.first + run.count; ++rank)
+        if (held[map.index(order.items[rank])]++ != run.plane)
+          return {errc::corrupt, "plan: an item's planes do not come one by one"};
+    return {};
+  }
+  /// Its items, of a request whose layers are told apart in `layered`.
+  [[nodiscard]] item_map items_of(item_map layered) const noexcept {
+    layered.layers = order.per_layer ? layered.layers : 1;
+    return layered;
   }
 };
 

@@ -1,6 +1,7 @@
 // What was counted, and when it happened.
 #pragma once
 
+#include "planecast/code/coded_cache.hpp"
 #include "planecast/stream/event.hpp"
 
 #include <array>
@@ -29,7 +30,9 @@ struct request_metrics {
                                   ///< what is in the pages of it
   std::uint64_t data_bytes = 0;   ///< data lane: all that was sent or received, repeats included
   std::uint64_t stored_tiles = 0; ///< sender: tiles that are not smaller coded
-  time opened;                    ///< when open() or expect() was called
+  /// Sender: how it is coded; `automatic` until that is decided.
+  coding coded_as = coding::planes;
+  time opened; ///< when open() or expect() was called
   /// The first frame on the data lane.
   std::optional<time> first_byte, last_byte; ///< the last so far; at the sender, given to the transport
   std::array<std::optional<time>, 4> events; ///< when each event came true

@@ -21,6 +21,12 @@ struct sender_options {
   std::size_t window_bytes = 2 * 1024 * 1024;
   /// At its end it waits this long at most until what it told the peer has left.
   std::chrono::milliseconds linger{200};
+  /// What coding::automatic and budget::within() go by: bytes a second of the link, of coding and of the
+  /// receiver's decoding, the last two in raw bytes. 0 takes what is measured; of decoding, that it is as
+  /// fast as coding.
+  double link_rate = 0, encode_rate = 0, decode_rate = 0;
+  /// Of raw, what of a coded cache crosses in the end: for coding::automatic.
+  double coded_share = 0.75;
 };
 
 /// What may be chosen for a receiver. Its limits are what a bad sender can cost it.
@@ -38,10 +44,20 @@ struct receiver_options {
   std::chrono::milliseconds linger{200};
 };
 
+/// In which order upgrades go, after the pinned tokens.
+enum class plan_order : std::uint8_t {
+  greedy, ///< a plane of all, by importance, then the next plane of all: what verification in stages needs
+  worth,  ///< by importance × error removed ÷ bytes, plane for plane: the most for the first bytes
+};
+
 /// What may be chosen for a plan, beside its budget.
 struct plan_options {
   pinned_tokens pinned = {}; ///< tokens that come first, whatever their score
   int until = lossless;      ///< the last tier to send, in bits: a plan may end at 8, or at the base
+  plan_order order = plan_order::greedy; ///< of what is not pinned
+  /// In the order of worth, upgrades are grouped by plane within so many bytes, so that frames are full. 0
+  /// takes a frame's worth; 1 keeps the order as it is.
+  std::uint64_t window_bytes = 0;
 };
 
 } // namespace planecast::inline v0

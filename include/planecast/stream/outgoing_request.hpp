@@ -4,6 +4,8 @@
 #include "planecast/code/coded_cache.hpp"
 #include "planecast/plan/budget.hpp"
 #include "planecast/plan/cut.hpp"
+#include "planecast/plan/layered_ranking.hpp"
+#include "planecast/plan/worth.hpp"
 #include "planecast/stream/messages.hpp"
 #include "planecast/stream/metrics.hpp"
 #include "planecast/stream/options.hpp"
@@ -32,6 +34,7 @@ public:
         cache_({shape, r.tokens, r.first, first_layer, model_layers}, r.how), queued_(shape.layers) {
     metrics.raw_bytes = shape.raw_bytes(r.tokens - r.first);
     metrics.opened = std::chrono::steady_clock::now();
+    metrics.coded_as = r.how;
   }
 
   const request id;
@@ -39,9 +42,19 @@ public:
   bool accepted = false;
   status result;
   request_metrics metrics;
+  std::uint64_t sent_bytes = 0; ///< given to the transport, each frame once
 
   [[nodiscard]] std::uint64_t bytes_held() const noexcept { return cache_.bytes(); }
   void release() noexcept { cache_.clear(); }
+
+  /// Decides how it is coded, unless the caller did.
+  /// Preconditions: no layer was put.
+  void decide(coding how) noexcept {
+    metrics.coded_as = id.how == coding::automatic ? how : id.how;
+    cache_.code_as(metrics.coded_as);
+  }
+  /// Whether any layer was put.
+  [[nodiscard]] bool begun() const noexcept { return layers_put_ > 0; }
 
   /// Layers go by their numbers in the model.
   void put(std::uint32_t layer, const kv_view& view) {
@@ -55,8 +68,9 @@ public:
   /// Whether a layer was put.
   [[nodiscard]] bool has(std::uint32_t layer) const noexcept { return cache_.has(layer - first_layer_); }
 
-  template <importance I>
-  status make_plan(budget b, const I& by, const plan_options& how) {
+  template <class I>
+  requires importance<I> || layered_importance<I>
+      status make_plan(budget b, const I& by, const plan_options& how, const link_load& link = {}) {
     if (layers_put_ != shape_.layers || planned_)
       throw std::logic_error(planned_ ? "planecast: plan: called twice"
                                       : "planecast: plan: called with " + std::to_string(layers_put_) +
@@ -67,16 +81,31 @@ public:
       is_tier = is_tier || Policy::tiers::bits(i) == static_cast<std::uint32_t>(how.until);
     if (!is_tier)
       throw std::invalid_argument("planecast: plan: no tier ends there");
-    plan_.order =
-        greedy_order(rank_tokens(by, cache_.map().count(), how.pinned, id.first), Policy::base_planes, end);
+    item_map items{1, id.tokens, id.first};
+    if constexpr (layered_importance<I>) {
+      if (by.layers() < shape_.layers)
+        throw std::invalid_argument("planecast: plan: scores of fewer layers than the stream carries");
+      items.layers = shape_.layers;
+      if (!items.numberable())
+        return {errc::limit, "plan: tokens of layers to order", 0xFFFF'FFFFu,
+                std::uint64_t{items.layers} * items.tokens};
+    } else if (const std::uint64_t least = least_chunk_bytes<Policy>(shape_); chunk_bytes_ < least)
+      return {errc::limit, "plan: chunk_bytes, which are to hold one token of all layers", chunk_bytes_,
+              least};
+    if (b.needs_rate() && !(link.bytes_per_second > 0))
+      return {errc::unknown, "budget: the link's rate, of which too little was seen so far"};
 
+    order(by, items, end, how);
     const std::uint64_t base = base_bytes();
-    const std::uint64_t ceiling = b.ceiling(metrics.raw_bytes, base);
+    const std::uint64_t ceiling = b.ceiling(metrics.raw_bytes, base, link);
     if (ceiling < base)
       return {errc::infeasible, "budget, in bytes", ceiling, base};
     cut_ = cut(
         plan_.order,
-        [&](std::uint32_t plane, std::uint32_t token) { return cache_.upgrade_bytes(plane, token); },
+        [&](std::uint32_t plane, std::uint32_t item) {
+          return plan_.order.per_layer ? cache_.upgrade_bytes(items.layer(item), plane, items.token(item))
+                                       : cache_.upgrade_bytes(plane, item);
+        },
         {chunk_bytes_, frame_header_bytes}, ceiling - base);
     plan_.light_upgrades = cut_.light_upgrades;
     metrics.base_bytes = base;
@@ -95,45 +124,73 @@ public:
       if (queued_[layer] || !cache_.has(layer))
         continue;
       queued_[layer] = true;
-      each_base_frame(layer, [&](std::uint32_t first, std::uint32_t count, auto) {
+      each_base_frame(layer, [&](std::uint32_t first, std::uint32_t count, std::uint64_t bytes) {
         frame_header h = header(frame_kind::base, first, count);
         h.layer_first = static_cast<std::uint16_t>(first_layer_ + layer);
         h.layer_count = 1;
-        to.add({h, true, {}});
+        to.add({h, true, {}, frame_header_bytes + bytes});
       });
     }
     if (!planned_ || plan_queued_)
       return;
     plan_queued_ = true;
+    to.add({header(frame_kind::plan, 0, 0), true, {}, frame_header_bytes + plan_.bytes()});
     each_order_frame([&](std::uint32_t first, std::uint32_t count) {
-      to.add({header(frame_kind::order, first, count), true, {}});
+      to.add(
+          {header(frame_kind::order, first, count), true, {}, frame_header_bytes + 4 * std::uint64_t{count}});
     });
-    to.add({header(frame_kind::plan, 0, 0), true, {}});
     for (std::size_t i = 0; i < cut_.chunks.size(); ++i) {
       const upgrade_run& run = cut_.chunks[i].run;
       frame_header h = header(frame_kind::upgrade, run.first, run.count);
       h.plane = static_cast<std::uint8_t>(run.plane);
-      to.add({h, i < cut_.light, {}});
+      to.add({h, i < cut_.light, {}, frame_header_bytes + std::uint64_t{cut_.chunks[i].bytes}});
     }
   }
 
   /// Gathers the payload of one of those frames.
   void fill(const frame_header& h, frame_writer& w) const {
     const auto add = [&](std::span<const std::byte> piece) { w.add(piece); };
-    const std::span<const std::uint32_t> tokens = plan_.order.tokens;
+    const std::span<const std::uint32_t> items = plan_.order.items;
     switch (h.kind) {
     case frame_kind::base:
       return cache_.give_base(h.layer_first - first_layer_, h.first, h.count, add);
     case frame_kind::order:
-      return w.add(std::as_bytes(tokens.subspan(h.first, h.count)));
+      return w.add(std::as_bytes(items.subspan(h.first, h.count)));
     case frame_kind::plan:
       return plan_.write(w);
     default:
-      return cache_.give_upgrade(h.plane, tokens.subspan(h.first, h.count), add);
+      if (plan_.order.per_layer)
+        return cache_.give_upgrade(
+            h.plane, listed_items({shape_.layers, id.tokens, id.first}, items.subspan(h.first, h.count)),
+            add);
+      return cache_.give_upgrade(h.plane, items.subspan(h.first, h.count), add);
     }
   }
 
 private:
+  // Puts all upgrades in order.
+  template <class I>
+  void order(const I& by, const item_map& items, std::uint32_t end, const plan_options& how) {
+    constexpr std::uint32_t base = Policy::base_planes;
+    const auto bytes_of = [&](std::uint32_t plane, std::uint32_t item) {
+      return layered_importance<I> ? cache_.upgrade_bytes(items.layer(item), plane, items.token(item))
+                                   : cache_.upgrade_bytes(plane, item);
+    };
+    const auto removed_by = [&](std::uint32_t plane, std::uint32_t item) {
+      return layered_importance<I> ? cache_.error_removed(items.layer(item), plane, items.token(item))
+                                   : cache_.error_removed(plane, item);
+    };
+    if (how.order == plan_order::worth)
+      plan_.order = worth_order(list_items(items, scores_of(by, items), how.pinned), base, end, bytes_of,
+                                removed_by, how.window_bytes != 0 ? how.window_bytes : chunk_bytes_,
+                                (chunk_bytes_ - plan_fixed_bytes) / plan_run_bytes);
+    else if constexpr (layered_importance<I>)
+      plan_.order = greedy_order(rank_items(list_items(items, scores_of(by, items), how.pinned)), base, end);
+    else
+      plan_.order = greedy_order(rank_tokens(by, items.count(), how.pinned, id.first), base, end);
+    plan_.order.per_layer = layered_importance<I>;
+  }
+
   [[nodiscard]] frame_header header(frame_kind kind, std::uint32_t first,
                                     std::uint32_t count) const noexcept {
     return {.kind = kind,
@@ -162,12 +219,12 @@ private:
     }
     f(first, tiles - first, bytes);
   }
-  // Likewise the order's tokens: f(first rank, ranks).
+  // Likewise the order's items: f(first rank, ranks).
   template <class F>
   void each_order_frame(F&& f) const {
-    const std::uint32_t most = chunk_bytes_ / 4, count = cache_.map().count();
-    for (std::uint32_t first = 0; first < count; first += most)
-      f(first, std::min(most, count - first));
+    const std::uint64_t most = chunk_bytes_ / 4, count = plan_.order.items.size();
+    for (std::uint64_t first = 0; first < count; first += most)
+      f(static_cast<std::uint32_t>(first), static_cast<std::uint32_t>(std::min(most, count - first)));
   }
   // What must cross before anything can be decoded from: base, order, plan, their headers.
   [[nodiscard]] std::uint64_t base_bytes() const {

@@ -26,8 +26,8 @@ public:
 
   /// Starts the handshake and returns at once; a disagreement is the status of whatever comes next. `shape`
   /// is the whole model's; options say which piece of it this stream carries.
-  /// Errors: throws `error` if the shape is not one that can be coded, if a frame could not hold one token,
-  /// or if the transport could not carry a frame; std::invalid_argument for no slots, or more than
+  /// Errors: throws `error` if the shape is not one that can be coded, if a frame could not hold one token of
+  /// a layer, or if the transport could not carry a frame; std::invalid_argument for no slots, or more than
   /// staged_frames.
   stream_receiver(Transport link, const geometry& shape, receiver_options options = {})
       : state_(std::make_shared<state>(

@@ -16,7 +16,7 @@ struct request {
   std::uint64_t id = 0;        ///< chosen by the callers
   std::uint32_t tokens = 0;    ///< of the sequence
   std::uint32_t first = 0;     ///< below tokens
-  coding how = coding::planes; ///< sender only: raw sends the values as they are
+  coding how = coding::planes; ///< sender only: planes, or the values as they are, or what pays
 };
 
 } // namespace planecast::inline v0

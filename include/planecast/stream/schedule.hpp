@@ -16,6 +16,7 @@ struct pending_frame {
   frame_header header;
   bool before_cut = false;
   std::optional<std::uint64_t> again; ///< its number, if it is sent for the second time
+  std::uint64_t bytes = 0;            ///< that it will have
 };
 
 /// Strict priority, decided here and not in the transport: frames that were asked for again, then whatever
@@ -34,6 +35,16 @@ public:
   /// Preconditions: not empty.
   [[nodiscard]] const pending_frame& front() const noexcept { return first().front(); }
   void pop() noexcept { first().pop_front(); }
+
+  /// Bytes that go before whatever belongs to a first light and is added now; of `request` repeats alone.
+  [[nodiscard]] std::uint64_t bytes_ahead_of(std::uint64_t request) const noexcept {
+    std::uint64_t sum = 0;
+    for (const pending_frame& f : again_)
+      sum += f.bytes;
+    for (const pending_frame& f : light_)
+      sum += f.header.request == request ? 0 : f.bytes;
+    return sum;
+  }
 
   void drop(std::uint64_t request) {
     for (auto* queue : {&again_, &light_, &focus_})

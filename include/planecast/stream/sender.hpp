@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <stdexcept>
 #include <utility>
@@ -29,8 +30,8 @@ public:
 
   /// Starts the handshake and returns at once; a disagreement shows as the status of whatever comes next.
   /// `shape` is the whole model's; options say which piece of it this stream carries.
-  /// Errors: throws `error` if the shape is not one that can be coded, if a frame could not hold one token,
-  /// or if the transport could not carry a frame; std::invalid_argument for a window of no bytes.
+  /// Errors: throws `error` if the shape is not one that can be coded, if a frame could not hold one token of
+  /// a layer, or if the transport could not carry a frame; std::invalid_argument for a window of no bytes.
   stream_sender(Transport link, const geometry& shape, sender_options options = {})
       : state_(std::make_shared<state>(
             std::move(link),
@@ -62,9 +63,15 @@ public:
   /// Counts of this end, which go on changing. They live as long as the sender.
   [[nodiscard]] const stream_metrics& metrics() const noexcept { return state_->link.metrics(); }
 
-  /// The least chunk_bytes for a stream that carries this shape.
-  [[nodiscard]] static std::uint64_t least_chunk_bytes(const geometry& shape) noexcept {
-    return planecast::least_chunk_bytes<Policy>(shape);
+  /// Bytes a second that the data lane takes: those of the options, or else as measured while it had
+  /// something to do throughout. Empty until enough has crossed, some 5 MiB. Where a transport completes what
+  /// it has only put into a buffer, the first of them say more than the link does.
+  [[nodiscard]] std::optional<double> bandwidth() const noexcept { return state_->link_rate(); }
+
+  /// The least chunk_bytes for a stream that carries this shape and plans in orders of that scope.
+  [[nodiscard]] static std::uint64_t
+  least_chunk_bytes(const geometry& shape, order_scope scope = order_scope::across_layers) noexcept {
+    return planecast::least_chunk_bytes<Policy>(shape, scope);
   }
 
 private:
@@ -85,13 +92,18 @@ public:
     return state_->put(*request_, layer, view);
   }
 
-  /// Orders all that follows by an importance and cuts it at a budget. Returns the request's status.
+  /// Orders all that follows by an importance and cuts it at a budget: tokens of all layers together, or, by
+  /// an importance that tells layers apart, tokens of one layer each. (What models both is taken by layer.)
+  /// Returns the request's status.
   /// Preconditions: the last layer was put, and nothing planned yet (throws std::logic_error).
-  /// Errors: throws std::invalid_argument for a NaN among the scores and for a tier that the policy does not
-  /// have, and lets through what the importance throws; `infeasible`, with the least, if the budget is below
-  /// the base. Nothing happened in either case, and it may be called again.
-  template <importance I>
-  planecast::status plan(budget b, const I& by, plan_options options = {}) {
+  /// Errors: throws std::invalid_argument for a NaN among the scores, for scores of fewer layers than the
+  /// stream carries and for a tier that the policy does not have, and lets through what the importance
+  /// throws; `infeasible`, with the least, if the budget is below the base; `unknown` if it is one of time,
+  /// and too little has crossed to tell the link's rate; `limit` if chunk_bytes are enough for orders per
+  /// layer alone. Nothing happened in any of these cases, and it may be called again.
+  template <class I>
+  requires importance<I> || layered_importance<I> planecast::status plan(budget b, const I& by,
+                                                                         plan_options options = {}) {
     return state_->plan(*request_, b, by, options);
   }
   /// The same by scores that the engine has: one for each token of the sequence, or none if all count the

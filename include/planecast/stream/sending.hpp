@@ -1,15 +1,19 @@
 // What the sender's end does: the requests under way, and the frames they make for the connection.
 #pragma once
 
+#include "planecast/plan/pays.hpp"
 #include "planecast/stream/arguments.hpp"
 #include "planecast/stream/connection.hpp"
 #include "planecast/stream/event.hpp"
 #include "planecast/stream/options.hpp"
 #include "planecast/stream/outgoing_request.hpp"
 
+#include <chrono>
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -26,6 +30,9 @@ struct sending {
   sending(Transport l, const hello& mine, const sender_options& o)
       : options(o), shape(mine.model.of(mine.carried)), model_layers(mine.model.layers),
         link(std::move(l), mine) {
+    for (const double rate : {o.link_rate, o.encode_rate, o.decode_rate, o.coded_share})
+      if (!(rate >= 0) || rate > std::numeric_limits<double>::max())
+        throw std::invalid_argument("planecast: a rate that is negative, infinite or NaN");
     if (o.window_bytes == 0)
       throw std::invalid_argument("planecast: a window of no bytes");
     options.chunk_bytes = mine.chunk_bytes;
@@ -50,22 +57,54 @@ struct sending {
       refuse("put", "layer " + std::to_string(layer) + " was put before");
     check_view("put", view, r.id, shape, number, layer);
     if (status_of(r).ok()) {
+      if (!r.begun())
+        r.decide(what_pays());
+      const auto begun = std::chrono::steady_clock::now();
       r.put(layer, view);
+      if (r.metrics.coded_as == coding::planes) {
+        encoded.bytes += static_cast<double>(shape.heads(number)) * (shape.key_dim + shape.value_dim) * 2 *
+                         (r.id.tokens - r.id.first);
+        encoded.time += std::chrono::steady_clock::now() - begun;
+      }
       r.enqueue(to_send);
       progress(deadline::passed());
     }
     return status_of(r);
   }
 
-  template <importance I>
+  template <class I>
   status plan(request_state& r, budget b, const I& by, const plan_options& how) {
     if (const status s = status_of(r); !s)
       return s;
-    if (const status s = r.make_plan(b, by, how); !s)
+    if (const status s = r.make_plan(b, by, how, load_of(r)); !s)
       return s;
     r.enqueue(to_send);
     progress(deadline::passed());
     return status_of(r);
+  }
+
+  /// Bytes a second of the data lane, as the caller says or as measured.
+  [[nodiscard]] std::optional<double> link_rate() const noexcept {
+    return options.link_rate > 0 ? std::optional(options.link_rate) : link.bandwidth();
+  }
+  /// Raw bytes a second that are coded, likewise.
+  [[nodiscard]] std::optional<double> encode_rate() const noexcept {
+    if (options.encode_rate > 0)
+      return options.encode_rate;
+    return encoded.time.count() > 0 ? std::optional(encoded.bytes / encoded.time.count()) : std::nullopt;
+  }
+  /// How a request is coded whose caller leaves it to us: raw if coding costs more than it saves, layer by
+  /// layer, and planes as long as that is not known.
+  [[nodiscard]] coding what_pays() const noexcept {
+    const std::optional<double> crosses = link_rate(), encodes = encode_rate();
+    if (!crosses || !encodes)
+      return coding::planes;
+    const double decodes = options.decode_rate > 0 ? options.decode_rate : *encodes;
+    return pays_pipelined({*encodes, decodes, *crosses, options.coded_share}) ? coding::planes : coding::raw;
+  }
+  /// What a budget of time has to know.
+  [[nodiscard]] link_load load_of(const request_state& r) const noexcept {
+    return {link_rate().value_or(0), to_send.bytes_ahead_of(r.id.id) + link.in_flight(), r.sent_bytes};
   }
 
   void cancel(request_state& r) {
@@ -175,8 +214,10 @@ struct sending {
       to_send.pop();
       if (f.again)
         link.metrics().sent_again += 1;
-      else
+      else {
+        r.sent_bytes += length;
         sent.add(f);
+      }
     }
   }
 
@@ -195,6 +236,10 @@ struct sending {
   sender_options options;
   geometry shape;
   std::uint32_t model_layers;
+  struct {
+    double bytes = 0; // raw
+    std::chrono::duration<double> time{0};
+  } encoded; // into planes, so far
   std::map<std::uint64_t, request_pointer> requests;
   schedule to_send;
   sent_frames sent;
