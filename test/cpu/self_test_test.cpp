@@ -22,13 +22,19 @@ TEST_CASE("self_test: flush-to-zero changes nothing") {
   CHECK(pc::self_test().ok());
 }
 
-TEST_CASE("self_test: another rounding mode is seen") {
+TEST_CASE("self_test: another rounding mode is seen, or makes no difference") {
+  // The vectors set their own mode and give the caller's back; plain loops take what there is.
+  const bool plain = pc::widest() == pc::instruction_set::plain;
   for (const int mode : {FE_UPWARD, FE_DOWNWARD, FE_TOWARDZERO}) {
     REQUIRE(std::fesetround(mode) == 0);
     const pc::status result = pc::self_test();
+    CHECK(std::fegetround() == mode);
     std::fesetround(FE_TONEAREST);
-    CHECK(result == pc::errc::unsupported);
-    CHECK(std::string_view(result.about).find("rounding") != std::string_view::npos);
+    CHECK(result.ok() == !plain);
+    if (plain) {
+      CHECK(result == pc::errc::unsupported);
+      CHECK(std::string_view(result.about).find("rounding") != std::string_view::npos);
+    }
   }
 }
 

@@ -1,5 +1,7 @@
 #include "planecast/plan/radix_sort.hpp"
 
+#include "planecast/plan/falling_order.hpp"
+
 #include "support/dice.hpp"
 
 #include <algorithm>

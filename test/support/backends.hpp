@@ -19,7 +19,15 @@ struct named_backend {
 };
 
 /// The first runs everywhere: the others are compared with it.
-inline constexpr std::tuple backends{named_backend<planecast::cpu>{"plain", [] { return true; }}};
+inline constexpr std::tuple backends{
+    named_backend<planecast::plain_cpu>{"plain", [] { return true; }},
+#if PLANECAST_X86
+    named_backend<planecast::avx2_cpu>{
+        "avx2", [] { return planecast::supports(planecast::instruction_set::avx2); }},
+    named_backend<planecast::avx512_cpu>{
+        "avx512", [] { return planecast::supports(planecast::instruction_set::avx512); }},
+#endif
+};
 
 /// Calls f(std::type_identity<Backend>, place) with each that this machine has, in order.
 template <class F>

@@ -4,6 +4,7 @@
 #include "planecast/code/item_map.hpp"
 #include "planecast/plan/importance.hpp"
 #include "planecast/plan/layered_importance.hpp"
+#include "planecast/plan/falling_order.hpp"
 #include "planecast/plan/radix_sort.hpp"
 
 #include <algorithm>

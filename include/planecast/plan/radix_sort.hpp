@@ -42,16 +42,11 @@ void radix_sort(std::vector<T>& items, const KeyOf& key_of) {
   }
 }
 
-/// A key by which greater numbers come first; −0 and +0 have the same.
+/// A key by which greater numbers come first, as falling_key(float) has it; −0 and +0 have the same.
 /// Preconditions: not NaN.
 inline std::uint64_t falling_key(double number) noexcept {
   const auto pattern = std::bit_cast<std::uint64_t>(number + 0.0); // −0 becomes +0
   return pattern >> 63 != 0 ? pattern : ~pattern & ~(std::uint64_t{1} << 63);
-}
-/// Likewise of 32 bits.
-inline std::uint32_t falling_key(float number) noexcept {
-  const auto pattern = std::bit_cast<std::uint32_t>(number + 0.0f);
-  return pattern >> 31 != 0 ? pattern : ~pattern & ~(std::uint32_t{1} << 31);
 }
 
 } // namespace planecast::inline v0::detail
