@@ -7,9 +7,11 @@
 
 #include "code/rows.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -46,7 +48,7 @@ public:
   [[nodiscard]] std::uint32_t of(const std::string& name, std::size_t lane) const { return results_.at(name)[lane]; }
 
 private:
-  std::map<std::string, std::vector<std::uint32_t>> results_;
+  std::map<std::string, std::vector<std::uint32_t>, std::less<>> results_;
 };
 
 /// Patterns of any kind, the special ones often.

@@ -159,6 +159,8 @@ inline ints nearest(two_floats x) noexcept {
 template <class Number>
 inline ints boundary(two_floats k, two_floats low, two_floats step) noexcept {
   return each_int([&](std::uint32_t i) {
+    if (k.at(i) == 0 && low.at(i) == 0) // cell 1 begins at the row's own zero; where else a boundary is zero, it is −0
+      return std::signbit(low.at(i)) ? 0u : ~0u;
     const float begin = k.at(i) * step.at(i) + low.at(i); // the product is exact
     return ~(Number::ceil_order(begin) - 0x8000u);
   });

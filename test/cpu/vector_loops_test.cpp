@@ -72,7 +72,7 @@ TEST_CASE("lanes_avx2: the cell below a row's least value is +0") {
     return;
   random_source random(first_seed());
   lane_inputs in = draw_lanes<pc::bf16>(random);
-  const float lows[] = {0.0f, -0.0f, 1.0f, -1.0f, 0x1p-126f, -3e38f};
+  const float lows[] = {0.0f, -0.0f, 1.0f, -1.0f, 0x1p-126f, -0x1p100f};
   for (std::uint32_t i = 0; i < 32; ++i) {
     in.low[i] = in.inside[i] = lows[i % std::size(lows)];
     in.step[i] = i % 2 == 0 ? 0x1p-4f : 0x1p100f;
