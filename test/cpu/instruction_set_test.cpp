@@ -20,7 +20,8 @@ TEST_CASE("instruction_set: which sets this machine can test") {
   std::string here, missing;
   for (const pc::instruction_set set : all_sets)
     (pc::supports(set) ? here : missing).append(" ").append(name_of(set));
-  MESSAGE("instruction sets tested here:" << here << (missing.empty() ? "" : "; not on this machine:" + missing));
+  MESSAGE("instruction sets tested here:" << here
+                                          << (missing.empty() ? "" : "; not on this machine:" + missing));
 }
 
 TEST_CASE("instruction_set: the widest is one that there is, and none above it") {

@@ -1,5 +1,5 @@
-// Every lane operation of one instruction set over plain arrays, by channel. Included once for each set, as the vector
-// loops are; only for values that an operation is meant for, so that all sets must give the same.
+// Every lane operation of one instruction set over plain arrays, by channel. Included once for each set, as
+// the vector loops are; only for values that an operation is meant for, so that all sets must give the same.
 #if defined(PLANECAST_SET)
 
 namespace planecast::inline v0::detail::PLANECAST_SET {
@@ -17,7 +17,8 @@ PLANECAST_TARGET inline void put_floats(planecast_test::lane_results& to, const 
   for (std::uint32_t i = 0; i < lanes; ++i)
     to.put(name, at + i, bit_cast<std::uint32_t>(ordered[i % 2 * (lanes / 2) + i / 2]));
 }
-PLANECAST_TARGET inline void put_ints(planecast_test::lane_results& to, const char* name, std::uint32_t at, ints x) {
+PLANECAST_TARGET inline void put_ints(planecast_test::lane_results& to, const char* name, std::uint32_t at,
+                                      ints x) {
   std::uint16_t channels[lanes];
   store(channels, x);
   for (std::uint32_t i = 0; i < lanes; ++i)
@@ -25,7 +26,8 @@ PLANECAST_TARGET inline void put_ints(planecast_test::lane_results& to, const ch
 }
 
 template <class Number>
-PLANECAST_TARGET void run_conversions(const planecast_test::lane_inputs& in, planecast_test::lane_results& to) {
+PLANECAST_TARGET void run_conversions(const planecast_test::lane_inputs& in,
+                                      planecast_test::lane_results& to) {
   using cells = planecast::cells<Number, 8>;
   for (std::uint32_t c = 0; c < 32; c += lanes) {
     const two_floats low = floats_of(in.low + c), step = floats_of(in.step + c), x = floats_of(in.inside + c);
@@ -38,7 +40,8 @@ PLANECAST_TARGET void run_conversions(const planecast_test::lane_inputs& in, pla
   }
 }
 
-PLANECAST_TARGET inline void run_lanes(const planecast_test::lane_inputs& in, planecast_test::lane_results& to) {
+PLANECAST_TARGET inline void run_lanes(const planecast_test::lane_inputs& in,
+                                       planecast_test::lane_results& to) {
   int least_all = 0x7FFF, greatest_all = -0x8000;
   bool reached = false, any_equal = false;
   const table shown = table_of(load(in.pattern));

@@ -19,7 +19,7 @@
 namespace planecast_test {
 
 struct lane_inputs {
-  std::uint16_t pattern[32], other[32], code[32];      // any two; below 256
+  std::uint16_t pattern[32], other[32], code[32];        // any two; below 256
   float low[32], step[32], inside[32], step_or_zero[32]; // a row's scalars, and a value of it
   float small[32];                                       // not too great for either format
   std::byte nibbles[16];
@@ -45,7 +45,9 @@ public:
     }
     return "";
   }
-  [[nodiscard]] std::uint32_t of(const std::string& name, std::size_t lane) const { return results_.at(name)[lane]; }
+  [[nodiscard]] std::uint32_t of(const std::string& name, std::size_t lane) const {
+    return results_.at(name)[lane];
+  }
 
 private:
   std::map<std::string, std::vector<std::uint32_t>, std::less<>> results_;
@@ -55,7 +57,8 @@ private:
 template <class Number>
 std::uint16_t finite_pattern(random_source& random) {
   static constexpr std::uint16_t special[] = {
-      0, 0x8000, 1, 0x8001, greatest_finite<Number>, greatest_finite<Number> | 0x8000, 0x3C00, 0xBC00, 0x3F80, 0x0400};
+      0,      0x8000, 1,      0x8001, greatest_finite<Number>, greatest_finite<Number> | 0x8000,
+      0x3C00, 0xBC00, 0x3F80, 0x0400};
   std::uint16_t p = random.below(5) == 0 ? special[random.below(std::size(special))] : random.pattern();
   while (!Number::finite(p))
     p = random.pattern();
@@ -89,18 +92,20 @@ lane_inputs draw_lanes(random_source& random) {
         in.inside[i] = Number::value(greatest);
         break;
       case 1: // where a cell begins
-        in.inside[i] = std::min(in.low[i] + static_cast<float>(random.below(254)) * in.step[i], Number::value(greatest));
+        in.inside[i] =
+            std::min(in.low[i] + static_cast<float>(random.below(254)) * in.step[i], Number::value(greatest));
         break;
       default:
-        in.inside[i] =
-            Number::value(pattern_of(order_of(least) + random.below(order_of(greatest) - order_of(least) + 1)));
+        in.inside[i] = Number::value(
+            pattern_of(order_of(least) + random.below(order_of(greatest) - order_of(least) + 1)));
       }
       // fitted_steps takes it for the greatest: it must not be the least.
       if (in.inside[i] > in.low[i])
         break;
     }
     in.step_or_zero[i] = random.below(4) == 0 ? 0.0f : in.step[i];
-    in.small[i] = static_cast<float>((2 * random.uniform() - 1) * 65503 * std::ldexp(1.0, -static_cast<int>(random.below(40))));
+    in.small[i] = static_cast<float>((2 * random.uniform() - 1) * 65503 *
+                                     std::ldexp(1.0, -static_cast<int>(random.below(40))));
   }
   for (std::byte& b : in.nibbles)
     b = static_cast<std::byte>(random.bits());

@@ -1,5 +1,6 @@
-// What the vector loops need, by hand: thirty-two 16-bit lanes that are plain arrays, each function from its meaning.
-// It runs the loops at 512 bits where no such vectors are, and says what the lanes of real vectors must give.
+// What the vector loops need, by hand: thirty-two 16-bit lanes that are plain arrays, each function from its
+// meaning. It runs the loops at 512 bits where no such vectors are, and says what the lanes of real vectors
+// must give.
 #pragma once
 
 #include "planecast/cache/geometry.hpp"
@@ -49,14 +50,18 @@ inline two_floats each_float(F&& f) noexcept {
     r.at(i) = f(i);
   return r;
 }
-inline int as_signed(std::uint16_t x) noexcept { return static_cast<std::int16_t>(x); }
+inline int as_signed(std::uint16_t x) noexcept {
+  return static_cast<std::int16_t>(x);
+}
 
 inline ints load(const void* from) noexcept {
   ints r;
   std::memcpy(r.at, from, sizeof r.at);
   return r;
 }
-inline void store(void* to, ints x) noexcept { std::memcpy(to, x.at, sizeof x.at); }
+inline void store(void* to, ints x) noexcept {
+  std::memcpy(to, x.at, sizeof x.at);
+}
 inline void stream(void* to, ints x) noexcept {
   if (reinterpret_cast<std::uintptr_t>(to) % 64 != 0)
     std::abort(); // as the instruction would
@@ -101,7 +106,9 @@ inline ints bit_and(ints a, ints b) noexcept {
 inline ints bit_not(ints a) noexcept {
   return each_int([&](std::uint32_t i) { return ~a.at[i]; });
 }
-inline ints without(ints a, ints mask) noexcept { return bit_and(a, bit_not(mask)); }
+inline ints without(ints a, ints mask) noexcept {
+  return bit_and(a, bit_not(mask));
+}
 inline ints least(ints a, ints b) noexcept {
   return each_int([&](std::uint32_t i) { return std::min(as_signed(a.at[i]), as_signed(b.at[i])); });
 }
@@ -159,7 +166,8 @@ inline ints nearest(two_floats x) noexcept {
 template <class Number>
 inline ints boundary(two_floats k, two_floats low, two_floats step) noexcept {
   return each_int([&](std::uint32_t i) {
-    if (k.at(i) == 0 && low.at(i) == 0) // cell 1 begins at the row's own zero; where else a boundary is zero, it is −0
+    if (k.at(i) == 0 &&
+        low.at(i) == 0) // cell 1 begins at the row's own zero; where else a boundary is zero, it is −0
       return std::signbit(low.at(i)) ? 0u : ~0u;
     const float begin = k.at(i) * step.at(i) + low.at(i); // the product is exact
     return ~(Number::ceil_order(begin) - 0x8000u);
@@ -229,9 +237,8 @@ inline shown_32 look_up(const table& t, const std::byte* from) noexcept {
 // The loops' own bit instructions still need a machine with AVX2.
 #define PLANECAST_SET by_hand
 #define PLANECAST_TARGET __attribute__((target("avx2,fma,f16c,bmi,bmi2,popcnt")))
-#include "planecast/cpu/detail/vector_loops.hpp"
-
 #include "planecast/cpu/detail/vector_backend.hpp"
+#include "planecast/cpu/detail/vector_loops.hpp"
 #undef PLANECAST_TARGET
 #undef PLANECAST_SET
 

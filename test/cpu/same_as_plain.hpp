@@ -1,4 +1,5 @@
-// Whether a vector backend codes as the plain one does: the same bytes, values and answers, and nothing else touched.
+// Whether a vector backend codes as the plain one does: the same bytes, values and answers, and nothing else
+// touched.
 #pragma once
 
 #include "planecast/cpu/plain.hpp"
@@ -23,7 +24,7 @@ namespace planecast_test {
 class aligned_bytes {
 public:
   explicit aligned_bytes(std::size_t size, std::byte fill = std::byte{0})
-      : first_(static_cast<std::byte*>(::operator new(size, std::align_val_t{64}))), size_(size) {
+      : first_(static_cast<std::byte*>(::operator new (size, std::align_val_t{64}))), size_(size) {
     std::fill_n(first_.get(), size, fill);
   }
   [[nodiscard]] std::byte* data() const { return first_.get(); }
@@ -31,14 +32,14 @@ public:
 
 private:
   struct give_back {
-    void operator()(std::byte* p) const { ::operator delete(p, std::align_val_t{64}); }
+    void operator()(std::byte* p) const { ::operator delete (p, std::align_val_t{64}); }
   };
   std::unique_ptr<std::byte, give_back> first_;
   std::size_t size_;
 };
 
-/// Rows somewhere in memory: at any byte, further apart than they are long, backwards, or as a store past the cache
-/// wants them. Bytes around them are known.
+/// Rows somewhere in memory: at any byte, further apart than they are long, backwards, or as a store past the
+/// cache wants them. Bytes around them are known.
 class strewn_rows {
 public:
   static constexpr std::byte dirt{0x5B};
@@ -59,7 +60,8 @@ public:
       backwards_ = random.coin();
     }
     first_ = first;
-    memory_ = std::make_unique<aligned_bytes>(first + (shape.tokens - 1) * step_ + row_ + (at_end ? 0 : guard), dirt);
+    memory_ = std::make_unique<aligned_bytes>(
+        first + (shape.tokens - 1) * step_ + row_ + (at_end ? 0 : guard), dirt);
   }
 
   [[nodiscard]] planecast::target_rows rows(planecast::stores how = planecast::stores::cached) const {
@@ -142,7 +144,8 @@ public:
     if constexpr (Planes::has_tail) {
       std::vector<std::uint16_t> back(values.size());
       std::size_t used = 0;
-      if (!plain::decode_exact(Number::id, layout_, tile_.data(), 0, layout_.shape.tokens, tails_, flat(back), used) ||
+      if (!plain::decode_exact(Number::id, layout_, tile_.data(), 0, layout_.shape.tokens, tails_, flat(back),
+                               used) ||
           back != values || used != tails_.size())
         return "the plain loops do not give the values back";
       if (std::string text = exact_difference(true); !text.empty())
@@ -177,8 +180,8 @@ private:
     const std::size_t bound = layout_.bound();
     const aligned_bytes expected(bound, std::byte{0x11}), room(bound + 2 * guard, std::byte{0xEE});
     std::vector<std::uint32_t> ends(shape.tokens, 7);
-    const planecast::encoded_tile a = plain::encode(Number::id, layout_, {from.first, from.step}, expected.data(),
-                                                    ends_.data());
+    const planecast::encoded_tile a =
+        plain::encode(Number::id, layout_, {from.first, from.step}, expected.data(), ends_.data());
     planecast::encoded_tile b;
     if (!in_float_mode(any_mode(), [&] {
           b = Set::encode(Number::id, layout_, {from.first, from.step}, room.data() + guard, ends.data());
@@ -240,8 +243,8 @@ private:
       const std::vector<std::byte> tails(tails_.begin() + static_cast<std::ptrdiff_t>(begin), tails_.end());
       std::vector<std::uint16_t> expected(std::size_t{count} * shape.dim);
       std::size_t used = 1, as_plain = 2;
-      const planecast::status a =
-          plain::decode_exact(Number::id, layout_, tile_.data(), token, count, tails, flat(expected), as_plain);
+      const planecast::status a = plain::decode_exact(Number::id, layout_, tile_.data(), token, count, tails,
+                                                      flat(expected), as_plain);
       const strewn_rows out({count, shape.dim}, random_);
       const auto rows = out.rows(any_stores());
       planecast::status b;
@@ -269,8 +272,9 @@ private:
         cells any;
         do {
           any.low = random_.pattern();
-          any.step = random_.below(4) == 0 ? std::uint16_t{0}
-                                           : static_cast<std::uint16_t>(cells::least_step + random_.below(0x6D81));
+          any.step = random_.below(4) == 0
+                         ? std::uint16_t{0}
+                         : static_cast<std::uint16_t>(cells::least_step + random_.below(0x6D81));
         } while (!any.valid());
         planecast::detail::store(tile_.data() + layout_.low_at(r), any.low);
         planecast::detail::store(tile_.data() + layout_.step_at(r), any.step);
@@ -280,7 +284,8 @@ private:
       tile_.data()[planes_at + random_.below(layout_.tails_at() - planes_at)] ^=
           static_cast<std::byte>(1u << random_.below(8));
     if (random_.coin() && !tails_.empty())
-      tails_[random_.below(static_cast<std::uint32_t>(tails_.size()))] ^= static_cast<std::byte>(1u << random_.below(8));
+      tails_[random_.below(static_cast<std::uint32_t>(tails_.size()))] ^=
+          static_cast<std::byte>(1u << random_.below(8));
     switch (random_.below(6)) {
     case 0: // cut short
       tails_.resize(random_.below(static_cast<std::uint32_t>(tails_.size()) + 1));

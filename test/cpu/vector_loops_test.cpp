@@ -33,7 +33,7 @@ bool here() {
 
 template <class Number>
 void lanes_keep_their_meaning() {
-  for (std::uint32_t k = 0; k < rounds(3000, 300); ++k) {
+  for (std::uint32_t k = 0; k < rounds(1000, 100); ++k) {
     const std::uint64_t seed = first_seed() + k;
     CAPTURE(seed);
     random_source random(seed);
@@ -65,8 +65,8 @@ TEST_CASE("lanes_avx2: each operation means what it says") {
   lanes_keep_their_meaning<pc::fp16>();
 }
 
-// A value that is the row's least is guessed a little below cell 0, and truncated to −0. As −0 it would give a boundary
-// of the other sign where low is a zero, or be taken for a code of its own.
+// A value that is the row's least is guessed a little below cell 0, and truncated to −0. As −0 it would give
+// a boundary of the other sign where low is a zero, or be taken for a code of its own.
 TEST_CASE("lanes_avx2: the cell below a row's least value is +0") {
   if (!here())
     return;
