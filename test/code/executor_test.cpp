@@ -60,7 +60,7 @@ std::vector<std::vector<std::byte>> all_of(const coded_cache& cache, std::uint32
 
 TEST_CASE("executor: each piece runs once, on whatever threads") {
   for (const pc::executor& threads : executors)
-    for (const std::size_t count : {0, 1, 2, 100}) {
+    for (const std::size_t count : {0u, 1u, 2u, 100u}) {
       std::vector<std::atomic<int>> ran(count);
       pc::detail::run_pieces(threads, count, [&](std::size_t i) { ++ran.at(i); });
       for (const auto& times : ran)

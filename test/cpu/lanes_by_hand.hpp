@@ -237,8 +237,10 @@ inline shown_32 look_up(const table& t, const std::byte* from) noexcept {
 // The loops' own bit instructions still need a machine with AVX2.
 #define PLANECAST_SET by_hand
 #define PLANECAST_TARGET __attribute__((target("avx2,fma,f16c,bmi,bmi2,popcnt")))
-#include "planecast/cpu/detail/vector_backend.hpp"
+// clang-format off: in this order
 #include "planecast/cpu/detail/vector_loops.hpp"
+#include "planecast/cpu/detail/vector_backend.hpp"
+// clang-format on
 #undef PLANECAST_TARGET
 #undef PLANECAST_SET
 
