@@ -174,3 +174,44 @@ TEST_CASE("token_slots: copies outlive what they were made of") {
   copy = token_slots::first(1);
   CHECK(listed(again) == many{3, 1, 2});
 }
+
+TEST_CASE("token_slots: a run is as long as slots follow each other within a block") {
+  CHECK(token_slots::first(100).run(10, 90, 0) == 90);
+  CHECK(token_slots::first(100).run(10, 90, 16) == 6);
+  CHECK(token_slots::first(100).run(16, 3, 16) == 3);
+  const token_slots gaps(many{4, 5, 6, 9, 10, 3, 2, 2});
+  CHECK(gaps.run(0, 8, 0) == 3); // up to the gap
+  CHECK(gaps.run(1, 1, 0) == 1);
+  CHECK(gaps.run(3, 5, 0) == 2);
+  CHECK(gaps.run(5, 3, 0) == 1); // backwards is not on
+  CHECK(gaps.run(6, 2, 0) == 1); // nor is staying
+  CHECK(gaps.run(0, 8, 5) == 1); // slot 5 begins another block
+  const token_slots blocks = token_slots::blocks(table{3, 4, 1}, 4, 11);
+  CHECK(blocks.run(0, 11, 4) == 4); // the next block follows, but may lie anywhere
+  CHECK(blocks.run(0, 11, 0) == 8);
+  CHECK(blocks.run(2, 9, 4) == 2);
+  CHECK(blocks.run(8, 3, 4) == 3);
+}
+
+TEST_CASE("token_slots: a run is the longest there is") {
+  for (std::uint64_t seed = 0; seed < 500; ++seed) {
+    CAPTURE(seed);
+    test::dice random(seed);
+    const std::uint32_t block = random.one_in(3) ? 0 : random.between(1, 9);
+    many slots;
+    for (std::uint32_t t = 0; t < 40; ++t)
+      slots.push_back(t == 0 || random.one_in(6) ? random.below(1000) : slots.back() + 1);
+    const token_slots made(slots);
+    const std::uint32_t token = random.below(40), most = random.between(1, 40 - token);
+    const std::uint32_t run = made.run(token, most, block);
+    const auto follows = [&](std::uint32_t t) {
+      return slots[t] == slots[t - 1] + 1 && (block == 0 || slots[t] / block == slots[t - 1] / block);
+    };
+    REQUIRE(run >= 1);
+    REQUIRE(run <= most);
+    for (std::uint32_t t = token + 1; t < token + run; ++t)
+      CHECK(follows(t));
+    if (run < most)
+      CHECK(!follows(token + run));
+  }
+}

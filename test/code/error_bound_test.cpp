@@ -99,13 +99,16 @@ void tiles_keep_to_it(std::uint32_t count) {
     const auto values = hard_tile<Number>(shape, Q::scale_rows(shape) == shape.dim, hard_kinds, random);
     std::vector<std::byte> tile(layout.bound());
     std::vector<std::uint32_t> ends(shape.tokens);
-    if (pc::cpu::encode(Number::id, layout, values.data(), tile.data(), ends.data()).stored)
+    if (pc::cpu::encode(Number::id, layout, pc::source_rows::of(values.data(), shape.dim), tile.data(),
+                        ends.data())
+            .stored)
       continue;
     std::vector<std::uint16_t> shown(shape.dim);
     bool kept = true;
     for (std::uint32_t p = 1; p <= Planes::fixed; ++p)
       for (std::uint32_t t = 0; t < shape.tokens; ++t) {
-        pc::cpu::decode(Number::id, layout, tile.data(), t, p, shown.data());
+        pc::cpu::decode(Number::id, layout, tile.data(), t, 1, p,
+                        pc::target_rows::of(shown.data(), shape.dim));
         for (std::uint32_t i = 0; i < shape.dim; ++i) {
           const std::uint32_t r = Q::scale_row(shape, t, i);
           const pc::cells<Number, Planes::code_bits> row{

@@ -24,7 +24,8 @@ struct coded {
 template <class Backend, class Layout>
 coded encoded(pc::number dtype, Layout layout, const std::vector<std::uint16_t>& values) {
   coded c{std::vector<std::byte>(layout.bound()), std::vector<std::uint32_t>(layout.shape.tokens), {}};
-  c.what = Backend::encode(dtype, layout, values.data(), c.tile.data(), c.ends.data());
+  c.what = Backend::encode(dtype, layout, pc::source_rows::of(values.data(), layout.shape.dim), c.tile.data(),
+                           c.ends.data());
   FUZZ_CHECK(c.what.bytes <= layout.stored_bytes());
   c.tile.resize(c.what.bytes);
   return c;
@@ -71,8 +72,9 @@ void comes_back(pc::number dtype, pc::tile_layout<Q, Planes> layout, const coded
   for (std::uint32_t t = 0; t < layout.shape.tokens; ++t) {
     const std::uint16_t* const original = values.data() + std::size_t{t} * dim;
     for (std::uint32_t p = 1; p <= Planes::fixed; ++p) {
-      const auto row =
-          shown(dim, [&](auto* out) { Backend::decode(dtype, layout, c.tile.data(), t, p, out); });
+      const auto row = shown(dim, [&](auto* out) {
+        Backend::decode(dtype, layout, c.tile.data(), t, 1, p, pc::target_rows::of(out, dim));
+      });
       pc::with_format(
           dtype, [&]<class Number>(Number) { keeps_to_its_bound<Number>(layout, c, t, p, original, row); });
     }
@@ -83,7 +85,9 @@ void comes_back(pc::number dtype, pc::tile_layout<Q, Planes> layout, const coded
                                          c.tile.begin() + layout.tails_at() + c.ends[t]);
       std::size_t used = 0;
       const auto row = shown(dim, [&](auto* out) {
-        FUZZ_CHECK(Backend::decode_exact(dtype, layout, c.tile.data(), t, tails, out, used).ok());
+        FUZZ_CHECK(Backend::decode_exact(dtype, layout, c.tile.data(), t, 1, tails,
+                                         pc::target_rows::of(out, dim), used)
+                       .ok());
       });
       FUZZ_CHECK(used == tails.size());
       FUZZ_CHECK(std::equal(row.begin(), row.end(), original));

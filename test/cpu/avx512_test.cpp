@@ -1,0 +1,84 @@
+#include "planecast/cpu/avx2.hpp"
+#include "planecast/cpu/avx512.hpp"
+#include "planecast/cpu/instruction_set.hpp"
+
+#include <doctest/doctest.h>
+
+#if PLANECAST_X86
+
+#include "cpu/lane_values.hpp"
+#include "cpu/same_as_plain.hpp"
+
+#define PLANECAST_TARGET __attribute__((target("avx2,fma,f16c,bmi,bmi2,popcnt")))
+#define PLANECAST_SET avx2
+#include "cpu/lane_operations.hpp"
+#undef PLANECAST_SET
+#undef PLANECAST_TARGET
+#define PLANECAST_TARGET                                                                                     \
+  __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,f16c,bmi,bmi2,popcnt")))
+#define PLANECAST_SET avx512
+#include "cpu/lane_operations.hpp"
+#undef PLANECAST_SET
+#undef PLANECAST_TARGET
+
+namespace pc = planecast;
+using namespace planecast_test;
+
+namespace {
+
+bool here() {
+  if (pc::supports(pc::instruction_set::avx512))
+    return true;
+  MESSAGE("AVX-512: not on this machine");
+  return false;
+}
+
+template <class Number>
+void lanes_are_those_of_avx2() {
+  for (std::uint32_t k = 0; k < rounds(1000, 100); ++k) {
+    const std::uint64_t seed = first_seed() + k;
+    CAPTURE(seed);
+    random_source random(seed);
+    const lane_inputs in = draw_lanes<Number>(random);
+    lane_results expected, found;
+    pc::detail::avx2::run_lanes(in, expected);
+    pc::detail::avx2::run_conversions<Number>(in, expected);
+    pc::detail::avx512::run_lanes(in, found);
+    pc::detail::avx512::run_conversions<Number>(in, found);
+    CHECK(found.difference(expected) == "");
+  }
+}
+
+} // namespace
+
+TEST_CASE("avx512: codes as the plain loops do in bf16") {
+  if (here())
+    same_as_plain<pc::avx512_cpu, pc::bf16>(rounds(80, 40));
+}
+TEST_CASE("avx512: codes as the plain loops do in fp16") {
+  if (here())
+    same_as_plain<pc::avx512_cpu, pc::fp16>(rounds(80, 40));
+}
+
+TEST_CASE("lanes_avx512: each operation gives what that of AVX2 gives") {
+  if (!here())
+    return;
+  lanes_are_those_of_avx2<pc::bf16>();
+  lanes_are_those_of_avx2<pc::fp16>();
+}
+
+// As it was once, by a masked addition that left what it did not add to.
+TEST_CASE("lanes_avx512: the cell below a row's least value is +0") {
+  if (!here())
+    return;
+  random_source random(first_seed());
+  lane_inputs in = draw_lanes<pc::bf16>(random);
+  for (std::uint32_t i = 0; i < 32; ++i)
+    in.inside[i] = in.low[i];
+  lane_results found;
+  pc::detail::avx512::run_lanes(in, found);
+  for (std::uint32_t i = 0; i < 32; ++i)
+    CHECK(found.of("cells_below", i) == 0);
+}
+
+#endif
