@@ -271,84 +271,86 @@ TEST_CASE("kv_view: MLA's rows join a latent and a RoPE part") {
   pc::kv_extents few = e;
   few.blocks = 2;
   refused(pc::layouts::nb_bs_hs, few, 16);
-  namespace {
+}
 
-  // Every head's rows, from every token on, of K and V: rows() names what key() and value() name, and read()
-  // of many tokens gives what read() of each does. Returns the longest run.
-  std::uint32_t check_rows(const pc::kv_view& view, std::uint32_t heads, std::uint32_t dim) {
-    std::uint32_t longest = 0;
-    const std::uint32_t tokens = view.tokens();
-    for (std::uint32_t head = 0; head < heads; ++head)
-      for (const bool is_value : {false, true})
-        for (std::uint32_t token = 0; token < tokens; ++token) {
-          const std::uint32_t count = tokens - token;
-          const auto run = view.rows(is_value, token, head, count);
-          REQUIRE(run.tokens <= count);
-          for (std::uint32_t t = 0; t < run.tokens; ++t) {
-            const std::byte* const there = is_value ? view.value(token + t, head) : view.key(token + t, head);
-            CHECK((run.first + static_cast<std::ptrdiff_t>(t) * run.step == there));
-          }
-          std::vector<std::uint16_t> one_by_one(std::size_t{count} * dim),
-              together(one_by_one.size() + 1, 0xABCD);
-          for (std::uint32_t t = 0; t < count; ++t)
-            view.read(is_value, token + t, head, dim, one_by_one.data() + std::size_t{t} * dim);
-          view.read(is_value, token, count, head, dim, together.data());
-          CHECK(together.back() == 0xABCD);
-          together.pop_back();
-          CHECK((together == one_by_one));
-          longest = std::max(longest, run.tokens);
+namespace {
+
+// Every head's rows, from every token on, of K and V: rows() names what key() and value() name, and read()
+// of many tokens gives what read() of each does. Returns the longest run.
+std::uint32_t check_rows(const pc::kv_view& view, std::uint32_t heads, std::uint32_t dim) {
+  std::uint32_t longest = 0;
+  const std::uint32_t tokens = view.tokens();
+  for (std::uint32_t head = 0; head < heads; ++head)
+    for (const bool is_value : {false, true})
+      for (std::uint32_t token = 0; token < tokens; ++token) {
+        const std::uint32_t count = tokens - token;
+        const auto run = view.rows(is_value, token, head, count);
+        REQUIRE(run.tokens <= count);
+        for (std::uint32_t t = 0; t < run.tokens; ++t) {
+          const std::byte* const there = is_value ? view.value(token + t, head) : view.key(token + t, head);
+          CHECK((run.first + static_cast<std::ptrdiff_t>(t) * run.step == there));
         }
-    return longest;
-  }
-
-  } // namespace
-
-  TEST_CASE("kv_view: rows and reads of many tokens in every layout") {
-    using namespace pc::layouts;
-    const pc::kv_extents e{.layers = 2, .blocks = 4, .block_size = 4, .heads = 2, .dim = 8};
-    const auto memory = counted(std::size_t{2} * 2 * 4 * 4 * 2 * 8);
-    const std::vector<std::int64_t> mapping = {1, 2, 3, 4, 5, 9, -1, 10, 7, 6, 12, 13, 14, 15};
-    const std::vector<std::int32_t> table = {2, 3, 0, 1};
-    const pc::token_slots slots[] = {pc::token_slots::first(16), pc::token_slots(mapping),
-                                     pc::token_slots::blocks(table, 4, 15)};
-    for (const pc::kv_layout& layout :
-         {nl_x_two_nb_bs_nh_hs, nl_x_two_nb_nh_bs_hs, nl_x_nb_two_bs_nh_hs, nl_x_nb_two_nh_bs_hs,
-          nl_x_nb_bs_nh_two_hs, nl_x_nb_nh_bs_two_hs, nb_nl_two_bs_nh_hs, nb_nl_two_nh_bs_hs})
-      for (const pc::token_slots& s : slots)
-        CHECK(check_rows(pc::kv_view(layout, memory.data(), e, s, 0), e.heads, e.dim) == 4);
-    for (const pc::kv_layout& layout :
-         {nb_bs_nh_hs, nb_nh_bs_hs, nbbs_nh_hs, nh_nbbs_hs, nh_hs_nbbs, nb_nh_hs_bs}) {
-      const pc::kv_strides strides = layout.strides(e);
-      for (const pc::token_slots& s : slots) {
-        const std::uint32_t longest =
-            check_rows(pc::kv_view(memory.data(), strides, memory.data(), strides, s), e.heads, e.dim);
-        CHECK((longest > 0) == strides.contiguous());
-        if (strides.contiguous() && strides.block_size == 0 && s.block_size() == 0)
-          CHECK(longest > 4); // no block ends it
+        std::vector<std::uint16_t> one_by_one(std::size_t{count} * dim),
+            together(one_by_one.size() + 1, 0xABCD);
+        for (std::uint32_t t = 0; t < count; ++t)
+          view.read(is_value, token + t, head, dim, one_by_one.data() + std::size_t{t} * dim);
+        view.read(is_value, token, count, head, dim, together.data());
+        CHECK(together.back() == 0xABCD);
+        together.pop_back();
+        CHECK((together == one_by_one));
+        longest = std::max(longest, run.tokens);
       }
-    }
-    const pc::kv_extents packed{.blocks = 4, .block_size = 4, .heads = 2, .dim = 8, .pack = 4};
-    const pc::kv_strides strides = nb_nh_hsx_bs_x.strides(packed);
-    CHECK(check_rows(pc::kv_view(memory.data(), strides, memory.data(), strides, slots[1]), 2, 8) == 0);
-  }
+  return longest;
+}
 
-  TEST_CASE("kv_view: a run ends with a block, at a gap, and is none where channels lie apart") {
-    const auto memory = counted(6 * 100);
-    const pc::kv_strides paged{.token = 8, .head = 32, .block = 100, .block_size = 4},
-        apart{.token = 1, .channel = 40};
-    const std::vector<std::int64_t> mapping = {5, 6, 7, 8, 9, 11};
-    const pc::kv_view view(memory.data(), paged, memory.data(), apart, pc::token_slots(mapping));
-    const auto run = view.rows(false, 0, 1, 6);
-    CHECK(run.tokens == 3);
-    CHECK(run.step == 16);
-    CHECK(at(run.first) == 100 + 8 + 32);
-    CHECK(view.rows(false, 0, 1, 2).tokens == 2);
-    CHECK(view.rows(false, 3, 0, 3).tokens == 2);
-    CHECK(view.rows(false, 5, 0, 1).tokens == 1);
-    CHECK(view.rows(true, 0, 0, 6).tokens == 0);
-    const pc::kv_strides backwards{.token = -8, .head = 32};
-    const pc::kv_view reversed(memory.data() + 40, backwards, memory.data() + 40, backwards, 6);
-    CHECK(reversed.rows(true, 1, 0, 5).tokens == 5);
-    CHECK(reversed.rows(true, 1, 0, 5).step == -16);
-    CHECK(check_rows(reversed, 2, 8) == 6);
+} // namespace
+
+TEST_CASE("kv_view: rows and reads of many tokens in every layout") {
+  using namespace pc::layouts;
+  const pc::kv_extents e{.layers = 2, .blocks = 4, .block_size = 4, .heads = 2, .dim = 8};
+  const auto memory = counted(std::size_t{2} * 2 * 4 * 4 * 2 * 8);
+  const std::vector<std::int64_t> mapping = {1, 2, 3, 4, 5, 9, -1, 10, 7, 6, 12, 13, 14, 15};
+  const std::vector<std::int32_t> table = {2, 3, 0, 1};
+  const pc::token_slots slots[] = {pc::token_slots::first(16), pc::token_slots(mapping),
+                                   pc::token_slots::blocks(table, 4, 15)};
+  for (const pc::kv_layout& layout :
+       {nl_x_two_nb_bs_nh_hs, nl_x_two_nb_nh_bs_hs, nl_x_nb_two_bs_nh_hs, nl_x_nb_two_nh_bs_hs,
+        nl_x_nb_bs_nh_two_hs, nl_x_nb_nh_bs_two_hs, nb_nl_two_bs_nh_hs, nb_nl_two_nh_bs_hs})
+    for (const pc::token_slots& s : slots)
+      CHECK(check_rows(pc::kv_view(layout, memory.data(), e, s, 0), e.heads, e.dim) == 4);
+  for (const pc::kv_layout& layout :
+       {nb_bs_nh_hs, nb_nh_bs_hs, nbbs_nh_hs, nh_nbbs_hs, nh_hs_nbbs, nb_nh_hs_bs}) {
+    const pc::kv_strides strides = layout.strides(e);
+    for (const pc::token_slots& s : slots) {
+      const std::uint32_t longest =
+          check_rows(pc::kv_view(memory.data(), strides, memory.data(), strides, s), e.heads, e.dim);
+      CHECK((longest > 0) == strides.contiguous());
+      if (strides.contiguous() && strides.block_size == 0 && s.block_size() == 0)
+        CHECK(longest > 4); // no block ends it
+    }
   }
+  const pc::kv_extents packed{.blocks = 4, .block_size = 4, .heads = 2, .dim = 8, .pack = 4};
+  const pc::kv_strides strides = nb_nh_hsx_bs_x.strides(packed);
+  CHECK(check_rows(pc::kv_view(memory.data(), strides, memory.data(), strides, slots[1]), 2, 8) == 0);
+}
+
+TEST_CASE("kv_view: a run ends with a block, at a gap, and is none where channels lie apart") {
+  const auto memory = counted(6 * 100);
+  const pc::kv_strides paged{.token = 8, .head = 32, .block = 100, .block_size = 4},
+      apart{.token = 1, .channel = 40};
+  const std::vector<std::int64_t> mapping = {5, 6, 7, 8, 9, 11};
+  const pc::kv_view view(memory.data(), paged, memory.data(), apart, pc::token_slots(mapping));
+  const auto run = view.rows(false, 0, 1, 6);
+  CHECK(run.tokens == 3);
+  CHECK(run.step == 16);
+  CHECK(at(run.first) == 100 + 8 + 32);
+  CHECK(view.rows(false, 0, 1, 2).tokens == 2);
+  CHECK(view.rows(false, 3, 0, 3).tokens == 2);
+  CHECK(view.rows(false, 5, 0, 1).tokens == 1);
+  CHECK(view.rows(true, 0, 0, 6).tokens == 0);
+  const pc::kv_strides backwards{.token = -8, .head = 32};
+  const pc::kv_view reversed(memory.data() + 40, backwards, memory.data() + 40, backwards, 6);
+  CHECK(reversed.rows(true, 1, 0, 5).tokens == 5);
+  CHECK(reversed.rows(true, 1, 0, 5).step == -16);
+  CHECK(check_rows(reversed, 2, 8) == 6);
+}

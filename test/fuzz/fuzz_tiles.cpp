@@ -158,9 +158,9 @@ private:
     filler noise(in_.byte());
     const std::uint32_t low = in_.word(), step = in_.word(), kinds = in_.byte();
     for (std::uint32_t tile = first; tile < first + count; ++tile)
-      map_.with_layout(map_.tile(tile), [&](auto layout) {
+      map_.with_layout(layer, map_.tile(tile), [&](auto layout) {
         const bool stored = noise.next() % 8 < kinds % 3;
-        std::vector<std::byte> bytes(stored ? layout.stored_bytes() : layout.plane_at(Policy::base_planes));
+        std::vector<std::byte> bytes(stored ? layout.stored_bytes() : layout.plane_at(map_.base_planes(layer)));
         for (std::byte& b : bytes)
           b = static_cast<std::byte>(noise.next());
         std::fill_n(bytes.begin(), pc::tile_header_bytes,
