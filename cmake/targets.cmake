@@ -38,6 +38,7 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/cpu/detail/lanes_avx512.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cpu/detail/vector_backend.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cpu/detail/vector_loops.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cpu/detail/vector_rows.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cpu/instruction_set.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cpu/plain.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cpu/attention.hpp

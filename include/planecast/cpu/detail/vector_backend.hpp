@@ -33,10 +33,7 @@ struct vector_cpu {
     if constexpr (!balancing_quantizer<Q>)
       if (known(dtype, layout)) {
         return with_known_format(dtype, [&]<class Number>(Number) {
-          if (!can_stream(out, layout.shape.dim))
-            return decode_rows<Number, false>(layout, tile, token, count, planes, out);
-          decode_rows<Number, true>(layout, tile, token, count, planes, out);
-          _mm_sfence();
+          decode_rows<Number>(layout, tile, token, count, planes, out);
         });
       }
     return plain_cpu::decode(dtype, layout, tile, token, count, planes, out);
@@ -49,12 +46,8 @@ struct vector_cpu {
     const float_mode usual;
     if constexpr (!balancing_quantizer<Q>)
       if (known(dtype, layout)) {
-        return with_known_format(dtype, [&]<class Number>(Number) -> status {
-          if (!can_stream(out, layout.shape.dim))
-            return decode_exact_rows<Number, false>(layout, tile, token, count, tails, out, used);
-          const status s = decode_exact_rows<Number, true>(layout, tile, token, count, tails, out, used);
-          _mm_sfence();
-          return s;
+        return with_known_format(dtype, [&]<class Number>(Number) {
+          return decode_exact_rows<Number>(layout, tile, token, count, tails, out, used);
         });
       }
     return plain_cpu::decode_exact(dtype, layout, tile, token, count, tails, out, used);
