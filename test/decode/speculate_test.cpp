@@ -16,18 +16,6 @@ using namespace std::chrono_literals;
 using pc::token_id, pc::token_tag;
 using ids = std::vector<token_id>;
 
-struct no_tier : scripted_cache<> {
-  void tier() const;
-};
-static_assert(!pc::arriving_cache<no_tier>);
-struct no_policy {
-  pc::status poll();
-  int tier() const;
-  bool reached(pc::event) const;
-  pc::status wait(pc::event, pc::deadline);
-};
-static_assert(!pc::arriving_cache<no_policy>);
-
 std::uint64_t mix(std::uint64_t a, std::uint64_t b) {
   a = (a ^ b) * 0x9E3779B97F4A7C15u;
   a = (a ^ (a >> 29)) * 0xBF58476D1CE4E5B9u;
