@@ -230,6 +230,30 @@ TEST_CASE("a plan that sharpens some tokens only gives the final cache's text, s
   }
 }
 
+TEST_CASE("a cache that lacks tokens gives its own text, of which nothing is verified") {
+  std::mt19937_64 random(31);
+  for (int trial = 0; trial < 300; ++trial) {
+    const std::uint64_t seed = random();
+    script s;
+    const int tier = static_cast<int>(random() % 3);
+    if (random() % 2 == 0) { // all at once, as such requests come
+      for (int t = 0; t <= tier; ++t)
+        s.whole(2, prompt_tokens, t);
+      s.first_light = s.focused = 2;
+    } else
+      s = random_script(random, tier);
+    s.drops_tokens = true;
+    const bool invariant = random() % 2 == 0;
+    const outcome o =
+        invariant ? decode<true>(seed, s, {.max_tokens = 20}) : decode<false>(seed, s, {.max_tokens = 20});
+    CHECK(o.result.status.ok());
+    CHECK(o.result.tokens == sequential(seed, tier, 20));
+    CHECK(all(o.result, token_tag::drafted));
+    CHECK_FALSE(o.result.first_verified);
+    CHECK_FALSE(o.result.first_verified_int8);
+  }
+}
+
 TEST_CASE("a cache that is whole at first light needs no verification") {
   script s;
   s.whole(1, prompt_tokens, 2);
