@@ -70,11 +70,11 @@ shard any_shard(const geometry& g, test::dice& dice) {
 
 /// A small request, its honest frames, and the pages they are for.
 struct honest {
-  explicit honest(test::dice& dice)
+  explicit honest(test::dice& dice, bool may_drop = false)
       : model(any_model(dice)), carried(any_shard(model, dice)), shape(model.of(carried)),
         tokens(dice.between(1, 40)), first(dice.one_in(2) ? 0 : dice.below(tokens)),
-        kept(dice.one_in(4) ? 1 + dice.below(99) : 0), from(shape, tokens, dice), to(shape, tokens, dice),
-        chunk(static_cast<std::uint32_t>(stream::sender::least_chunk_bytes(shape))) {
+        kept(may_drop && dice.one_in(4) ? 1 + dice.below(99) : 0), from(shape, tokens, dice),
+        to(shape, tokens, dice), chunk(static_cast<std::uint32_t>(stream::sender::least_chunk_bytes(shape))) {
     test::fill(from, shape.dtype, dice);
     detail::outgoing_request<policy, cpu> out(wanted(), opening, shape, carried.layer_first, chunk);
     for (std::uint32_t l = 0; l < shape.layers; ++l)
@@ -256,7 +256,7 @@ enum class lying { in_data, in_control, everywhere, only_disorder };
 /// One receiver, one peer that lies in its own way.
 outcome receive_from_liar(unsigned seed, lying how) {
   test::dice dice(seed);
-  honest h(dice);
+  honest h(dice, true);
   auto [a, b] = loopback::pair();
   test::scripted peer(std::move(a));
   receiver_options options{.carries = h.carried, .chunk_bytes = h.chunk + dice.below(100)};
@@ -874,6 +874,8 @@ TEST_CASE("hostile receiver: refuses for reasons that nobody knows") {
     for (const std::uint32_t code : {0u, 4u, 6u, 9u, 255u, 0xFFFF'FFFFu}) {
       CAPTURE(plane);
       CAPTURE(code);
+      if (plane == 2 && code == static_cast<std::uint32_t>(errc::mismatch))
+        continue; // says a fingerprint, or ends the link: below
       half_sent s;
       s.peer.say({.kind = frame_kind::refuse,
                   .plane = static_cast<std::uint8_t>(plane),
@@ -1000,5 +1002,5 @@ TEST_CASE("hostile: an open or a refusal whose payload makes no sense ends the l
   CHECK(sender_says(2, test::numbers(std::uint64_t{5})).there == 5);
   CHECK(sender_says(2, {}) == errc::corrupt);
   CHECK(sender_says(2, test::numbers(std::uint32_t{5})) == errc::corrupt);
-  CHECK(sender_says(0, test::numbers(std::uint64_t{5})) == errc::corrupt);
+  CHECK(sender_says(0, test::numbers(std::uint64_t{5})).there == 9); // not looked at
 }

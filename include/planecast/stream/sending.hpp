@@ -170,8 +170,8 @@ struct sending {
       r.accepted = true;
       return r.enqueue(to_send);
     case frame_kind::refuse:
-      if ((h.plane == static_cast<std::uint8_t>(refusal::kept)) != (payload.size() == 8))
-        return link.fail({errc::corrupt, "control: a refusal of another length"});
+      if (by_kept_tokens(h) && payload.size() != 8)
+        return link.fail({errc::corrupt, "control: a refusal without a fingerprint"});
       return close(r, refused(r.id, h, payload));
     case frame_kind::cancel:
       return close(r, {errc::cancelled, "by the receiver"});
@@ -201,13 +201,17 @@ struct sending {
                           w.add_number(r.id.kept);
                       });
   }
+  static bool by_kept_tokens(const frame_header& h) noexcept { // the only refusal that has a payload
+    return h.first == static_cast<std::uint32_t>(errc::mismatch) &&
+           h.plane == static_cast<std::uint8_t>(refusal::kept);
+  }
   static status refused(const request& r, const frame_header& h,
                         std::span<const std::byte> payload) noexcept {
     if (h.first != static_cast<std::uint32_t>(errc::mismatch))
       return {errc::limit, "requests that the receiver did not expect", h.count, 0};
     if (h.plane == static_cast<std::uint8_t>(refusal::first))
       return {errc::mismatch, "first token of the request", r.first, h.count};
-    if (h.plane == static_cast<std::uint8_t>(refusal::kept))
+    if (by_kept_tokens(h))
       return {errc::mismatch, which_are_kept, r.kept, load<std::uint64_t>(payload.data())};
     return {errc::mismatch, "tokens of the request", r.tokens, h.count};
   }
