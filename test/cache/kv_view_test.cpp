@@ -149,8 +149,8 @@ TEST_CASE("kv_view: from a head on") {
 TEST_CASE("kv_view: of some tokens alone") {
   const std::vector<std::uint32_t> some = {1, 3}, beyond = {4};
   std::vector<std::uint16_t> tokens(4 * 2 * 8);
-  const kv_view v(tokens.data(), kv_strides::nhd(2, 8), tokens.data(), kv_strides::nhd(2, 8), 4);
-  const kv_view few = v.only(some);
+  const pc::kv_view v(tokens.data(), pc::kv_strides::nhd(2, 8), tokens.data(), pc::kv_strides::nhd(2, 8), 4);
+  const pc::kv_view few = v.only(some);
   CHECK(few.tokens() == 2);
   CHECK(v.tokens() == 4);
   CHECK(few.key(0, 1) == v.key(1, 1));

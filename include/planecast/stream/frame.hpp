@@ -14,8 +14,8 @@ namespace planecast::inline v0 {
 /// What a frame is, and what its header's fields mean. The values go on the wire: they do not change.
 ///
 /// Payloads. Control frames have none, but for hello, lost, and what tells of kept tokens. open: of a request
-/// that drops tokens, the fingerprint of those it keeps, a u64 that is not 0. refuse: likewise, the
-/// receiver's, or 0, where `plane` says that they differ. base: the tiles' headers, scalars and lowest
+/// that drops tokens, the fingerprint of those it keeps, a u64 that is not 0. refuse: the receiver's, or 0,
+/// where `plane` says that they differ. base: the tiles' headers, scalars and lowest
 /// planes one after the other, without padding between tiles. plan: see upgrade_plan; it fits
 /// one frame. order: a u32 for each rank, its item. upgrade: for each layer, head, K then V, and rank whose
 /// item is of that layer, the token's row of the plane; rows of stored tiles are empty, and rows of tails end
