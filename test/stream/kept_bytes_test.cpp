@@ -60,9 +60,9 @@ TEST_CASE("kept bytes: no request takes more than is counted, unless tiles are s
 
 TEST_CASE("kept bytes: raw and tiers of bits are counted within a hundredth") {
   const geometry g{number::bf16, 2, 2, 64, 64};
-  for (const auto& [how, until] :
-       {std::pair{coding::raw, lossless}, {coding::planes, 8}, {coding::planes, 4}}) {
-    CAPTURE(until);
+  for (const auto& up_to : {std::pair{coding::raw, lossless}, {coding::planes, 8}, {coding::planes, 4}}) {
+    const auto [how, until] = up_to;
+    CAPTURE(up_to.second);
     test::dice dice(1);
     const sent s = send_all(g, 400, how, until, 64 * 1024, dice);
     CHECK(s.bytes <= s.counted);

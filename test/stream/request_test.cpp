@@ -198,8 +198,9 @@ TEST_CASE("request: a coarser tier keeps more tokens in the same budget") {
 TEST_CASE("request: two ends that keep different tokens both say so, with both values") {
   const geometry g{number::bf16, 1, 1, 8, 8};
   const kept_tokens a({0, 2}, 3), b({1, 2}, 3), all({0, 1}, 2);
-  for (const auto& [here, there] : {std::pair{a, b}, {a, all}, {all, b}})
+  for (const auto& lists : {std::pair{a, b}, {a, all}, {all, b}})
     for (const bool expected_first : {true, false}) {
+      const kept_tokens &here = lists.first, &there = lists.second;
       scene s(1, g, 3, 4096);
       std::optional<test::stream_pair<>::receiver::incoming> kv;
       const auto expect = [&] {
