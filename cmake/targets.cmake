@@ -51,6 +51,7 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/cpu/key_norm.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cpu/self_test.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/accept.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/decode/arriving_cache.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/engine.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/speculate.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/plan/attention_mass.hpp
@@ -58,6 +59,7 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/plan/cut.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/plan/falling_order.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/plan/importance.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/plan/kept_tokens.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/plan/key_norm.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/plan/layer_scores.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/plan/layered_importance.hpp
@@ -86,6 +88,7 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/stream/frame.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/stream/gathered.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/stream/incoming_request.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/stream/kept_bytes.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/stream/lending.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/stream/messages.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/stream/metrics.hpp

@@ -48,6 +48,7 @@
 #include "planecast/plan/attention_mass.hpp"
 #include "planecast/plan/budget.hpp"
 #include "planecast/plan/importance.hpp"
+#include "planecast/plan/kept_tokens.hpp"
 #include "planecast/plan/key_norm.hpp"
 #include "planecast/plan/layer_scores.hpp"
 #include "planecast/plan/layered_importance.hpp"
@@ -66,6 +67,7 @@
 // Planes to bytes and back.
 #include "planecast/stream/event.hpp"
 #include "planecast/stream/gathered.hpp"
+#include "planecast/stream/kept_bytes.hpp"
 #include "planecast/stream/metrics.hpp"
 #include "planecast/stream/plane_stream.hpp"
 #include "planecast/stream/receiver.hpp"
@@ -74,5 +76,6 @@
 
 // Tokens out.
 #include "planecast/decode/accept.hpp"
+#include "planecast/decode/arriving_cache.hpp"
 #include "planecast/decode/engine.hpp"
 #include "planecast/decode/speculate.hpp"

@@ -147,6 +147,20 @@ TEST_CASE("kv_view: from a head on") {
   CHECK(memory[32 + 3 * 8 - 1] == 32 + 3 * 8 - 1);
 }
 
+TEST_CASE("kv_view: of some tokens alone") {
+  const std::vector<std::uint32_t> some = {1, 3}, beyond = {4};
+  std::vector<std::uint16_t> tokens(4 * 2 * 8);
+  const pc::kv_view v(tokens.data(), pc::kv_strides::nhd(2, 8), tokens.data(), pc::kv_strides::nhd(2, 8), 4);
+  const pc::kv_view few = v.only(some);
+  CHECK(few.tokens() == 2);
+  CHECK(v.tokens() == 4);
+  CHECK(few.key(0, 1) == v.key(1, 1));
+  CHECK(few.value(1, 0) == v.value(3, 0));
+  CHECK(few.from_head(1).key(1, 0) == v.key(3, 1));
+  CHECK(few.rows(false, 0, 0, 2).tokens == 1);
+  CHECK_THROWS_AS((void)v.only(beyond), std::invalid_argument);
+}
+
 TEST_CASE("kv_view: an array by name must hold keys and values, and the layer") {
   using namespace pc::layouts;
   const auto memory = counted(2 * 2 * 2 * 4 * 2 * 8);

@@ -161,6 +161,20 @@ TEST_CASE("token_slots: a page table whose parts do not fit each other is refuse
   CHECK_THROWS_AS((void)token_slots::paged(table{-4}, table{0, 1}, table{1}, 0, 4), std::invalid_argument);
 }
 
+TEST_CASE("token_slots: of some tokens alone, as a sequence of their own") {
+  const std::vector<std::uint32_t> some = {0, 3, 4}, none, beyond = {0, 5}, twice = {1, 1};
+  const token_slots slots = token_slots::blocks(table{7, 0}, 4, 5); // 28 29 30 31 0
+  CHECK(listed(slots.only(some)) == many{28, 31, 0});
+  CHECK(slots.only(some).block_size() == 4); // a view of blocks of another length still refuses it
+  CHECK(slots.only(some).end() == 32);
+  CHECK(slots.only(some).run(0, 3, 4) == 1);
+  CHECK(slots.only(none).tokens() == 0);
+  CHECK(listed(slots.only(twice)) == many{29, 29}); // it is the caller's list
+  CHECK(listed(token_slots::first(5).only(some)) == many{0, 3, 4});
+  CHECK(token_slots::first(5).only(some).run(1, 2, 0) == 2);
+  CHECK(complaint([&] { (void)slots.only(beyond); }) == "planecast: slots of token 5, there are 5");
+}
+
 TEST_CASE("token_slots: copies outlive what they were made of") {
   token_slots copy;
   {

@@ -35,6 +35,7 @@ public:
     return {};
   }
   [[nodiscard]] int tier() const { return kv_.tier(); }
+  [[nodiscard]] bool whole() const { return kv_.whole(); }
   [[nodiscard]] bool reached(planecast::event e) const { return kv_.reached(e); }
 
 private:

@@ -38,6 +38,7 @@ struct arrival {
 struct script {
   std::vector<arrival> arrivals;
   std::size_t first_light = never, focused = never, lost = never;
+  bool drops_tokens = false;
 
   void whole(std::size_t poll, std::uint32_t tokens, int tier) {
     for (std::uint32_t t = 0; t < tokens; ++t)
@@ -75,6 +76,7 @@ public:
     return polls_ == script_.lost ? lost : pc::status{};
   }
   int tier() const { return *std::ranges::min_element(tiers_); }
+  bool whole() const { return !script_.drops_tokens; }
   bool reached(pc::event e) const {
     return e == pc::first_light ? first_light_ : e == pc::focused && focused_;
   }

@@ -16,18 +16,6 @@ using namespace std::chrono_literals;
 using pc::token_id, pc::token_tag;
 using ids = std::vector<token_id>;
 
-struct no_tier : scripted_cache<> {
-  void tier() const;
-};
-static_assert(!pc::arriving_cache<no_tier>);
-struct no_policy {
-  pc::status poll();
-  int tier() const;
-  bool reached(pc::event) const;
-  pc::status wait(pc::event, pc::deadline);
-};
-static_assert(!pc::arriving_cache<no_policy>);
-
 std::uint64_t mix(std::uint64_t a, std::uint64_t b) {
   a = (a ^ b) * 0x9E3779B97F4A7C15u;
   a = (a ^ (a >> 29)) * 0xBF58476D1CE4E5B9u;
@@ -239,6 +227,30 @@ TEST_CASE("a plan that sharpens some tokens only gives the final cache's text, s
     CHECK(o.result.status.ok());
     REQUIRE(o.result.tokens == sequential(seed, tiers, 24));
     CHECK(all(o.result, token_tag::drafted));
+  }
+}
+
+TEST_CASE("a cache that lacks tokens gives its own text, of which nothing is verified") {
+  std::mt19937_64 random(31);
+  for (int trial = 0; trial < 300; ++trial) {
+    const std::uint64_t seed = random();
+    script s;
+    const int tier = static_cast<int>(random() % 3);
+    if (random() % 2 == 0) { // all at once, as such requests come
+      for (int t = 0; t <= tier; ++t)
+        s.whole(2, prompt_tokens, t);
+      s.first_light = s.focused = 2;
+    } else
+      s = random_script(random, tier);
+    s.drops_tokens = true;
+    const bool invariant = random() % 2 == 0;
+    const outcome o =
+        invariant ? decode<true>(seed, s, {.max_tokens = 20}) : decode<false>(seed, s, {.max_tokens = 20});
+    CHECK(o.result.status.ok());
+    CHECK(o.result.tokens == sequential(seed, tier, 20));
+    CHECK(all(o.result, token_tag::drafted));
+    CHECK_FALSE(o.result.first_verified);
+    CHECK_FALSE(o.result.first_verified_int8);
   }
 }
 

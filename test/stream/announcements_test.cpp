@@ -7,12 +7,13 @@ using planecast::detail::announcements;
 TEST_CASE("announcements: what was announced is there when it is expected, once") {
   announcements a(2);
   CHECK(a.add(7, {70, 3, 1}));
-  CHECK(a.add(7, {71, 4, 2})); // the last counts
+  CHECK(a.add(7, {71, 4, 2, 9})); // the last counts
   const auto known = a.expect(7);
   REQUIRE(known);
   CHECK(known->tokens == 71);
   CHECK(known->first == 4);
   CHECK(known->opening == 2);
+  CHECK(known->kept == 9);
   CHECK_FALSE(a.expect(7));
 }
 

@@ -47,6 +47,10 @@ TEST_CASE("arguments: a request that cannot be is refused at either end, with it
   refused({.id = 8, .tokens = 5, .first = 9}, "no tokens: the first is 9 of 5");
   refused({.id = 8, .tokens = 4294967295u},
           "4294967295 tokens are more than 32 bits can number the tiles of");
+  const std::string half = "kept tokens of which not all is said; request::keeping() says it";
+  refused({.id = 8, .tokens = 5, .dropped = 1}, half);
+  refused({.id = 8, .tokens = 5, .kept = 1}, half);
+  refused({.id = 8, .tokens = 5, .dropped = 0xFFFF'FFFFu, .kept = 1}, half);
   CHECK(streams.out.open({.id = 8, .tokens = 5}).status().ok()); // nothing of it stayed
 }
 

@@ -23,10 +23,22 @@ struct golden_case {
   std::uint32_t tokens, first;
   std::uint64_t budget_bytes;
   bool per_layer = false; ///< an order of tokens of one layer each
+  std::uint32_t keeps_all =
+      1; ///< of so many tokens that follow each other, the middle one is dropped; 1: none
+
+  /// Of the whole sequence, the tokens that are sent.
+  [[nodiscard]] planecast::kept_tokens kept() const {
+    std::vector<std::uint32_t> positions;
+    for (std::uint32_t t = 0; t < tokens; ++t)
+      if (keeps_all == 1 || t % keeps_all != keeps_all / 2)
+        positions.push_back(t);
+    return {positions, tokens};
+  }
 };
 
 /// All of a model; and of one with a number of heads for each layer some layers, half of the heads, and no
-/// prefix; and all of a model layer by layer.
+/// prefix; and all of a model layer by layer; and two tokens of three, as many planes as a budget has room
+/// for.
 inline const golden_case golden_cases[] = {
     {"exchange.txt", {planecast::number::bf16, 2, 1, 8, 16}, {}, 70, 0, 4000},
     {"shard.txt",
@@ -35,7 +47,8 @@ inline const golden_case golden_cases[] = {
      70,
      60,
      1800},
-    {"layers.txt", {planecast::number::bf16, 2, 1, 8, 16}, {}, 18, 3, 1700, true}};
+    {"layers.txt", {planecast::number::bf16, 2, 1, 8, 16}, {}, 18, 3, 1700, true},
+    {"kept.txt", {planecast::number::bf16, 2, 1, 8, 16}, {}, 30, 0, 2000, false, 3}};
 
 struct golden_exchange {
   using policy = planecast::precision_policy<planecast::tiers<4, 8, planecast::lossless>,
@@ -105,12 +118,17 @@ struct golden_exchange {
     std::vector<kv_pages> pages;
     for (std::uint32_t l = layer_first; l < layer_first + layers; ++l)
       pages.push_back(view(target, l, kv_pages()));
-    auto kv = in.expect({request, c.tokens, c.first}, pages);
-    auto shot = out.open({request, c.tokens, c.first});
+    const kept_tokens kept = c.kept();
+    for (kv_pages& p : pages)
+      p = p.only(kept.positions());
+    planecast::request r = planecast::request::keeping(request, kept);
+    r.first = c.first;
+    auto kv = in.expect(r, pages);
+    auto shot = out.open(r);
     for (std::uint32_t l = layer_first; l < layer_first + layers; ++l)
-      result = shot.put(l, view(source, l, kv_view()));
+      result = shot.put(l, view(source, l, kv_view()).only(kept.positions()));
     std::vector<float> scores;
-    for (std::uint32_t t = 0; t < c.tokens; ++t)
+    for (const std::uint32_t t : kept.positions())
       scores.push_back(score(t));
     const budget light = budget::bytes(c.budget_bytes);
     const plan_options options{.pinned = {2, 6}};

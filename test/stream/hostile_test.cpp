@@ -70,11 +70,11 @@ shard any_shard(const geometry& g, test::dice& dice) {
 
 /// A small request, its honest frames, and the pages they are for.
 struct honest {
-  explicit honest(test::dice& dice)
+  explicit honest(test::dice& dice, bool may_drop = false)
       : model(any_model(dice)), carried(any_shard(model, dice)), shape(model.of(carried)),
         tokens(dice.between(1, 40)), first(dice.one_in(2) ? 0 : dice.below(tokens)),
-        from(shape, tokens, dice), to(shape, tokens, dice),
-        chunk(static_cast<std::uint32_t>(stream::sender::least_chunk_bytes(shape))) {
+        kept(may_drop && dice.one_in(4) ? 1 + dice.below(99) : 0), from(shape, tokens, dice),
+        to(shape, tokens, dice), chunk(static_cast<std::uint32_t>(stream::sender::least_chunk_bytes(shape))) {
     test::fill(from, shape.dtype, dice);
     detail::outgoing_request<policy, cpu> out(wanted(), opening, shape, carried.layer_first, chunk);
     for (std::uint32_t l = 0; l < shape.layers; ++l)
@@ -83,7 +83,9 @@ struct honest {
     options.order = dice.one_in(2) ? plan_order::greedy : plan_order::worth;
     options.window_bytes = dice.below(300);
     const auto plan = [&](const auto& by) {
-      if (!out.make_plan(budget::of_raw(0.01 * dice.below(200)), by, options).ok())
+      if (kept != 0) // what is behind its cut would not come
+        CHECK(out.make_plan(budget::everything(), by, options).ok());
+      else if (!out.make_plan(budget::of_raw(0.01 * dice.below(200)), by, options).ok())
         CHECK(out.make_plan(budget::base(), by, options).ok());
     };
     if (dice.one_in(2))
@@ -96,7 +98,12 @@ struct honest {
     frames = test::emptied(line, out, chunk);
   }
   [[nodiscard]] hello says() const { return said_by(role::sender, model, chunk, carried); }
-  [[nodiscard]] request wanted() const { return {id, tokens, first}; }
+  [[nodiscard]] request wanted() const {
+    return {id, tokens, first, coding::planes, kept == 0 ? 0u : 5u, kept};
+  }
+  [[nodiscard]] test::message open_payload() const {
+    return kept == 0 ? test::message{} : test::numbers(kept);
+  }
   [[nodiscard]] frame_header opens(std::uint32_t number) const {
     return {.kind = frame_kind::open, .request = id, .first = first, .count = tokens, .opening = number};
   }
@@ -106,6 +113,7 @@ struct honest {
   shard carried;
   geometry shape; // of what is carried
   std::uint32_t tokens, first;
+  std::uint64_t kept;
   test::cache_memory from, to;
   std::uint32_t chunk;
   std::vector<test::recorded_frame> frames;
@@ -248,7 +256,7 @@ enum class lying { in_data, in_control, everywhere, only_disorder };
 /// One receiver, one peer that lies in its own way.
 outcome receive_from_liar(unsigned seed, lying how) {
   test::dice dice(seed);
-  honest h(dice);
+  honest h(dice, true);
   auto [a, b] = loopback::pair();
   test::scripted peer(std::move(a));
   receiver_options options{.carries = h.carried, .chunk_bytes = h.chunk + dice.below(100)};
@@ -284,7 +292,10 @@ outcome receive_from_liar(unsigned seed, lying how) {
   for (std::uint32_t* field : {&opens.first, &opens.count, &opens.opening})
     if (lies_in_control && dice.one_in(10))
       spoil(*field, dice);
-  peer.say(opens);
+  test::message opens_with = h.open_payload();
+  if (lies_in_control && dice.one_in(10))
+    spoil_payload(opens_with, dice);
+  peer.say(opens, opens_with);
   if (!early) {
     (void)in.progress(deadline::passed());
     kv.emplace(in.expect(h.wanted(), h.to.pages()));
@@ -863,6 +874,8 @@ TEST_CASE("hostile receiver: refuses for reasons that nobody knows") {
     for (const std::uint32_t code : {0u, 4u, 6u, 9u, 255u, 0xFFFF'FFFFu}) {
       CAPTURE(plane);
       CAPTURE(code);
+      if (plane == 2 && code == static_cast<std::uint32_t>(errc::mismatch))
+        continue; // says a fingerprint, or ends the link: below
       half_sent s;
       s.peer.say({.kind = frame_kind::refuse,
                   .plane = static_cast<std::uint8_t>(plane),
@@ -949,4 +962,45 @@ TEST_CASE("an id may be used again while old handles live") {
   CHECK(shot_again.status().ok());
   CHECK(kv_again.status().ok());
   run(shot_again, kv_again, second);
+}
+
+TEST_CASE("hostile: an open or a refusal whose payload makes no sense ends the link, not more") {
+  const geometry g{number::bf16, 1, 1, 8, 8};
+  const auto receiver_says = [&](const test::message& payload) {
+    auto [a, b] = loopback::pair();
+    test::scripted peer(std::move(a));
+    stream::receiver in(std::move(b), g);
+    peer.say(said_by(role::sender, g, 65536));
+    peer.say({.kind = frame_kind::open, .request = 7, .count = 3, .opening = 1}, payload);
+    return in.progress(deadline::passed());
+  };
+  CHECK(receiver_says({}).ok());
+  CHECK(receiver_says(test::numbers(std::uint64_t{1})).ok());
+  CHECK(receiver_says(test::numbers(std::uint64_t{0})) == errc::corrupt);
+  CHECK(receiver_says(test::numbers(std::uint32_t{1})) == errc::corrupt);
+  CHECK(receiver_says(test::numbers(std::uint64_t{1}, std::uint64_t{1})) == errc::corrupt);
+  CHECK(receiver_says(test::message(most_control_payload)) == errc::corrupt);
+
+  const auto sender_says = [&](std::uint8_t about, const test::message& payload) {
+    auto [a, b] = loopback::pair();
+    test::scripted peer(std::move(b));
+    stream::sender out(std::move(a), g);
+    auto shot = out.open(request::keeping(7, kept_tokens({0, 1}, 3)));
+    peer.say(said_by(role::receiver, g, 1 << 20));
+    (void)out.progress(deadline::passed());
+    peer.say({.kind = frame_kind::refuse,
+              .plane = about,
+              .request = 7,
+              .first = static_cast<std::uint32_t>(errc::mismatch),
+              .count = 9,
+              .opening = 1},
+             payload);
+    (void)out.progress(deadline::passed());
+    return shot.status();
+  };
+  CHECK(sender_says(0, {}).there == 9);
+  CHECK(sender_says(2, test::numbers(std::uint64_t{5})).there == 5);
+  CHECK(sender_says(2, {}) == errc::corrupt);
+  CHECK(sender_says(2, test::numbers(std::uint32_t{5})) == errc::corrupt);
+  CHECK(sender_says(0, test::numbers(std::uint64_t{5})).there == 9); // not looked at
 }

@@ -123,7 +123,8 @@ public:
   std::uint64_t layer_first = 0, layer_count = 0, rank = 0, ranks = 0; ///< the shard
   std::uint64_t tokens = 0, first = 0;                                 ///< of the request
   std::uint64_t opening = 0;                                           ///< the sender's number of the request
-  std::uint64_t light_upgrades = 0;                                    ///< as the plan says
+  std::uint64_t kept = 0;            ///< fingerprint of the tokens that are kept; 0 where none is dropped
+  std::uint64_t light_upgrades = 0;  ///< as the plan says
   std::uint64_t light_bytes = 0;     ///< data lane, up to the last upgrade before the cut
   bool per_layer = false;            ///< whether the order tells layers apart
   std::vector<std::uint64_t> order;  ///< items by rank
@@ -161,7 +162,11 @@ public:
       require(rank < ranks, "the shard's rank");
       require(c.number(8) == 0, "zeros");
     } else {
-      require(m.kind == 2 && m.payload.empty() && opening == 0, "one open");
+      require(m.kind == 2 && opening == 0, "one open");
+      if (!m.payload.empty()) {
+        kept = c.number(8);
+        require(c.left() == 0 && kept != 0, "the fingerprint of kept tokens");
+      }
       opening = m.opening;
       require(opening > 0, "openings are numbered from 1");
       request = m.request;
@@ -234,6 +239,12 @@ public:
   [[nodiscard]] bool complete() const {
     return upgraded_ == (per_layer ? layer_count : 1) * (tokens - first) * 2;
   }
+  /// Whether all that was planned came, and all of it before the cut.
+  [[nodiscard]] bool complete_at_the_cut() const {
+    return upgraded_ == planned_.size() && upgraded_ == light_upgrades && light_bytes == bytes_;
+  }
+  /// Planes that a token has.
+  [[nodiscard]] std::uint64_t planes(std::uint64_t token) const { return held_.at(token); }
 
   /// How many heads of a layer are carried, and the first of them: an equal share, or one that neighbours
   /// share.

@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <type_traits>
@@ -194,6 +195,14 @@ public:
     if (rest.key_dim_ != 0)
       rest.heads_ = heads_ > head ? heads_ - head : 0;
     return rest;
+  }
+
+  /// The same arrays, of these tokens alone, as token_slots::only() says.
+  /// Preconditions: each is below tokens() (throws std::invalid_argument).
+  [[nodiscard]] basic_kv_view only(std::span<const std::uint32_t> tokens) const {
+    basic_kv_view some = *this;
+    some.slots_ = slots_.only(tokens);
+    return some;
   }
 
   /// Whether it may be a view of so many heads with so many channels. Only a view made by a layout's name

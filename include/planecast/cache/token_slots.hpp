@@ -136,6 +136,25 @@ public:
     return length;
   }
 
+  /// The slots of these tokens alone, as a sequence of their own: token k of it is token tokens[k] of this
+  /// one. Made once, it serves the views of all layers.
+  /// Preconditions: each is below tokens() (throws std::invalid_argument).
+  /// Example: `token_slots::blocks(table, 16, n).only(kept.positions())`
+  [[nodiscard]] token_slots only(std::span<const std::uint32_t> tokens) const {
+    std::vector<std::int64_t> slots;
+    slots.reserve(tokens.size());
+    for (const std::uint32_t token : tokens) {
+      if (token >= tokens_)
+        throw std::invalid_argument("planecast: slots of token " + std::to_string(token) + ", there are " +
+                                    std::to_string(tokens_));
+      slots.push_back((*this)[token]);
+    }
+    token_slots some;
+    some.hold(std::move(slots));
+    some.block_size_ = block_size_;
+    return some;
+  }
+
 private:
   void hold(std::vector<std::int64_t> slots) {
     if (slots.size() > 0xFFFF'FFFFu)

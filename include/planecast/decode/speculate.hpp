@@ -2,6 +2,7 @@
 #pragma once
 
 #include "planecast/decode/accept.hpp"
+#include "planecast/decode/arriving_cache.hpp"
 #include "planecast/decode/engine.hpp"
 #include "planecast/policy/tier.hpp"
 #include "planecast/status.hpp"
@@ -9,7 +10,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -20,28 +20,6 @@
 #include <vector>
 
 namespace planecast::inline v0 {
-
-/// A cache on its way into an engine's pages.
-///
-///     policy::tiers  The tiers that it may pass through.
-///     poll()         Drives progress without waiting and puts what has arrived into the engine's pages. An
-///                    error once nothing more will come of the request.
-///     tier()         The lowest tier that any token holds there; −1 until the base is there. Never falls.
-///     reached(e)     Whether event e has come, to the pages too.
-///     wait(e, d)     Polls until e is reached (ok), or d has passed (timeout), or the request is lost.
-///
-/// speculate() calls it on its own thread, between two calls of the engine; nobody else changes the pages.
-/// Errors: as statuses; after one that is no timeout nothing more comes.
-/// Example: what stream_receiver::expect() returns, and gathered.
-template <class K>
-concept arriving_cache = requires(K kv, const K c, event e, deadline d) {
-  { K::policy::tiers::count } -> std::convertible_to<std::uint32_t>;
-  { K::policy::tiers::bits(0u) } -> std::same_as<std::uint32_t>;
-  { kv.poll() } -> std::same_as<status>;
-  { c.tier() } -> std::same_as<int>;
-  { c.reached(e) } -> std::same_as<bool>;
-  { kv.wait(e, d) } -> std::same_as<status>;
-};
 
 /// How sure a token is.
 enum class token_tag : std::uint8_t {
@@ -250,9 +228,10 @@ private:
     return out_.tokens.size() >= options_.max_tokens || (options_.end && out_.tokens.back() == *options_.end);
   }
   [[nodiscard]] token_tag tag() const { // what a decision on the pages as they are is worth
-    if (tiers::bits(static_cast<std::uint32_t>(tier_)) == static_cast<std::uint32_t>(lossless))
-      return token_tag::verified;
-    return tier_ > 0 ? token_tag::verified_int8 : token_tag::drafted;
+    if (tier_ <= 0 || !kv_.whole())
+      return token_tag::drafted;
+    const bool exact = tiers::bits(static_cast<std::uint32_t>(tier_)) == static_cast<std::uint32_t>(lossless);
+    return exact ? token_tag::verified : token_tag::verified_int8;
   }
 
   E& engine_;
@@ -281,7 +260,9 @@ private:
 ///
 /// The text after the lossless tier is the one that sequential greedy decoding on the original cache gives,
 /// with step()'s arithmetic if the engine is batch-invariant, else with verify()'s. After a plan that ends
-/// below, it is the same on the cache that is there then.
+/// below, it is the same on the cache that is there then. On a cache that lacks tokens, of which some were
+/// dropped, it is the same too, and all of it but `first` stays drafted: nothing of it is verified, for the
+/// original might have said something else.
 /// Preconditions: the engine is at the end of the prompt, whose pages kv fills; max_tokens is at least 1
 /// (throws std::invalid_argument).
 /// Effects: the engine's position is that of the last token of the text, which is not fed.

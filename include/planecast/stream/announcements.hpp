@@ -14,6 +14,7 @@ namespace planecast::inline v0::detail {
 /// A sender's `open`.
 struct announcement {
   std::uint32_t tokens = 0, first = 0, opening = 0;
+  std::uint64_t kept = 0;
 };
 
 /// Requests that the sender has announced and nobody expects yet, and ids that were given up before the

@@ -15,6 +15,10 @@ namespace planecast::inline v0::detail {
   throw std::invalid_argument(std::string("planecast: ") + call + ": " + why);
 }
 
+/// On what two ends disagree that keep different tokens.
+inline constexpr const char* which_are_kept =
+    "kept tokens of the request, as fingerprints, 0 where none is dropped";
+
 /// Whether a request can be carried at all.
 template <class Policy>
 void check_request(const char* call, const request& r, const geometry& shape, bool in_use) {
@@ -22,6 +26,8 @@ void check_request(const char* call, const request& r, const geometry& shape, bo
     refuse(call, "the id " + std::to_string(r.id) + " is in use");
   if (r.first >= r.tokens)
     refuse(call, "no tokens: the first is " + std::to_string(r.first) + " of " + std::to_string(r.tokens));
+  if ((r.kept == 0) != (r.dropped == 0) || r.dropped > 0xFFFF'FFFFu - r.tokens)
+    refuse(call, "kept tokens of which not all is said; request::keeping() says it");
   if (!tile_map<Policy>{shape, r.tokens, r.first}.countable())
     refuse(call, std::to_string(r.tokens) + " tokens are more than 32 bits can number the tiles of");
 }

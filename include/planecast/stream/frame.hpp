@@ -13,7 +13,9 @@ namespace planecast::inline v0 {
 
 /// What a frame is, and what its header's fields mean. The values go on the wire: they do not change.
 ///
-/// Payloads. Control frames have none, but for hello and lost. base: the tiles' headers, scalars and lowest
+/// Payloads. Control frames have none, but for hello, lost, and what tells of kept tokens. open: of a request
+/// that drops tokens, the fingerprint of those it keeps, a u64 that is not 0. refuse: the receiver's, or 0,
+/// where `plane` says that they differ. base: the tiles' headers, scalars and lowest
 /// planes one after the other, without padding between tiles. plan: see upgrade_plan; it fits
 /// one frame. order: a u32 for each rank, its item. upgrade: for each layer, head, K then V, and rank whose
 /// item is of that layer, the token's row of the plane; rows of stored tiles are empty, and rows of tails end
@@ -41,9 +43,9 @@ enum class frame_kind : std::uint8_t {
 /// Bytes of the longest payload of a control frame. Both ends post slots of this length and a header's.
 inline constexpr std::size_t most_control_payload = 192;
 
-/// On what a receiver that refuses with `mismatch` disagrees: the request's `tokens`, or its `first`. The
-/// values go on the wire: they do not change.
-enum class refusal : std::uint8_t { tokens = 0, first = 1 };
+/// On what a receiver that refuses with `mismatch` disagrees: the request's `tokens`, its `first`, or which
+/// tokens of the whole sequence these are. The values go on the wire: they do not change.
+enum class refusal : std::uint8_t { tokens = 0, first = 1, kept = 2 };
 
 /// Header of a frame. Fields that a kind does not use are zero. Base frames name one layer, other data frames
 /// all that the stream carries, by their numbers in the model; all are of all the heads that it carries.

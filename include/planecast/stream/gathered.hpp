@@ -71,6 +71,10 @@ public:
     return {};
   }
 
+  /// Whether all tokens of the sequence come, in all shards.
+  [[nodiscard]] bool whole() const noexcept {
+    return std::ranges::all_of(shards_, [](const Incoming& s) { return s.whole(); });
+  }
   /// Index of the highest tier that every token has in all shards; −1 before all bases are complete.
   [[nodiscard]] int tier() const noexcept {
     int least = shards_.front().tier();

@@ -46,7 +46,8 @@ public:
                    std::uint32_t model_layers = 0)
       : id(r), cache({shape, r.tokens, r.first, first_layer, model_layers}, std::move(pages)),
         layered_{shape.layers, r.tokens, r.first}, first_layer_(first_layer) {
-    metrics.raw_bytes = shape.raw_bytes(cache.map().count());
+    metrics.raw_bytes = shape.raw_bytes(std::uint64_t{cache.map().count()} + r.dropped);
+    metrics.dropped = r.dropped;
     metrics.opened = std::chrono::steady_clock::now();
   }
 

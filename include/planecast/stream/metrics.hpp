@@ -24,12 +24,13 @@ struct stream_metrics {
 struct request_metrics {
   using time = std::chrono::steady_clock::time_point; ///< of this machine: not to be compared with the peer's
 
-  std::uint64_t raw_bytes = 0;    ///< the cache as it was
+  std::uint64_t raw_bytes = 0;    ///< the cache as it was, tokens that are dropped included
   std::uint64_t base_bytes = 0;   ///< data lane: base and plan, headers included
   std::uint64_t light_bytes = 0;  ///< data lane: base, plan and the upgrades before the cut; at the receiver
                                   ///< what is in the pages of it
   std::uint64_t data_bytes = 0;   ///< data lane: all that was sent or received, repeats included
   std::uint64_t stored_tiles = 0; ///< sender: tiles that are not smaller coded
+  std::uint32_t dropped = 0;      ///< tokens that are not sent, so that nothing of it is exact as a whole
   /// Sender: how it is coded; `automatic` until that is decided.
   coding coded_as = coding::planes;
   time opened; ///< when open() or expect() was called

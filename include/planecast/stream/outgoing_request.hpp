@@ -32,7 +32,8 @@ public:
                    std::uint32_t chunk_bytes, std::uint32_t model_layers = 0)
       : id(r), opening(number), shape_(shape), first_layer_(first_layer), chunk_bytes_(chunk_bytes),
         cache_({shape, r.tokens, r.first, first_layer, model_layers}, r.how), queued_(shape.layers) {
-    metrics.raw_bytes = shape.raw_bytes(r.tokens - r.first);
+    metrics.raw_bytes = shape.raw_bytes(std::uint64_t{r.tokens} - r.first + r.dropped);
+    metrics.dropped = r.dropped;
     metrics.opened = std::chrono::steady_clock::now();
     metrics.coded_as = r.how;
   }
@@ -108,8 +109,10 @@ public:
         },
         {chunk_bytes_, frame_header_bytes}, ceiling - base);
     plan_.light_upgrades = cut_.light_upgrades;
-    metrics.base_bytes = base;
-    metrics.light_bytes = base + cut_.light_bytes;
+    if (!id.whole())
+      drop_focus();
+    metrics.base_bytes = id.whole() ? base : base_bytes();
+    metrics.light_bytes = metrics.base_bytes + cut_.light_bytes;
     planned_ = true;
     return {};
   }
@@ -118,7 +121,7 @@ public:
 
   /// Puts into the schedule what may go now and is not there yet.
   void enqueue(schedule& to) {
-    if (!accepted)
+    if (!accepted || (!id.whole() && !planned_)) // what drops tokens does not stream
       return;
     for (std::uint32_t layer = 0; layer < shape_.layers; ++layer) {
       if (queued_[layer] || !cache_.has(layer))
@@ -189,6 +192,20 @@ private:
     else
       plan_.order = greedy_order(rank_tokens(by, items.count(), how.pinned, id.first), base, end);
     plan_.order.per_layer = layered_importance<I>;
+  }
+
+  // Forgets what is behind the cut, and with it all that would be said of it.
+  void drop_focus() {
+    cut_.chunks.resize(cut_.light);
+    cut_.bytes = cut_.light_bytes;
+    std::vector<upgrade_run>& runs = plan_.order.runs;
+    std::uint64_t left = plan_.light_upgrades;
+    std::size_t used = 0;
+    for (; left > 0; left -= runs[used++].count)
+      runs[used].count = static_cast<std::uint32_t>(std::min<std::uint64_t>(runs[used].count, left));
+    runs.resize(used);
+    if (runs.empty())
+      plan_.order.items.clear();
   }
 
   [[nodiscard]] frame_header header(frame_kind kind, std::uint32_t first,

@@ -112,6 +112,9 @@ public:
   /// ok while the request goes on, and for good when it is focused; else why it failed, for good.
   [[nodiscard]] planecast::status status() const noexcept { return state_->status_of(*request_); }
 
+  /// Whether all tokens of the sequence come. If not, the request keeps some: then all that is said of tiers,
+  /// pages and events is said of these, and nothing that is decoded on them is the original's.
+  [[nodiscard]] bool whole() const noexcept { return request_->id.whole(); }
   /// Index of the highest tier that every token has in the pages; −1 before the base is complete.
   [[nodiscard]] int tier() const noexcept { return request_->tier(); }
   /// Pages, by layer, of which a token lacks a plane of the policy: what a degraded request is short of.

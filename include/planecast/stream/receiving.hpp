@@ -107,14 +107,19 @@ struct receiving {
   void on_ready() {} // the connection's handler, from here on
   void on_sent() {}
   void on_nothing() { grant(); }
-  void on_control(const frame_header& h, std::span<const std::byte>) {
+  void on_control(const frame_header& h, std::span<const std::byte> payload) {
     const auto found = requests.find(h.request);
     if (h.kind == frame_kind::open) {
+      announcement a{h.count, h.first, h.opening};
+      if (payload.size() == 8)
+        a.kept = load<std::uint64_t>(payload.data());
+      if (payload.empty() == (a.kept != 0))
+        return link.fail({errc::corrupt, "control: an open with a payload that says nothing"});
       if (found != requests.end())
-        return answer(*found->second, {h.count, h.first, h.opening});
+        return answer(*found->second, a);
       if (announced.was_given_up(h.request))
         return say(h.request, h.opening, frame_kind::cancel);
-      if (!announced.add(h.request, {h.count, h.first, h.opening}))
+      if (!announced.add(h.request, a))
         say(h.request, h.opening, frame_kind::refuse, static_cast<std::uint32_t>(errc::limit),
             options.unexpected_requests);
     } else if (h.kind == frame_kind::cancel) {
@@ -153,26 +158,36 @@ struct receiving {
   }
 
   void say(std::uint64_t id, std::uint32_t opening, frame_kind kind, std::uint32_t first = 0,
-           std::uint32_t count = 0, refusal about = refusal::tokens) {
+           std::uint32_t count = 0, refusal about = refusal::tokens, std::uint64_t kept = 0) {
     link.send_control({.kind = kind,
                        .plane = static_cast<std::uint8_t>(about),
                        .request = id,
                        .first = first,
                        .count = count,
-                       .opening = opening});
+                       .opening = opening},
+                      [&](frame_writer& w) {
+                        if (about == refusal::kept)
+                          w.add_number(kept);
+                      });
   }
   void answer(request_state& r, announcement a) {
     if (r.opening != 0 || a.opening == 0)
       return link.fail({errc::corrupt, "control: a request is opened twice, or without a number"});
     r.opening = a.opening;
-    if (a.tokens == r.id.tokens && a.first == r.id.first)
-      return say(r.id.id, r.opening, frame_kind::accept);
-    const bool by_length = a.tokens != r.id.tokens;
+    if (a.tokens != r.id.tokens)
+      return decline(r, refusal::tokens, {errc::mismatch, "tokens of the request", r.id.tokens, a.tokens});
+    if (a.first != r.id.first)
+      return decline(r, refusal::first, {errc::mismatch, "first token of the request", r.id.first, a.first});
+    if (a.kept != r.id.kept)
+      return decline(r, refusal::kept, {errc::mismatch, which_are_kept, r.id.kept, a.kept});
+    say(r.id.id, r.opening, frame_kind::accept);
+  }
+  void decline(request_state& r, refusal about, const status& why) {
+    const bool by_list = about == refusal::kept; // 64 bits, which the header has no room for
     say(r.id.id, r.opening, frame_kind::refuse, static_cast<std::uint32_t>(errc::mismatch),
-        by_length ? r.id.tokens : r.id.first, by_length ? refusal::tokens : refusal::first);
+        by_list ? 0 : static_cast<std::uint32_t>(why.here), about, by_list ? why.here : 0);
     const request_pointer keep = requests.at(r.id.id);
-    close(r, by_length ? status{errc::mismatch, "tokens of the request", r.id.tokens, a.tokens}
-                       : status{errc::mismatch, "first token of the request", r.id.first, a.first});
+    close(r, why);
   }
 
   void tell(request_state& r, event e) {

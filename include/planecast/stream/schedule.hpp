@@ -46,6 +46,15 @@ public:
     return sum;
   }
 
+  /// Likewise, of whatever request.
+  [[nodiscard]] std::uint64_t bytes_ahead() const noexcept {
+    std::uint64_t sum = 0;
+    for (const auto* queue : {&again_, &light_})
+      for (const pending_frame& f : *queue)
+        sum += f.bytes;
+    return sum;
+  }
+
   void drop(std::uint64_t request) {
     for (auto* queue : {&again_, &light_, &focus_})
       std::erase_if(*queue, [&](const pending_frame& f) { return f.header.request == request; });

@@ -5,6 +5,7 @@
 #include "planecast/stream/arguments.hpp"
 #include "planecast/stream/connection.hpp"
 #include "planecast/stream/event.hpp"
+#include "planecast/stream/kept_bytes.hpp"
 #include "planecast/stream/options.hpp"
 #include "planecast/stream/outgoing_request.hpp"
 
@@ -36,6 +37,18 @@ struct sending {
     if (o.window_bytes == 0)
       throw std::invalid_argument("planecast: a window of no bytes");
     options.chunk_bytes = mine.chunk_bytes;
+  }
+
+  kept_tokens keep_within(const ranking& r, budget b, const keep_options& how) const {
+    const std::uint32_t end = Policy::planes::holding(static_cast<std::uint32_t>(how.until));
+    if (end == 0)
+      throw std::invalid_argument("planecast: keep_within: no tier ends there");
+    const link_load load{link_rate().value_or(0), to_send.bytes_ahead() + link.in_flight(), 0};
+    return planecast::keep_within(
+        r, b.ceiling(shape.raw_bytes(r.tokens.size()), 0, load), [&](std::uint32_t n) {
+          return kept_bytes<Policy>({shape, n, 0, options.carries.layer_first, model_layers}, end, how.how,
+                                    options.chunk_bytes);
+        });
   }
 
   request_pointer open(request r) {
@@ -157,7 +170,9 @@ struct sending {
       r.accepted = true;
       return r.enqueue(to_send);
     case frame_kind::refuse:
-      return close(r, refused(r.id, h));
+      if (by_kept_tokens(h) && payload.size() != 8)
+        return link.fail({errc::corrupt, "control: a refusal without a fingerprint"});
+      return close(r, refused(r.id, h, payload));
     case frame_kind::cancel:
       return close(r, {errc::cancelled, "by the receiver"});
     case frame_kind::delivered:
@@ -180,13 +195,24 @@ struct sending {
                        .request = r.id.id,
                        .first = r.id.first,
                        .count = r.id.tokens,
-                       .opening = r.opening});
+                       .opening = r.opening},
+                      [&](frame_writer& w) {
+                        if (!r.id.whole())
+                          w.add_number(r.id.kept);
+                      });
   }
-  static status refused(const request& r, const frame_header& h) noexcept {
+  static bool by_kept_tokens(const frame_header& h) noexcept { // the only refusal that has a payload
+    return h.first == static_cast<std::uint32_t>(errc::mismatch) &&
+           h.plane == static_cast<std::uint8_t>(refusal::kept);
+  }
+  static status refused(const request& r, const frame_header& h,
+                        std::span<const std::byte> payload) noexcept {
     if (h.first != static_cast<std::uint32_t>(errc::mismatch))
       return {errc::limit, "requests that the receiver did not expect", h.count, 0};
     if (h.plane == static_cast<std::uint8_t>(refusal::first))
       return {errc::mismatch, "first token of the request", r.first, h.count};
+    if (by_kept_tokens(h))
+      return {errc::mismatch, which_are_kept, r.kept, load<std::uint64_t>(payload.data())};
     return {errc::mismatch, "tokens of the request", r.tokens, h.count};
   }
   void close(request_state& r, status why) {
