@@ -56,12 +56,12 @@ public:
   [[nodiscard]] bool begun() const noexcept { return layers_put_ > 0; }
 
   /// Layers go by their numbers in the model.
-  void put(std::uint32_t layer, const kv_view& view) {
+  void put(std::uint32_t layer, const kv_view& view, const executor& threads = {}) {
     const std::uint32_t number = layer - first_layer_;
     // Two neighbouring frames are longer than one may be. Room before, so that a layer that is there has all
     // of its frames.
     base_frames_[number].reserve(2 * cache_.map().stored_bytes(number) / chunk_bytes_ + 2);
-    cache_.put(number, view);
+    cache_.put(number, view, threads);
     split_base(number);
     if (++layers_put_ < shape_.layers)
       return;
