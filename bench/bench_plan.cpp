@@ -1,15 +1,19 @@
-// What planning costs: planecast-bench-plan [options of Google Benchmark]. One core; what the machine can do
-// at most is printed first, measured in the same run.
+// What planning costs: planecast-bench-plan [--json FILE --commit NAME] [options of Google Benchmark]. One
+// core; what the machine can do at most is measured in the same run.
+#include "planecast/code/spread.hpp"
 #include "planecast/plan/attention_mass.hpp"
-#include "planecast/plan/cut.hpp"
+#include "planecast/stream/planning.hpp"
+
+#include "results.hpp"
 
 #include <algorithm>
 #include <benchmark/benchmark.h>
-#include <chrono>
 #include <cmath>
 #include <cstring>
 #include <random>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #if defined(PLANECAST_BENCH_BLAS)
@@ -22,17 +26,13 @@ const char* openblas_get_config() __attribute__((weak));
 #endif
 
 namespace pc = planecast;
+using planecast_bench::median;
+using planecast_bench::seconds;
 
 namespace {
 
 constexpr std::uint32_t tokens = 32768, query_heads = 32, kv_heads = 8, dim = 128, window = 32;
 constexpr std::uint32_t group = query_heads / kv_heads;
-
-double seconds_of(auto&& work) {
-  const auto begin = std::chrono::steady_clock::now();
-  work();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-}
 
 // Scores as attention gives them: most tokens have next to nothing.
 std::vector<float> scores(std::size_t count) {
@@ -44,41 +44,95 @@ std::vector<float> scores(std::size_t count) {
   return made;
 }
 
-// From given scores to frames and a cut at half of what there is; issue: 32,768 tokens in 2 ms at most.
-void plan_order_and_cut(benchmark::State& state) {
-  const auto count = static_cast<std::uint32_t>(state.range(0));
-  const std::vector<float> given = scores(count);
-  std::vector<std::uint32_t> bytes(std::size_t{2} * count); // two planes above the base, of 32 layers
-  std::mt19937 engine(2);
-  std::uint64_t all = 0;
-  for (std::size_t i = 0; i < bytes.size(); ++i)
-    all += bytes[i] = i < count ? 32768u : 24576u + static_cast<std::uint32_t>(engine() % 8192);
+// What a coded_cache tells of its upgrades, without the tiles: an 8B model's refine and tail, 32 layers of 8
+// heads, of which the tails' lengths vary.
+class sizes {
+public:
+  explicit sizes(std::uint32_t count, std::uint32_t layers_apart)
+      : count_(count), bytes_(std::size_t{2} * count * layers_apart),
+        spread_(std::size_t{count} * layers_apart) {
+    std::mt19937 engine(2);
+    std::lognormal_distribution<double> error(0, 0.3);
+    const std::uint32_t part = 32 / layers_apart;
+    for (std::size_t i = 0; i < bytes_.size(); ++i)
+      all_ += bytes_[i] =
+          part * (i / count % 2 == 0 ? 1024u : 768u + static_cast<std::uint32_t>(engine() % 256));
+    for (double& s : spread_)
+      s = error(engine);
+  }
+  [[nodiscard]] std::uint32_t upgrade_bytes(std::uint32_t plane, std::uint32_t token) const noexcept {
+    return bytes_[std::size_t{plane - 1} * count_ + token];
+  }
+  [[nodiscard]] std::uint32_t upgrade_bytes(std::uint32_t layer, std::uint32_t plane,
+                                            std::uint32_t token) const noexcept {
+    return bytes_[(std::size_t{2} * layer + plane - 1) * count_ + token];
+  }
+  [[nodiscard]] double error_removed(std::uint32_t plane, std::uint32_t token) const noexcept {
+    return spread_[token] * pc::detail::error_removed_by<planes>(plane);
+  }
+  [[nodiscard]] double error_removed(std::uint32_t layer, std::uint32_t plane,
+                                     std::uint32_t token) const noexcept {
+    return spread_[std::size_t{layer} * count_ + token] * pc::detail::error_removed_by<planes>(plane);
+  }
+  [[nodiscard]] std::uint64_t all() const noexcept { return all_; }
+
+private:
+  using planes = pc::planes<4, 4, pc::tail>;
+  std::uint32_t count_;
+  std::vector<std::uint32_t> bytes_;
+  std::vector<double> spread_;
+  std::uint64_t all_ = 0;
+};
+
+// Scores of every layer, side by side.
+struct layers_scores {
+  std::span<const float> all;
+  std::uint32_t of;
+  [[nodiscard]] std::uint32_t layers() const noexcept { return of; }
+  void score(std::uint32_t layer, std::uint32_t first, std::span<float> out) const {
+    std::ranges::copy(all.subspan(std::size_t{layer} * (all.size() / of) + first, out.size()), out.begin());
+  }
+};
+
+// From given scores to frames and a cut at half of what there is, as plan() does it.
+template <class I>
+void plan_from(benchmark::State& state, const I& by, const pc::item_map& items, pc::plan_order order) {
+  const sizes table(items.tokens, items.layers);
   for (auto _ : state) {
-    const auto order = pc::greedy_order(pc::rank_tokens(pc::given_scores(given), count), 1, 3);
-    const auto cut = pc::detail::cut(
-        order, [&](std::uint32_t plane, std::uint32_t token) { return bytes[(plane - 1) * count + token]; },
-        {1u << 18, 64}, all / 2);
+    const auto upgrades = pc::detail::order_upgrades(by, items, table, 1, 3, {.order = order}, 512u * 1024u);
+    const auto cut = pc::detail::cut_upgrades(upgrades, items, table, 512u * 1024u, table.all() / 2);
     benchmark::DoNotOptimize(cut.chunks.data());
   }
+}
+void plan_tokens(benchmark::State& state, pc::plan_order order) {
+  const auto count = static_cast<std::uint32_t>(state.range(0));
+  const std::vector<float> given = scores(count);
+  plan_from(state, pc::given_scores(given), {1, count, 0}, order);
   if (count == tokens)
     state.counters["target_ms"] = 2;
 }
-BENCHMARK(plan_order_and_cut)->Arg(4096)->Arg(tokens)->Arg(131072)->Unit(benchmark::kMillisecond);
-
-// Every layer's tokens sorted for themselves.
-void plan_order_layers(benchmark::State& state) {
-  const auto layers = static_cast<std::uint32_t>(state.range(0));
+void plan_layers(benchmark::State& state, pc::plan_order order) {
+  constexpr std::uint32_t layers = 32;
   const std::vector<float> given = scores(std::size_t{layers} * tokens);
-  std::vector<std::uint32_t> order(tokens);
-  for (auto _ : state) {
-    pc::detail::falling_order sort;
-    for (std::uint32_t layer = 0; layer < layers; ++layer) {
-      sort(std::span(given).subspan(std::size_t{layer} * tokens, tokens), 0, order);
-      benchmark::DoNotOptimize(order.data());
-    }
-  }
+  plan_from(state, layers_scores{given, layers}, {layers, tokens, 0}, order);
 }
-BENCHMARK(plan_order_layers)->Arg(32)->Unit(benchmark::kMillisecond);
+void plan_order_and_cut(benchmark::State& state) {
+  plan_tokens(state, pc::plan_order::greedy);
+}
+void plan_order_and_cut_worth(benchmark::State& state) {
+  plan_tokens(state, pc::plan_order::worth);
+}
+BENCHMARK(plan_order_and_cut)->Arg(4096)->Arg(tokens)->Arg(131072)->Unit(benchmark::kMillisecond);
+BENCHMARK(plan_order_and_cut_worth)->Arg(4096)->Arg(tokens)->Arg(131072)->Unit(benchmark::kMillisecond);
+
+void add_layers() {
+  for (const auto& [order, name] :
+       {std::pair{pc::plan_order::greedy, "plan_order_and_cut_per_layer/32x32768"},
+        std::pair{pc::plan_order::worth, "plan_order_and_cut_worth_per_layer/32x32768"}})
+    benchmark::RegisterBenchmark(name, [order = order](benchmark::State& state) {
+      plan_layers(state, order);
+    })->Unit(benchmark::kMillisecond);
+}
 
 // One layer of an 8B model: keys and queries in bf16, and the denominators of the queries' softmax.
 struct attention_layer {
@@ -143,28 +197,28 @@ bool blas_products() {
 }
 constexpr double operations = 2.0 * tokens * query_heads * window * dim;
 
-// Attention mass of one layer. BLAS runs in turn with it, so that both meet the same machine; blas_ratio is
-// BLAS's best time over ours.
+// Attention mass of one layer. BLAS runs just before it, so that both meet the same machine; blas_ratio is
+// the median of the pairs, BLAS's time over ours.
 template <class Set>
 void plan_rank_attention(benchmark::State& state, bool with_lse) {
   const auto view = the_layer().view();
   const auto query = the_layer().query(with_lse);
   std::vector<float> mass(tokens);
-  double best = 1e9, best_blas = 1e9;
+  std::vector<double> times, ratios;
+  bool there = false;
   for (auto _ : state) {
-    const double seconds = seconds_of([&] {
+    const double blas = seconds([&] { there = blas_products(); });
+    const double time = seconds([&] {
       pc::detail::add_attention_mass<Set>(view, pc::number::bf16, kv_heads, query, {.window_size = window},
                                           mass);
     });
-    state.SetIterationTime(seconds);
-    best = std::min(best, seconds);
-    bool there = false;
-    const double blas = seconds_of([&] { there = blas_products(); });
-    best_blas = there ? std::min(best_blas, blas) : 0;
+    state.SetIterationTime(time);
+    times.push_back(time);
+    ratios.push_back(blas / time);
   }
-  state.counters["gflops"] = operations / best * 1e-9;
-  if (best_blas != 0)
-    state.counters["blas_ratio"] = best_blas / best;
+  state.counters["gflops"] = operations / median(times) * 1e-9;
+  if (there)
+    state.counters["blas_ratio"] = median(ratios);
 }
 
 // The same way from an engine's hand to scores: what a user calls.
@@ -193,11 +247,11 @@ std::string name_of(pc::detail::attention_avx512) {
 #endif
 
 // Best of a few: what the machine copies, reads and, with BLAS, multiplies.
-void print_limits() {
+void note_limits(planecast_bench::results& results) {
   const auto best_of = [](int times, auto&& work) {
     double best = 1e9;
     for (int i = 0; i < times; ++i)
-      best = std::min(best, seconds_of(work));
+      best = std::min(best, seconds(work));
     return best;
   };
   constexpr std::size_t size = std::size_t{64} << 20;
@@ -210,33 +264,36 @@ void print_limits() {
         sums[j] += from[i + j];
     benchmark::DoNotOptimize(sums);
   });
-  benchmark::AddCustomContext("copied, memcpy of 64 MiB, GB/s", std::to_string(size / copy * 1e-9));
-  benchmark::AddCustomContext("read, 64 MiB, GB/s", std::to_string(size / read * 1e-9));
+  results.note("copied, memcpy of 64 MiB, GB/s", std::to_string(size / copy * 1e-9));
+  results.note("read, 64 MiB, GB/s", std::to_string(size / read * 1e-9));
 #if defined(PLANECAST_BENCH_BLAS)
   if (openblas_set_num_threads != nullptr)
     openblas_set_num_threads(1);
-  benchmark::AddCustomContext("blas",
-                              openblas_get_config != nullptr ? openblas_get_config() : "not OpenBLAS");
+  results.note("blas", openblas_get_config != nullptr ? openblas_get_config() : "not OpenBLAS");
   (void)blas_products();
-  benchmark::AddCustomContext("sgemm of one layer's products, GFLOP/s",
-                              std::to_string(operations / best_of(5, [] { (void)blas_products(); }) * 1e-9));
+  results.note("sgemm of one layer's products, GFLOP/s",
+               std::to_string(operations / best_of(5, [] { (void)blas_products(); }) * 1e-9));
 #endif
 }
 
 } // namespace
 
 int main(int count, char** arguments) {
+  planecast_bench::results results(count, arguments);
   benchmark::Initialize(&count, arguments);
   if (benchmark::ReportUnrecognizedArguments(count, arguments))
     return 1;
-  print_limits();
+  note_limits(results);
+  add_layers();
   pc::detail::any_attention_set([]<class Set>(Set set) {
     for (const bool with_lse : {false, true})
       benchmark::RegisterBenchmark(("plan_rank_attention/" + name_of(set) + (with_lse ? "/lse" : "")).c_str(),
                                    plan_rank_attention<Set>, with_lse)
           ->Unit(benchmark::kMillisecond)
-          ->UseManualTime();
+          ->UseManualTime()
+          ->Iterations(21);
     return false;
   });
-  benchmark::RunSpecifiedBenchmarks();
+  benchmark::RunSpecifiedBenchmarks(&results);
+  return results.finish();
 }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <benchmark/benchmark.h>
 #include <chrono>
+#include <cstdint>
 #include <cstdio>
 #include <ctime>
 #include <fstream>
@@ -68,6 +69,8 @@ public:
       if (run.error_occurred)
         failed_ = true;
       std::string line = "    {\"name\": \"" + run.benchmark_name() + "\"";
+      line += ", \"cpu_ms\": " + number(run.cpu_accumulated_time * 1e3 /
+                                        static_cast<double>(std::max<std::int64_t>(1, run.iterations)));
       for (const auto& [name, counter] : run.counters)
         line += ", \"" + name + "\": " + number(counter.value);
       lines_.push_back(line + "}");

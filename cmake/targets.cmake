@@ -67,7 +67,6 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/plan/layered_importance.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/plan/layered_ranking.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/plan/pays.hpp
-  ${PROJECT_SOURCE_DIR}/include/planecast/plan/radix_sort.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/plan/upgrades.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/plan/worth.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/planecast.hpp
@@ -94,6 +93,7 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/stream/metrics.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/stream/options.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/stream/outgoing_request.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/stream/planning.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/stream/plane_stream.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/stream/receiver.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/stream/receiving.hpp

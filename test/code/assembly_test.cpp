@@ -9,8 +9,10 @@
 #include <cmath>
 #include <cstdint>
 #include <doctest/doctest.h>
+#include <functional>
 #include <numeric>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace pc = planecast;
@@ -335,6 +337,136 @@ TEST_CASE("assembly: hostile bytes are a status, and the pages' neighbours stay 
     CHECK(prefix_untouched);
   }
   CHECK(refused > 0);
+}
+
+namespace {
+
+// Two threads of which each takes every other piece, the last ones first.
+void two_threads(std::size_t count, const std::function<void(std::size_t)>& piece) {
+  const auto part = [&](std::size_t odd) {
+    for (std::size_t i = count; i-- > 0;)
+      if (i % 2 == odd)
+        piece(i);
+  };
+  std::thread other([&] { part(1); });
+  part(0);
+  other.join();
+}
+
+// A small cache's base, in one frame for each layer, placed by one thread and by two.
+void placed_alike(std::uint64_t seed, bool hostile, std::uint32_t& refused) {
+  CAPTURE(seed);
+  random_source random(seed);
+  const std::uint32_t tokens = 1 + random.below(1500);
+  const test_cache cache = hard_cache(seed % 3 == 0 ? mixed : shape, tokens, hard_kinds_in_range, random);
+  both_ends<standard> one(cache, pc::coding::planes), two(cache, pc::coding::planes);
+  for (std::uint32_t layer = 0; layer < cache.shape.layers; ++layer) {
+    const std::uint32_t tiles = one.sent.map().tiles(layer);
+    const std::uint32_t there = random.below(tiles); // one that is passed over
+    for (auto* ends : {&one, &two})
+      REQUIRE(ends->received.place_base(layer, there, 1, one.base(layer, there, 1)).ok());
+    bytes frame = one.base(layer, 0, tiles);
+    if (hostile) {
+      std::size_t at = 0; // of a tile: its header, or its scalars
+      for (std::uint32_t tile = random.below(tiles), i = 0; i < tile; ++i)
+        at += one.sent.base_bytes(layer, i);
+      if (random.below(4) == 0)
+        frame.resize(random.below(static_cast<std::uint32_t>(frame.size() + 40)));
+      else
+        for (std::uint32_t i = 0; i < 40 && at + i < frame.size(); ++i)
+          frame[at + i] ^= static_cast<std::byte>(random.bits());
+    }
+    const pc::status a = one.received.place_base(layer, 0, tiles, frame);
+    const pc::status b = two.received.place_base(layer, 0, tiles, frame, two_threads);
+    CHECK(a == b.code);
+    CHECK(a.message() == b.message());
+    CHECK((hostile || a.ok()));
+    refused += a.ok() ? 0 : 1;
+    for (std::uint32_t tile = 0; tile < tiles; ++tile)
+      REQUIRE(one.received.has_tile(layer, tile) == two.received.has_tile(layer, tile));
+    CHECK(one.received.base_complete() == two.received.base_complete());
+  }
+  CHECK(one.arrived.keys == two.arrived.keys);
+  CHECK(one.arrived.values == two.arrived.values);
+}
+
+} // namespace
+
+TEST_CASE("assembly: bases placed by two threads are what one makes of them, good or bad") {
+  std::uint32_t refused = 0;
+  for (std::uint32_t k = 0; k < rounds(60, 20); ++k) {
+    placed_alike(first_seed() + k, false, refused);
+    CHECK(refused == 0);
+  }
+  for (std::uint32_t k = 0; k < rounds(200, 60); ++k)
+    placed_alike(first_seed() + k, true, refused);
+  CHECK(refused > 0);
+}
+
+TEST_CASE("assembly: of neighbours that come together, those before a bad row are taken") {
+  std::uint32_t refused = 0, within = 0;
+  for (std::uint32_t k = 0; k < rounds(400, 150); ++k) {
+    const std::uint64_t seed = first_seed() + k;
+    CAPTURE(seed);
+    random_source random(seed);
+    const std::uint32_t tokens = 1 + random.below(200);
+    const pc::geometry small{pc::number::bf16, 1, 1, 16, 24};
+    const test_cache cache = hard_cache(small, tokens, hard_kinds_in_range, random);
+    both_ends<standard> bad(cache, pc::coding::planes), good(cache, pc::coding::planes);
+    bad.place_all_bases();
+    good.place_all_bases();
+    std::vector<std::uint32_t> order(tokens);
+    std::iota(order.begin(), order.end(), 0u);
+    for (const std::uint32_t plane : {1u, 2u}) {
+      // Where each row ends in the frame: K's, then V's.
+      std::vector<std::size_t> ends;
+      bytes frame;
+      std::vector<std::size_t> parts;
+      bad.sent.give_upgrade(plane, order, [&](auto part) {
+        frame.insert(frame.end(), part.begin(), part.end());
+        parts.push_back(frame.size());
+      });
+      std::size_t next = 0;
+      for (const bool is_value : {false, true})
+        for (const std::uint32_t token : order) {
+          const pc::tile_id id{0, is_value, bad.sent.map().place(token).page};
+          const bool stored = bad.received.has_stored_tile(0, bad.sent.map().index(id));
+          ends.push_back(stored ? (ends.empty() ? 0 : ends.back()) : parts.at(next++));
+        }
+      test_cache expected = bad.arrived;
+      REQUIRE(good.received.place_upgrade(plane, order, frame).ok());
+      const bool is_last = plane == 2 || random.coin();
+      std::size_t at = frame.size(); // of what is wrong
+      if (is_last && !frame.empty()) {
+        at = random.below(static_cast<std::uint32_t>(frame.size()));
+        if (plane == 1 || random.coin())
+          frame.resize(at);
+        else
+          frame[at] ^= std::byte{0xFF};
+      }
+      const pc::status s = bad.received.place_upgrade(plane, order, frame);
+      if (s.ok() && is_last)
+        break; // other numbers, but good ones
+      for (std::size_t i = 0; i < ends.size(); ++i) {
+        const bool is_value = i >= tokens;
+        const std::size_t dim = is_value ? 24 : 16, first = (is_value ? i - tokens : i) * dim;
+        auto& to = (is_value ? expected.values : expected.keys)[0];
+        const auto& from = (is_value ? good.arrived.values : good.arrived.keys)[0];
+        if (s.ok() || ends[i] <= at)
+          std::copy_n(from.begin() + static_cast<std::ptrdiff_t>(first), dim,
+                      to.begin() + static_cast<std::ptrdiff_t>(first));
+      }
+      CHECK(bad.arrived == expected);
+      if (!s.ok()) {
+        CHECK(s == pc::errc::corrupt);
+        ++refused;
+        within += ends.front() <= at ? 1 : 0;
+        break;
+      }
+    }
+  }
+  CHECK(refused > 0);
+  CHECK(within > 0);
 }
 
 TEST_CASE("assembly: what it keeps is bounded beforehand, and let go") {

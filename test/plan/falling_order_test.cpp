@@ -12,44 +12,113 @@
 using namespace planecast::detail;
 
 namespace {
-constexpr float inf = std::numeric_limits<float>::infinity();
+
+template <class Number>
+Number any_number(test::dice& dice) {
+  for (;;) {
+    Number x{};
+    if constexpr (sizeof(Number) == 8)
+      x = std::bit_cast<Number>(dice.engine()());
+    else
+      x = std::bit_cast<Number>(static_cast<std::uint32_t>(dice.engine()()));
+    if (!std::isnan(x))
+      return x;
+  }
 }
 
-TEST_CASE("falling_key: it falls where the score rises, and only there") {
-  const std::vector<float> rising = {-inf,   -3e38f, -1,         -1e-40f, -0.0f, 1e-45f,
-                                     1e-40f, 1,      1.0000001f, 3e38f,   inf};
+// Numbers of a kind: any pattern, as scores are, many ties, or such that only the lowest bits differ.
+template <class Number>
+std::vector<Number> numbers(test::dice& dice, std::size_t count) {
+  constexpr Number inf = std::numeric_limits<Number>::infinity();
+  const std::uint32_t kind = dice.below(5);
+  std::vector<Number> made(count);
+  for (Number& x : made)
+    switch (kind) {
+    case 0:
+      x = any_number<Number>(dice);
+      break;
+    case 1:
+      x = std::exp(static_cast<Number>(dice.gaussian()) * 4);
+      break;
+    case 2:
+      x = dice.one_in(3)   ? -Number{0}
+          : dice.one_in(9) ? (dice.one_in(2) ? inf : -inf)
+                           : Number(dice.below(4));
+      break;
+    case 3:
+      x = 1 + Number(dice.below(1000)) * std::numeric_limits<Number>::epsilon();
+      break;
+    default: // neighbours far apart in between
+      x = dice.one_in(50) ? any_number<Number>(dice)
+                          : 1 + Number(dice.below(5000)) * std::numeric_limits<Number>::epsilon();
+    }
+  return made;
+}
+
+std::vector<std::uint32_t> items_of(const std::vector<keyed_item>& list) {
+  std::vector<std::uint32_t> items;
+  for (const keyed_item i : list)
+    items.push_back(i.item);
+  return items;
+}
+
+} // namespace
+
+TEST_CASE_TEMPLATE("falling_key: it falls where the number rises, and only there", Number, float, double) {
+  constexpr Number inf = std::numeric_limits<Number>::infinity(),
+                   least = std::numeric_limits<Number>::denorm_min();
+  const std::vector<Number> rising = {-inf,
+                                      Number(-3e38),
+                                      -1,
+                                      -2 * least,
+                                      -least,
+                                      0,
+                                      least,
+                                      2 * least,
+                                      1,
+                                      1 + std::numeric_limits<Number>::epsilon(),
+                                      Number(3e38),
+                                      inf};
   for (std::size_t i = 0; i + 1 < rising.size(); ++i)
     CHECK(falling_key(rising[i]) > falling_key(rising[i + 1]));
-  CHECK(falling_key(-0.0f) == falling_key(0.0f));
+  CHECK(falling_key(-Number{0}) == falling_key(Number{0}));
 }
 
-TEST_CASE("falling_order: as a stable sort by comparison, for any kind of scores") {
-  falling_order sort; // one for all: what it keeps must not matter
+TEST_CASE("radix_sort: as a stable sort, by so many digits") {
   for (unsigned seed = 0; seed < 400; ++seed) {
     CAPTURE(seed);
     test::dice dice(seed);
-    std::vector<float> scores(dice.one_in(20) ? dice.below(5000) : dice.below(200));
-    const std::uint32_t kind = dice.below(4);
-    for (float& s : scores) {
-      if (kind == 0) // any pattern that is a number: denormals, huge ones, both zeros
-        do
-          s = std::bit_cast<float>(static_cast<std::uint32_t>(dice.engine()()));
-        while (std::isnan(s));
-      else if (kind == 1)
-        s = std::exp(dice.gaussian() * 4);
-      else if (kind == 2) // many ties
-        s = dice.one_in(3)   ? -0.0f
-            : dice.one_in(9) ? (dice.one_in(2) ? inf : -inf)
-                             : static_cast<float>(dice.below(4));
-      else // the upper digits are the same everywhere
-        s = 1 + static_cast<float>(dice.below(1000)) * 0x1p-23f;
-    }
-    const std::uint32_t first = dice.one_in(2) ? 0 : static_cast<std::uint32_t>(0u - scores.size());
-    std::vector<std::uint32_t> expected(scores.size()), got(scores.size());
-    std::iota(expected.begin(), expected.end(), first);
+    const std::vector<float> scores =
+        numbers<float>(dice, dice.one_in(20) ? dice.below(5000) : dice.below(200));
+    const unsigned digits = dice.between(1, 3), open = digits == 1 ? 21 : digits == 2 ? 10 : 0;
+    std::vector<keyed_item> list;
+    for (const float s : scores)
+      list.push_back({falling_key(s), static_cast<std::uint32_t>(list.size())});
+    std::vector<keyed_item> expected = list;
     std::stable_sort(expected.begin(), expected.end(),
-                     [&](std::uint32_t a, std::uint32_t b) { return scores[a - first] > scores[b - first]; });
-    sort(scores, first, got);
-    REQUIRE(got == expected);
+                     [&](keyed_item a, keyed_item b) { return a.key >> open < b.key >> open; });
+    radix_sort(list, digits);
+    REQUIRE(items_of(list) == items_of(expected));
+  }
+}
+
+TEST_CASE("sort_falling: as a stable sort by comparison, for any kind of numbers, few or many") {
+  for (unsigned seed = 0; seed < 300; ++seed) {
+    CAPTURE(seed);
+    test::dice dice(seed);
+    const std::uint32_t size = seed < 2         ? (1u << 17) + dice.below(1000)
+                               : dice.one_in(9) ? dice.below(20000)
+                                                : dice.below(200);
+    const std::vector<double> all = numbers<double>(dice, size);
+    std::vector<std::uint32_t> expected(size); // named in any order
+    std::iota(expected.begin(), expected.end(), 0u);
+    std::shuffle(expected.begin(), expected.end(), dice.engine());
+    std::vector<keyed_item> list;
+    for (const std::uint32_t i : expected)
+      list.push_back({static_cast<std::uint32_t>(dice.engine()()), i});
+    std::stable_sort(expected.begin(), expected.end(),
+                     [&](std::uint32_t a, std::uint32_t b) { return all[a] > all[b]; });
+    sort_falling(list, [&](std::uint32_t i) { return all[i]; });
+    REQUIRE(items_of(list) == expected);
   }
 }

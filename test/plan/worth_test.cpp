@@ -206,13 +206,14 @@ TEST_CASE("worth_order: at each step no other set of no more bytes has more wort
     std::size_t at = pinned.size() * c.planes;
     std::uint64_t bytes = 0;
     std::int64_t worth = 0;
-    for (const detail::worth_step& step : steps) {
+    for (std::size_t k = 0; k < steps.size(); ++k) {
+      const detail::worth_step& step = steps[k];
       for (std::uint32_t plane = step.first; plane < step.end; ++plane, ++at) {
-        REQUIRE(sequence.at(at) == upgrade(plane, all.items[step.item]));
-        bytes += c.bytes_of()(plane, all.items[step.item]);
+        REQUIRE(sequence.at(at) == upgrade(plane, step.item));
+        bytes += c.bytes_of()(plane, step.item);
         worth += c.worth_of(sequence[at]);
       }
-      const bool more_is_free = &step != &steps.back() && std::isinf((&step + 1)->ratio);
+      const bool more_is_free = k + 1 < steps.size() && std::isinf(steps[k + 1].ratio);
       for (const auto& [of, most] : best)
         if (of <= bytes && !more_is_free)
           REQUIRE(most <= worth);

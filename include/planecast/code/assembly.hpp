@@ -3,6 +3,7 @@
 
 #include "planecast/cache/kv_view.hpp"
 #include "planecast/code/backend.hpp"
+#include "planecast/code/executor.hpp"
 #include "planecast/code/item_map.hpp"
 #include "planecast/code/scalars.hpp"
 #include "planecast/code/tile_map.hpp"
@@ -87,18 +88,36 @@ public:
            (plane < Policy::base_planes || holding_[plane - Policy::base_planes] == held_.size());
   }
 
-  /// Takes the base of tiles first … first + count − 1 of a layer and writes their values. Tiles that are
-  /// there already are passed over.
+  /// Takes the base of tiles first … first + count − 1 of a layer and writes their values, in pieces on the
+  /// executor's threads. Tiles that are there already are passed over. What is before a bad tile is taken.
   status place_base(std::uint32_t layer, std::uint32_t first, std::uint32_t count,
-                    std::span<const std::byte> bytes) {
+                    std::span<const std::byte> bytes, const executor& threads = {}) {
     if (layer >= map_.shape.layers || first > map_.tiles(layer) || count > map_.tiles(layer) - first)
       return {errc::corrupt, "base: tiles that the request does not have"};
-    for (std::uint32_t i = first; i < first + count; ++i)
-      if (const status s = place_tile(layer, i, bytes); !s)
-        return s;
-    if (!bytes.empty())
+    std::vector<found_tile> found; // where they begin, so that threads can take them
+    status result;
+    for (std::uint32_t i = first; i < first + count && result.ok(); ++i) {
+      found_tile tile{i};
+      result = find_tile(layer, tile, bytes);
+      if (!result.ok() || state(layer, i) != tile_state::missing)
+        continue;
+      if (threads)
+        found.push_back(tile);
+      else {
+        write_tile(layer, tile);
+        take_tile(layer, tile);
+      }
+    }
+    const std::size_t pieces = (found.size() + piece_tiles - 1) / piece_tiles;
+    detail::run_pieces(threads, pieces, [&](std::size_t piece) {
+      for (std::size_t i = piece * piece_tiles; i < std::min((piece + 1) * piece_tiles, found.size()); ++i)
+        write_tile(layer, found[i]);
+    });
+    for (const found_tile& tile : found)
+      take_tile(layer, tile);
+    if (result.ok() && !bytes.empty())
       return {errc::corrupt, "base: bytes beyond its tiles"};
-    return {};
+    return result;
   }
 
   /// Takes one plane of some tokens, in the order (layer, head, K then V, token), and sharpens their values.
@@ -113,10 +132,16 @@ public:
     for (std::uint32_t layer = 0; layer < map_.shape.layers; ++layer)
       for (std::uint32_t head = 0; head < map_.shape.heads(layer) && !items.of(layer).empty(); ++head)
         for (const bool is_value : {false, true})
-          for (const std::uint32_t token : items.of(layer)) {
-            const auto [page, row] = map_.place(token);
-            if (const status s = place_row(layer, {head, is_value, page}, plane, row, bytes); !s)
+          for (auto rest = items.of(layer); !rest.empty();) {
+            // Neighbours of one page go together.
+            const auto [page, row] = map_.place(rest[0]);
+            const std::uint32_t last = map_.tokens_of(page) - row;
+            std::uint32_t rows = 1;
+            while (rows < last && rows < rest.size() && rest[rows] == rest[0] + rows)
+              ++rows;
+            if (const status s = place_rows(layer, {head, is_value, page}, plane, row, rows, bytes); !s)
               return s;
+            rest = rest.subspan(rows);
           }
     if (!bytes.empty())
       return {errc::corrupt, "upgrade: bytes beyond its tokens"};
@@ -130,6 +155,14 @@ public:
 
 private:
   enum class tile_state : std::uint8_t { missing, coded, stored };
+  // A tile in a frame of the base.
+  struct found_tile {
+    std::uint32_t index = 0;
+    bool stored = false;
+    std::span<const std::byte> bytes = {};
+  };
+
+  static constexpr std::size_t piece_tiles = 8; // that one thread takes at a time
 
   std::size_t held_at(std::uint32_t layer, std::uint32_t token) const noexcept {
     return std::size_t{layer} * map_.count() + (token - map_.first);
@@ -182,71 +215,97 @@ private:
     }
   }
 
-  // Takes one tile from the front of bytes.
-  status place_tile(std::uint32_t layer, std::uint32_t index, std::span<const std::byte>& bytes) {
-    tile_state& tile = tiles_[number(layer, index)];
-    const tile_id id = map_.tile(index);
-    return map_.with_layout(layer, id, [&](auto layout) -> status {
+  // Finds one tile at the front of bytes, and what may be wrong with it.
+  status find_tile(std::uint32_t layer, found_tile& tile, std::span<const std::byte>& bytes) const {
+    return map_.with_layout(layer, map_.tile(tile.index), [&](auto layout) -> status {
       if (bytes.size() < tile_header_bytes)
         return {errc::corrupt, "base: a tile's header is cut short"};
-      const bool stored = detail::load<std::uint32_t>(bytes.data()) == stored_tile;
+      tile.stored = detail::load<std::uint32_t>(bytes.data()) == stored_tile;
       for (std::uint32_t i = 4; i < tile_header_bytes; ++i)
         if (bytes[i] != std::byte{0})
           return {errc::corrupt, "base: a tile's header has bits that mean nothing"};
-      const std::size_t length = stored ? layout.stored_bytes() : layout.plane_at(map_.base_planes(layer));
+      const std::size_t length =
+          tile.stored ? layout.stored_bytes() : layout.plane_at(map_.base_planes(layer));
       if (bytes.size() < length)
         return {errc::corrupt, "base: a tile is cut short"};
-      if (!stored && !with_format(map_.shape.dtype, [&]<class Number>(Number) {
+      if (!tile.stored && !with_format(map_.shape.dtype, [&]<class Number>(Number) {
             return valid_scalars<Number>(layout, bytes.data());
           }))
         return {errc::corrupt, "base: a tile's scalars are out of range"};
-      if (tile == tile_state::missing) {
-        if (stored)
-          write(layer, id, layout.shape.dim, 0, layout.shape.tokens,
-                [&](std::uint32_t row, std::uint32_t count, target_rows out) {
-                  const std::size_t row_bytes = layout.value_bytes * std::size_t{layout.shape.dim};
-                  for (std::uint32_t t = 0; t < count; ++t)
-                    std::memcpy(out[t], bytes.data() + tile_header_bytes + (row + t) * row_bytes, row_bytes);
-                });
-        else {
-          std::byte* const to = codes(layer, id);
-          std::memcpy(to, bytes.data(), length);
-          show(layout, layer, id, to, 0, layout.shape.tokens, map_.base_planes(layer));
-        }
-        tile = stored ? tile_state::stored : tile_state::coded;
-        --missing_;
-      }
+      tile.bytes = bytes.first(length);
       bytes = bytes.subspan(length);
       return {};
     });
   }
 
-  // Takes one token's row of one tile from the front of bytes.
-  status place_row(std::uint32_t layer, tile_id id, std::uint32_t plane, std::uint32_t row,
-                   std::span<const std::byte>& bytes) {
+  // Writes what a tile that was found says. Different tiles may be written at the same time.
+  void write_tile(std::uint32_t layer, const found_tile& tile) noexcept {
+    const tile_id id = map_.tile(tile.index);
+    map_.with_layout(layer, id, [&](auto layout) {
+      if (tile.stored)
+        return write(layer, id, layout.shape.dim, 0, layout.shape.tokens,
+                     [&](std::uint32_t row, std::uint32_t count, target_rows out) {
+                       const std::size_t row_bytes = layout.value_bytes * std::size_t{layout.shape.dim};
+                       for (std::uint32_t t = 0; t < count; ++t)
+                         std::memcpy(out[t], tile.bytes.data() + tile_header_bytes + (row + t) * row_bytes,
+                                     row_bytes);
+                     });
+      std::byte* const to = codes(layer, id);
+      std::memcpy(to, tile.bytes.data(), tile.bytes.size());
+      show(layout, layer, id, to, 0, layout.shape.tokens, map_.base_planes(layer));
+    });
+  }
+  void take_tile(std::uint32_t layer, const found_tile& tile) noexcept {
+    tiles_[number(layer, tile.index)] = tile.stored ? tile_state::stored : tile_state::coded;
+    --missing_;
+  }
+
+  // Takes rows row … row + count − 1 of one tile from the front of bytes.
+  status place_rows(std::uint32_t layer, tile_id id, std::uint32_t plane, std::uint32_t row,
+                    std::uint32_t count, std::span<const std::byte>& bytes) {
     if (plane < map_.base_planes(layer) || state(layer, map_.index(id)) == tile_state::stored)
       return {};
     return map_.with_layout(layer, id, [&](auto layout) -> status {
       std::byte* const tile = codes(layer, id);
-      if (plane == planes::fixed) {
-        std::array<std::uint16_t, max_head_dim> values; // what turns out to be corrupt stays out of the pages
-        std::size_t used = 0;
-        if (const status s = Backend::decode_exact(map_.shape.dtype, layout, tile, row, 1, bytes,
-                                                   target_rows::of(values.data(), layout.shape.dim), used);
-            !s)
-          return s;
-        pages_[layer].write(id.is_value, map_.first_of(id.page) + row, id.head, layout.shape.dim,
-                            values.data());
-        bytes = bytes.subspan(used);
-        return {};
+      if (plane == planes::fixed)
+        return place_tails(layout, layer, id, tile, row, count, bytes);
+      const std::size_t row_bytes = layout.row_bytes(plane);
+      const auto whole = static_cast<std::uint32_t>(std::min<std::size_t>(count, bytes.size() / row_bytes));
+      if (whole > 0) {
+        std::memcpy(tile + layout.plane_row_at(plane, row), bytes.data(), whole * row_bytes);
+        show(layout, layer, id, tile, row, whole, plane + 1);
+        bytes = bytes.subspan(whole * row_bytes);
       }
-      if (bytes.size() < layout.row_bytes(plane))
-        return {errc::corrupt, "upgrade: a row is cut short"};
-      std::memcpy(tile + layout.plane_row_at(plane, row), bytes.data(), layout.row_bytes(plane));
-      show(layout, layer, id, tile, row, 1, plane + 1);
-      bytes = bytes.subspan(layout.row_bytes(plane));
-      return {};
+      return whole == count ? status{} : status{errc::corrupt, "upgrade: a row is cut short"};
     });
+  }
+
+  // Likewise of their tails. What turns out to be corrupt stays out of the pages: rows are decoded beside
+  // them, some at a time, and where those are corrupt once more, one by one, up to the row that is.
+  template <class Layout>
+  status place_tails(Layout layout, std::uint32_t layer, tile_id id, const std::byte* tile, std::uint32_t row,
+                     std::uint32_t count, std::span<const std::byte>& bytes) {
+    const std::uint32_t dim = layout.shape.dim;
+    std::array<std::uint16_t, std::size_t{8} * max_head_dim> values;
+    const auto rows = target_rows::of(values.data(), dim); // narrower values need less
+    const auto room = static_cast<std::uint32_t>(values.size()) / dim;
+    for (std::uint32_t done = 0, some = room; done < count;) {
+      some = std::min(some, count - done);
+      std::size_t used = 0;
+      const status s =
+          Backend::decode_exact(map_.shape.dtype, layout, tile, row + done, some, bytes, rows, used);
+      if (!s.ok() && some == 1)
+        return s;
+      if (!s.ok()) {
+        some = 1;
+        continue;
+      }
+      for (std::uint32_t t = 0; t < some; ++t)
+        pages_[layer].write(id.is_value, map_.first_of(id.page) + row + done + t, id.head, dim, rows[t]);
+      bytes = bytes.subspan(used);
+      done += some;
+    }
+    return {};
   }
 
   template <class Layout>

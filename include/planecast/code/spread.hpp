@@ -7,6 +7,7 @@
 #include "planecast/code/tile.hpp"
 #include "planecast/policy/quantizer.hpp"
 
+#include <array>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -44,7 +45,8 @@ double add_spread(tile_layout<Q, Planes> layout, const std::byte* tile, double* 
   } else if constexpr (balancing_quantizer<Q>) {
     double scales = 0; // squares of what the channels are multiplied by
     for (std::uint32_t c = 0; c < shape.dim; ++c)
-      if (const int e = static_cast<std::int8_t>(tile[layout.exponent_at(c)]); e != balanced_cells<bf16, Planes::code_bits>::no_exponent)
+      if (const int e = static_cast<std::int8_t>(tile[layout.exponent_at(c)]);
+          e != balanced_cells<bf16, Planes::code_bits>::no_exponent)
         scales += std::ldexp(1.0, 2 * e);
     for (std::uint32_t t = 0; t < shape.tokens; ++t)
       add(t, scales * squared_step(layout, tile, Q::scale_row(shape, t, 0)));
@@ -60,15 +62,25 @@ double add_spread(tile_layout<Q, Planes> layout, const std::byte* tile, double* 
   return all;
 }
 
+// By plane, what error_removed_by() says: a plan asks for every token.
+template <class Planes>
+inline constexpr auto errors_removed = [] {
+  const auto error = [](std::uint32_t missing) {
+    return static_cast<double>(std::uint64_t{1} << 2 * missing) / 12;
+  };
+  std::array<double, Planes::count> removed{};
+  for (std::uint32_t plane = 0; plane < Planes::count; ++plane) {
+    const double before = error(Planes::code_bits - Planes::bits_before(plane));
+    removed[plane] =
+        plane < Planes::fixed ? before - error(Planes::code_bits - Planes::bits_before(plane + 1)) : before;
+  }
+  return removed;
+}();
 /// What a plane takes away of a value's squared error, in squares of its step: that of the middle of the
 /// cells that are still open, step² · 4^(missing bits) / 12, before it and after it. The tail leaves none.
 template <class Planes>
 constexpr double error_removed_by(std::uint32_t plane) noexcept {
-  const auto error = [](std::uint32_t missing) {
-    return static_cast<double>(std::uint64_t{1} << 2 * missing) / 12;
-  };
-  const double before = error(Planes::code_bits - Planes::bits_before(plane));
-  return plane < Planes::fixed ? before - error(Planes::code_bits - Planes::bits_before(plane + 1)) : before;
+  return errors_removed<Planes>[plane];
 }
 
 } // namespace planecast::inline v0::detail

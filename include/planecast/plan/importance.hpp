@@ -98,8 +98,11 @@ inline ranking rank_tokens(std::span<const float> scores, pinned_tokens pins = {
   // Sinks, then recent ones, then the rest: a rotation of what lies between the two.
   std::rotate(r.tokens.begin() + static_cast<std::ptrdiff_t>(sinks),
               r.tokens.end() - static_cast<std::ptrdiff_t>(recent), r.tokens.end());
-  detail::falling_order{}(scores.subspan(sinks, count - r.pinned), first + static_cast<std::uint32_t>(sinks),
-                          std::span(r.tokens).subspan(r.pinned));
+  std::vector<detail::keyed_item> others(count - r.pinned);
+  for (std::size_t k = 0; k < others.size(); ++k)
+    others[k] = {detail::falling_key(scores[sinks + k]), first + static_cast<std::uint32_t>(sinks + k)};
+  detail::radix_sort(others);
+  std::ranges::transform(others, r.tokens.begin() + r.pinned, &detail::keyed_item::item);
   return r;
 }
 

@@ -2,10 +2,9 @@
 #pragma once
 
 #include "planecast/code/item_map.hpp"
+#include "planecast/plan/falling_order.hpp"
 #include "planecast/plan/importance.hpp"
 #include "planecast/plan/layered_importance.hpp"
-#include "planecast/plan/falling_order.hpp"
-#include "planecast/plan/radix_sort.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -38,18 +37,20 @@ inline scored_items list_items(const item_map& map, std::span<const float> score
   const std::uint32_t sinks_end = std::clamp(pins.sinks, map.first, map.tokens);
   const std::uint32_t recent = std::max(sinks_end, map.tokens - std::min(map.tokens, pins.recent));
   scored_items all;
-  all.items.reserve(scores.size());
-  all.scores.reserve(scores.size());
+  all.items.resize(scores.size());
+  all.scores.resize(scores.size());
+  const std::size_t per_layer = map.tokens - map.first;
+  std::size_t listed = 0;
   const auto add = [&](std::uint32_t from, std::uint32_t to) {
     for (std::uint32_t token = from; token < to; ++token)
-      for (std::uint32_t layer = 0; layer < map.layers; ++layer) {
-        all.items.push_back(map.item(layer, token));
-        all.scores.push_back(scores[map.index(all.items.back())]);
+      for (std::uint32_t layer = 0; layer < map.layers; ++layer, ++listed) {
+        all.items[listed] = map.item(layer, token);
+        all.scores[listed] = scores[layer * per_layer + (token - map.first)];
       }
   };
   add(map.first, sinks_end);
   add(recent, map.tokens);
-  all.pinned = static_cast<std::uint32_t>(all.items.size());
+  all.pinned = static_cast<std::uint32_t>(listed);
   add(sinks_end, recent);
   return all;
 }
@@ -57,17 +58,12 @@ inline scored_items list_items(const item_map& map, std::span<const float> score
 /// Ranks items: pinned ones as they are listed, then the others by falling score, equal ones as listed. The
 /// ranking's `tokens` are items.
 inline ranking rank_items(const scored_items& all) {
-  struct keyed {
-    std::uint32_t key, item;
-  };
-  std::vector<keyed> others(all.items.size() - all.pinned);
+  std::vector<detail::keyed_item> others(all.items.size() - all.pinned);
   for (std::size_t i = 0; i < others.size(); ++i)
     others[i] = {detail::falling_key(all.scores[all.pinned + i]), all.items[all.pinned + i]};
-  detail::radix_sort(others, [](const keyed& k) { return std::uint64_t{k.key}; });
-  ranking r{{all.items.begin(), all.items.begin() + all.pinned}, all.pinned};
-  r.tokens.reserve(all.items.size());
-  for (const keyed& k : others)
-    r.tokens.push_back(k.item);
+  detail::radix_sort(others);
+  ranking r{all.items, all.pinned};
+  std::ranges::transform(others, r.tokens.begin() + r.pinned, &detail::keyed_item::item);
   return r;
 }
 

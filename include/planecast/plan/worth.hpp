@@ -1,14 +1,16 @@
 // The order of upgrades in which every byte buys the most.
 #pragma once
 
+#include "planecast/plan/falling_order.hpp"
 #include "planecast/plan/layered_ranking.hpp"
-#include "planecast/plan/radix_sort.hpp"
 #include "planecast/plan/upgrades.hpp"
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <memory>
+#include <stdexcept>
 #include <utility>
 #include <vector>
 
@@ -25,53 +27,74 @@ namespace detail {
 
 // Some planes of one item that go together, and what their bytes buy.
 struct worth_step {
-  double ratio = 0;       // worth for a byte
-  std::uint32_t item = 0; // by its place in the list
-  std::uint16_t first = 0, end = 0;
+  double ratio; // worth for a byte
+  std::uint32_t item;
+  std::uint16_t first, end;
+};
+
+// Steps, the first to be taken first. They stay where they were made, and a list of numbers is sorted.
+struct sorted_steps {
+  std::unique_ptr<worth_step[]> made;
+  std::vector<keyed_item> order;
+
+  [[nodiscard]] std::size_t size() const noexcept { return order.size(); }
+  [[nodiscard]] const worth_step& operator[](std::size_t i) const noexcept { return made[order[i].item]; }
 };
 
 // The order of single upgrades that worth_order() groups.
 template <class BytesOf, class RemovedBy>
-std::vector<worth_step> worth_steps(const scored_items& all, std::uint32_t base_planes,
-                                    std::uint32_t end_plane, const BytesOf& bytes_of,
-                                    const RemovedBy& removed_by) {
-  std::vector<worth_step> steps;
-  steps.reserve((all.items.size() - all.pinned) * std::size_t{end_plane - base_planes});
-  std::vector<std::pair<double, double>> hull; // of the item's steps: worth, bytes
+sorted_steps worth_steps(const scored_items& all, std::uint32_t base_planes, std::uint32_t end_plane,
+                         const BytesOf& bytes_of, const RemovedBy& removed_by) {
+  const std::size_t planes = end_plane - base_planes;
+  const std::size_t most = (all.items.size() - all.pinned) * planes;
+  if (most > std::numeric_limits<std::uint32_t>::max())
+    throw std::invalid_argument("planecast: more upgrades than ranks of 32 bits");
+  auto steps = std::make_unique_for_overwrite<worth_step[]>(most);
+  std::vector<std::pair<double, double>> hull(planes); // of the item's steps: worth, bytes
+  std::vector<std::uint32_t> beginning(planes);        // steps, by their first plane
+  std::uint32_t made = 0;
   for (std::uint32_t i = all.pinned; i < all.items.size(); ++i) {
-    const std::size_t begin = steps.size();
+    const std::uint32_t begin = made;
+    const std::uint32_t item = all.items[i];
     const double weight = weight_of(all.scores[i]);
-    hull.clear();
     for (std::uint32_t plane = base_planes; plane < end_plane; ++plane) {
-      double worth = weight * removed_by(plane, all.items[i]);
-      double bytes = bytes_of(plane, all.items[i]);
-      worth_step step{0, i, static_cast<std::uint16_t>(plane), static_cast<std::uint16_t>(plane + 1)};
+      double worth = weight * removed_by(plane, item);
+      double bytes = bytes_of(plane, item);
+      worth_step step{0, item, static_cast<std::uint16_t>(plane), static_cast<std::uint16_t>(plane + 1)};
       // What is worth more for a byte than what it needs is taken together with it; what costs nothing, too.
-      while (!hull.empty() && (bytes == 0 || worth * hull.back().second > hull.back().first * bytes)) {
-        worth += hull.back().first;
-        bytes += hull.back().second;
-        step.first = steps.back().first;
-        hull.pop_back();
-        steps.pop_back();
+      while (made > begin) {
+        const auto& [worth_before, bytes_before] = hull[made - begin - 1];
+        if (bytes != 0 && worth * bytes_before <= worth_before * bytes)
+          break;
+        worth += worth_before;
+        bytes += bytes_before;
+        step.first = steps[--made].first;
       }
       step.ratio = bytes > 0 ? worth / bytes : std::numeric_limits<double>::infinity();
-      hull.emplace_back(worth, bytes);
-      steps.push_back(step);
+      hull[made - begin] = {worth, bytes};
+      steps[made++] = step;
     }
-    for (std::size_t k = begin + 1; k < steps.size(); ++k) // whatever the quotients were rounded to
-      steps[k].ratio = std::min(steps[k].ratio, steps[k - 1].ratio);
+    for (std::uint32_t k = begin; k < made; ++k) {
+      if (k > begin) // whatever the quotients were rounded to
+        steps[k].ratio = std::min(steps[k].ratio, steps[k - 1].ratio);
+      ++beginning[steps[k].first - base_planes];
+    }
   }
   // Equal ratios by plane, then as listed.
-  radix_sort(steps, [](const worth_step& s) { return std::uint64_t{s.first}; });
-  radix_sort(steps, [](const worth_step& s) { return falling_key(s.ratio); });
-  return steps;
+  std::uint32_t before = 0;
+  for (std::uint32_t& n : beginning)
+    before += std::exchange(n, before);
+  std::vector<keyed_item> order(made);
+  for (std::uint32_t k = 0; k < made; ++k)
+    order[beginning[steps[k].first - base_planes]++].item = k;
+  sort_falling(order, [&](std::uint32_t k) { return steps[k].ratio; });
+  return {std::move(steps), std::move(order)};
 }
 
 // Pinned items, then the steps, by plane within windows.
 template <class BytesOf>
 upgrade_order grouped(const scored_items& all, std::uint32_t base_planes, std::uint32_t end_plane,
-                      const std::vector<worth_step>& steps, const BytesOf& bytes_of,
-                      std::uint64_t window_bytes) {
+                      const sorted_steps& steps, const BytesOf& bytes_of, std::uint64_t window_bytes) {
   upgrade_order order;
   order.items.assign(all.items.begin(), all.items.begin() + all.pinned);
   order.items.reserve(all.pinned + (all.items.size() - all.pinned) * (end_plane - base_planes));
@@ -94,13 +117,15 @@ upgrade_order grouped(const scored_items& all, std::uint32_t base_planes, std::u
     }
     filled = 0;
   };
-  for (const worth_step& step : steps)
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    const worth_step step = steps[i];
     for (std::uint32_t plane = step.first; plane < step.end; ++plane) {
-      window[plane - base_planes].push_back(all.items[step.item]);
-      filled += bytes_of(plane, all.items[step.item]);
+      window[plane - base_planes].push_back(step.item);
+      filled += bytes_of(plane, step.item);
       if (filled >= window_bytes)
         close();
     }
+  }
   close();
   return order;
 }

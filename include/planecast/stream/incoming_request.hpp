@@ -43,9 +43,9 @@ public:
   /// `shape` is what the stream carries of a model of `model_layers` layers (0: it is all), from layer
   /// `first_layer` on.
   incoming_request(request r, const geometry& shape, std::uint32_t first_layer, std::vector<kv_pages> pages,
-                   std::uint32_t model_layers = 0)
+                   std::uint32_t model_layers = 0, executor threads = {})
       : id(r), cache({shape, r.tokens, r.first, first_layer, model_layers}, std::move(pages)),
-        layered_{shape.layers, r.tokens, r.first}, first_layer_(first_layer) {
+        layered_{shape.layers, r.tokens, r.first}, first_layer_(first_layer), threads_(std::move(threads)) {
     metrics.raw_bytes = shape.raw_bytes(std::uint64_t{cache.map().count()} + r.dropped);
     metrics.dropped = r.dropped;
     metrics.opened = std::chrono::steady_clock::now();
@@ -159,7 +159,7 @@ private:
       return {{errc::corrupt, "data lane: a frame of other layers"}, true};
     switch (h.kind) {
     case frame_kind::base:
-      return {cache.place_base(h.layer_first - first_layer_, h.first, h.count, payload), true};
+      return {cache.place_base(h.layer_first - first_layer_, h.first, h.count, payload, threads_), true};
     case frame_kind::order:
       if (!plan_known_)
         return {};
@@ -262,6 +262,7 @@ private:
 
   item_map layered_; // of an order per layer
   std::uint32_t first_layer_;
+  executor threads_; // where bases are decoded
   std::list<std::pair<frame_header, buffer>> staged_;
   std::vector<std::uint64_t> owed_;
   upgrade_plan plan_;

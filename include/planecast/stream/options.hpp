@@ -2,6 +2,7 @@
 #pragma once
 
 #include "planecast/cache/shard.hpp"
+#include "planecast/code/executor.hpp"
 #include "planecast/plan/importance.hpp"
 #include "planecast/policy/tier.hpp"
 
@@ -27,6 +28,7 @@ struct sender_options {
   double link_rate = 0, encode_rate = 0, decode_rate = 0;
   /// Of raw, what of a coded cache crosses in the end: for coding::automatic.
   double coded_share = 0.75;
+  executor threads = {}; ///< where put() codes; an empty one stands for the calling thread
 };
 
 /// What may be chosen for a receiver. Its limits are what a bad sender can cost it.
@@ -42,6 +44,7 @@ struct receiver_options {
   std::uint64_t code_bytes = std::uint64_t{16} << 30; ///< kept for sharpening, over all requests
   /// At its end it waits this long at most until what it told the peer has left.
   std::chrono::milliseconds linger{200};
+  executor threads = {}; ///< where bases are decoded, in poll() and wait(); empty: the calling thread
 };
 
 /// In which order upgrades go, after the pinned tokens.

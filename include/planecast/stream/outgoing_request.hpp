@@ -3,12 +3,10 @@
 
 #include "planecast/code/coded_cache.hpp"
 #include "planecast/plan/budget.hpp"
-#include "planecast/plan/cut.hpp"
-#include "planecast/plan/layered_ranking.hpp"
-#include "planecast/plan/worth.hpp"
 #include "planecast/stream/messages.hpp"
 #include "planecast/stream/metrics.hpp"
 #include "planecast/stream/options.hpp"
+#include "planecast/stream/planning.hpp"
 #include "planecast/stream/request.hpp"
 #include "planecast/stream/schedule.hpp"
 
@@ -31,7 +29,8 @@ public:
   outgoing_request(request r, std::uint32_t number, const geometry& shape, std::uint32_t first_layer,
                    std::uint32_t chunk_bytes, std::uint32_t model_layers = 0)
       : id(r), opening(number), shape_(shape), first_layer_(first_layer), chunk_bytes_(chunk_bytes),
-        cache_({shape, r.tokens, r.first, first_layer, model_layers}, r.how), queued_(shape.layers) {
+        cache_({shape, r.tokens, r.first, first_layer, model_layers}, r.how), base_frames_(shape.layers),
+        queued_(shape.layers) {
     metrics.raw_bytes = shape.raw_bytes(std::uint64_t{r.tokens} - r.first + r.dropped);
     metrics.dropped = r.dropped;
     metrics.opened = std::chrono::steady_clock::now();
@@ -58,8 +57,13 @@ public:
   [[nodiscard]] bool begun() const noexcept { return layers_put_ > 0; }
 
   /// Layers go by their numbers in the model.
-  void put(std::uint32_t layer, const kv_view& view) {
-    cache_.put(layer - first_layer_, view);
+  void put(std::uint32_t layer, const kv_view& view, const executor& threads = {}) {
+    const std::uint32_t number = layer - first_layer_;
+    // Two neighbouring frames are longer than one may be. Room before, so that a layer that is there has all
+    // of its frames.
+    base_frames_[number].reserve(2 * cache_.map().stored_bytes(number) / chunk_bytes_ + 2);
+    cache_.put(number, view, threads);
+    split_base(number);
     if (++layers_put_ < shape_.layers)
       return;
     metrics.stored_tiles = cache_.stored_tiles();
@@ -96,18 +100,12 @@ public:
     if (b.needs_rate() && !(link.bytes_per_second > 0))
       return {errc::unknown, "budget: the link's rate, of which too little was seen so far"};
 
-    order(by, items, end, how);
+    plan_.order = order_upgrades(by, items, cache_, Policy::base_planes, end, how, chunk_bytes_);
     const std::uint64_t base = base_bytes();
     const std::uint64_t ceiling = b.ceiling(metrics.raw_bytes, base, link);
     if (ceiling < base)
       return {errc::infeasible, "budget, in bytes", ceiling, base};
-    cut_ = cut(
-        plan_.order,
-        [&](std::uint32_t plane, std::uint32_t item) {
-          return plan_.order.per_layer ? cache_.upgrade_bytes(items.layer(item), plane, items.token(item))
-                                       : cache_.upgrade_bytes(plane, item);
-        },
-        {chunk_bytes_, frame_header_bytes}, ceiling - base);
+    cut_ = cut_upgrades(plan_.order, items, cache_, chunk_bytes_, ceiling - base);
     plan_.light_upgrades = cut_.light_upgrades;
     if (!id.whole())
       drop_focus();
@@ -127,12 +125,12 @@ public:
       if (queued_[layer] || !cache_.has(layer))
         continue;
       queued_[layer] = true;
-      each_base_frame(layer, [&](std::uint32_t first, std::uint32_t count, std::uint64_t bytes) {
-        frame_header h = header(frame_kind::base, first, count);
+      for (const base_frame& f : base_frames_[layer]) {
+        frame_header h = header(frame_kind::base, f.first, f.count);
         h.layer_first = static_cast<std::uint16_t>(first_layer_ + layer);
         h.layer_count = 1;
-        to.add({h, true, {}, frame_header_bytes + bytes});
-      });
+        to.add({h, true, {}, frame_header_bytes + f.bytes});
+      }
     }
     if (!planned_ || plan_queued_)
       return;
@@ -171,28 +169,11 @@ public:
   }
 
 private:
-  // Puts all upgrades in order.
-  template <class I>
-  void order(const I& by, const item_map& items, std::uint32_t end, const plan_options& how) {
-    constexpr std::uint32_t base = Policy::base_planes;
-    const auto bytes_of = [&](std::uint32_t plane, std::uint32_t item) {
-      return layered_importance<I> ? cache_.upgrade_bytes(items.layer(item), plane, items.token(item))
-                                   : cache_.upgrade_bytes(plane, item);
-    };
-    const auto removed_by = [&](std::uint32_t plane, std::uint32_t item) {
-      return layered_importance<I> ? cache_.error_removed(items.layer(item), plane, items.token(item))
-                                   : cache_.error_removed(plane, item);
-    };
-    if (how.order == plan_order::worth)
-      plan_.order = worth_order(list_items(items, scores_of(by, items), how.pinned), base, end, bytes_of,
-                                removed_by, how.window_bytes != 0 ? how.window_bytes : chunk_bytes_,
-                                (chunk_bytes_ - plan_fixed_bytes) / plan_run_bytes);
-    else if constexpr (layered_importance<I>)
-      plan_.order = greedy_order(rank_items(list_items(items, scores_of(by, items), how.pinned)), base, end);
-    else
-      plan_.order = greedy_order(rank_tokens(by, items.count(), how.pinned, id.first), base, end);
-    plan_.order.per_layer = layered_importance<I>;
-  }
+  // Tiles of a layer that go together.
+  struct base_frame {
+    std::uint32_t first = 0, count = 0;
+    std::uint64_t bytes = 0; // payload
+  };
 
   // Forgets what is behind the cut, and with it all that would be said of it.
   void drop_focus() {
@@ -219,24 +200,20 @@ private:
             .opening = opening};
   }
 
-  // Splits a layer's tiles into frames: f(first tile, tiles, payload bytes).
-  template <class F>
-  void each_base_frame(std::uint32_t layer, F&& f) const {
+  // Splits a layer's tiles into frames: once, for a cache has many tiles.
+  void split_base(std::uint32_t layer) noexcept {
     const std::uint32_t tiles = cache_.map().tiles(layer);
-    std::uint32_t first = 0;
-    std::uint64_t bytes = 0;
+    std::vector<base_frame>& frames = base_frames_[layer];
+    frames.push_back({});
     for (std::uint32_t tile = 0; tile < tiles; ++tile) {
       const std::uint32_t more = cache_.base_bytes(layer, tile);
-      if (bytes + more > chunk_bytes_) {
-        f(first, tile - first, bytes);
-        first = tile;
-        bytes = 0;
-      }
-      bytes += more;
+      if (frames.back().bytes + more > chunk_bytes_)
+        frames.push_back({tile, 0, 0});
+      frames.back().count += 1;
+      frames.back().bytes += more;
     }
-    f(first, tiles - first, bytes);
   }
-  // Likewise the order's items: f(first rank, ranks).
+  // Splits the order's items into frames: f(first rank, ranks).
   template <class F>
   void each_order_frame(F&& f) const {
     const std::uint64_t most = chunk_bytes_ / 4, count = plan_.order.items.size();
@@ -247,7 +224,8 @@ private:
   [[nodiscard]] std::uint64_t base_bytes() const {
     std::uint64_t sum = frame_header_bytes + plan_.bytes();
     for (std::uint32_t layer = 0; layer < shape_.layers; ++layer)
-      each_base_frame(layer, [&](auto, auto, std::uint64_t bytes) { sum += frame_header_bytes + bytes; });
+      for (const base_frame& f : base_frames_[layer])
+        sum += frame_header_bytes + f.bytes;
     each_order_frame([&](auto, std::uint64_t ranks) { sum += frame_header_bytes + 4 * ranks; });
     return sum;
   }
@@ -259,7 +237,8 @@ private:
   upgrade_plan plan_;
   cut_order cut_;
   std::uint32_t layers_put_ = 0;
-  std::vector<bool> queued_; // layers whose base is in the schedule
+  std::vector<std::vector<base_frame>> base_frames_; // of the layers that were put
+  std::vector<bool> queued_;                         // layers whose base is in the schedule
   bool planned_ = false, plan_queued_ = false;
 };
 

@@ -46,7 +46,7 @@ struct receiving {
       throw error(
           {errc::limit, "expect: bytes to keep for sharpening", options.code_bytes, code_bytes + needed});
     auto made = std::make_shared<request_state>(r, shape, options.carries.layer_first, std::move(pages),
-                                                model_layers);
+                                                model_layers, options.threads);
     requests.emplace(r.id, made);
     code_bytes += needed;
     if (const auto known = announced.expect(r.id))

@@ -73,7 +73,7 @@ struct sending {
       if (!r.begun())
         r.decide(what_pays());
       const auto begun = std::chrono::steady_clock::now();
-      r.put(layer, view);
+      r.put(layer, view, options.threads);
       if (r.metrics.coded_as == coding::planes) {
         encoded.bytes += static_cast<double>(shape.heads(number)) * (shape.key_dim + shape.value_dim) * 2 *
                          (r.id.tokens - r.id.first);
