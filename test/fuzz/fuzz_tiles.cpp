@@ -208,7 +208,8 @@ private:
       pc::detail::store(tile + layout.low_at(row), static_cast<std::uint16_t>(s == 0 ? 0 : m));
       for (std::uint32_t c = 0; c < layout.shape.dim; ++c)
         if (!balance{0, 0, static_cast<std::int8_t>(tile[layout.exponent_at(c)])}.valid())
-          tile[layout.exponent_at(c)] = static_cast<std::byte>(balance::no_exponent);
+          tile[layout.exponent_at(c)] =
+              static_cast<std::byte>(static_cast<std::uint8_t>(balance::no_exponent));
     } else {
       using cells = pc::cells<Number, Planes::code_bits>;
       const auto pattern = static_cast<std::uint16_t>(m & (2 * Number::sign - 1));
