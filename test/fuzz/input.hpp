@@ -102,6 +102,14 @@ inline void fill(std::span<std::uint16_t> values, input& in) {
   }
 }
 
+/// The same of values of 8 bits: a pattern's sign and its last seven bits.
+inline void fill(std::span<std::uint8_t> values, input& in) {
+  std::vector<std::uint16_t> wide(values.size());
+  fill(std::span(wide), in);
+  std::transform(wide.begin(), wide.end(), values.begin(),
+                 [](std::uint16_t x) { return static_cast<std::uint8_t>((x & 0x7Fu) | (x >> 8 & 0x80u)); });
+}
+
 /// Spoils some of the bytes, as the input says.
 inline void spoil(std::vector<std::byte>& bytes, input& in) {
   for (std::uint32_t n = in.below(8); n > 0 && !bytes.empty(); --n) {

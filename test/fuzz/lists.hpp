@@ -2,11 +2,13 @@
 // is added in support/backends.hpp.
 #pragma once
 
+#include "planecast/policy/layered_policy.hpp"
 #include "planecast/policy/precision_policy.hpp"
 
 #include "support/backends.hpp"
 
 #include <cstddef>
+#include <cstdint>
 #include <tuple>
 #include <type_traits>
 
@@ -16,7 +18,17 @@ namespace pc = planecast;
 
 using test::with_each_backend;
 
-inline constexpr pc::number dtypes[] = {pc::number::bf16, pc::number::fp16};
+inline constexpr pc::number dtypes[] = {pc::number::bf16, pc::number::fp16, pc::number::fp8_e4m3,
+                                        pc::number::fp8_e5m2};
+
+/// Calls f with a value of the type that holds one of a dtype.
+template <class F>
+void with_value(pc::number dtype, F&& f) {
+  if (pc::value_bytes(dtype) == 1)
+    f(std::uint8_t{});
+  else
+    f(std::uint16_t{});
+}
 
 /// New ones go to the end: an input's first byte is a place in this list.
 using policies =
@@ -29,7 +41,17 @@ using policies =
                pc::precision_policy<pc::tiers<4, 8>, pc::keys<pc::per_channel<64>>, pc::values<pc::per_token>,
                                     pc::planes<4, 4>>,
                pc::precision_policy<pc::tiers<4, pc::lossless>, pc::keys<pc::per_channel<32>>,
-                                    pc::values<pc::per_token>, pc::planes<4, pc::tail>>>;
+                                    pc::values<pc::per_token>, pc::planes<4, pc::tail>>,
+               pc::precision_policy<pc::tiers<4, pc::lossless>, pc::keys<pc::balanced>,
+                                    pc::values<pc::per_token_groups<16>>, pc::planes<4, pc::tail>>,
+               pc::precision_policy<pc::tiers<4, 8, pc::lossless>, pc::keys<pc::per_channel_groups<64, 16>>,
+                                    pc::values<pc::verbatim>>,
+               pc::layered_policy<
+                   pc::precision_policy<pc::tiers<4, 8, pc::lossless>, pc::keys<pc::balanced>,
+                                        pc::values<pc::per_channel_groups<64, 32>>>,
+                   pc::edges<1, 0,
+                             pc::precision_policy<pc::tiers<8, pc::lossless>, pc::keys<pc::per_token>,
+                                                  pc::values<pc::verbatim>, pc::planes<4, 4, pc::tail>>>>>;
 
 /// Calls f(std::type_identity<T>) with the entry of a list at that place, counted round and round.
 template <class List, class F>
