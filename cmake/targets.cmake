@@ -39,6 +39,7 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/cpu/detail/vector_backend.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cpu/detail/vector_loops.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cpu/detail/vector_rows.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cpu/detail/vector_tails.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cpu/instruction_set.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cpu/plain.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cpu/attention.hpp
@@ -47,7 +48,6 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/cpu/attention_pass.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cpu/attention_plain.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cpu/attention_sets.hpp
-  ${PROJECT_SOURCE_DIR}/include/planecast/cpu/cpu.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cpu/key_norm.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cpu/self_test.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/accept.hpp
@@ -64,7 +64,6 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/plan/layer_scores.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/plan/layered_importance.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/plan/recency.hpp
-  ${PROJECT_SOURCE_DIR}/include/planecast/plan/layered_importance.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/plan/layered_ranking.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/plan/pays.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/plan/upgrades.hpp

@@ -135,6 +135,30 @@ TEST_CASE("coded_cache: stored tiles have no error, and do not make others count
   pc::coded_cache<policy, pc::cpu> raw({shape, 64}, pc::coding::raw);
   raw.put(0, cache.view<pc::kv_view>(0));
   CHECK(raw.error_removed(1, 5) == 0);
+}
+
+TEST_CASE("spread: what a layer's base holds is no upgrade's to remove") {
+  using sharp_edges = pc::layered_policy<
+      policy, pc::edges<1, 0,
+                        pc::precision_policy<pc::tiers<8, pc::lossless>, pc::keys<pc::per_channel<64>>,
+                                             pc::values<pc::per_token>, policy::planes>>>;
+  std::vector<std::uint16_t> memory(2 * 64 * 16);
+  for (std::size_t i = 0; i < memory.size(); ++i)
+    memory[i] = pc::bf16::nearest(static_cast<float>(i * 37 % 101) - 50.0f);
+  const auto strides = pc::kv_strides::nhd(1, 16);
+  const pc::kv_view view(memory.data(), strides, memory.data() + 64 * 16, strides, 64);
+  pc::coded_cache<sharp_edges, pc::cpu> coded(
+      {{.dtype = pc::number::bf16, .layers = 2, .kv_heads = 1, .key_dim = 16, .value_dim = 16}, 64},
+      pc::coding::planes);
+  coded.put(0, view);
+  coded.put(1, view);
+  for (const std::uint32_t t : {0u, 63u}) {
+    CHECK(coded.error_removed(0, 1, t) == 0);
+    CHECK(coded.error_removed(1, 1, t) > 0);
+    CHECK(coded.error_removed(1, t) == doctest::Approx(coded.error_removed(1, 1, t)));
+    CHECK(coded.error_removed(2, t) ==
+          doctest::Approx(coded.error_removed(0, 2, t) + coded.error_removed(1, 2, t)));
+  }
   CHECK(raw.error_removed(0, 2, 63) == 0);
 
   for (auto* all : {&cache.keys[0], &cache.values[0]})

@@ -116,7 +116,7 @@ TEST_CASE("hello: heads by layer are compared by fingerprint, and a uniform numb
 TEST_CASE("hello: the first field that differs is named, with both values") {
   const char* names[] = {"role",
                          "chunk_bytes",
-                         "geometry: dtype, 1 for fp16, 2 for bf16",
+                         "geometry: dtype, 1 for fp16, 2 for bf16, 3 for fp8 e4m3, 4 for fp8 e5m2",
                          "geometry: layers",
                          "geometry: kv_heads, 0 where layers differ",
                          "geometry: key_dim",

@@ -40,7 +40,7 @@ public:
   coded_cache(map_type map, coding how)
       : map_(std::move(map)), how_(how), layers_(map_.shape.layers),
         upgrade_bytes_((planes::count - Policy::base_planes) * std::size_t{map_.count()}),
-        spread_(map_.count()) {}
+        spread_(upgrade_bytes_.size()) {}
 
   /// How layers that are put from now on are coded.
   void code_as(coding how) noexcept { how_ = how; }
@@ -101,7 +101,8 @@ public:
       std::uint64_t at = piece * room;
       for (std::uint64_t i = piece * most_tiles; i < std::min<std::uint64_t>((piece + 1) * most_tiles, tiles);
            ++i)
-        at += put_tile(layer, layer_index, static_cast<std::uint32_t>(i), at, view);
+        at += put_tile(layer, layer_index, in_memory_order(layer_index, static_cast<std::uint32_t>(i)), at,
+                       view);
       used[piece] = at - piece * room;
     });
     for (const std::uint64_t bytes : used)
@@ -118,8 +119,9 @@ public:
             kind.of[t] / kind.sum * static_cast<double>(kind.coded) / static_cast<double>(kind.values);
     for (std::size_t i = 0; i < upgrade_bytes_.size(); ++i)
       upgrade_bytes_[i] += layer.upgrade_bytes[i];
-    for (std::size_t t = 0; t < spread_.size(); ++t)
-      spread_[t] += layer.spread[t];
+    for (std::uint32_t plane = map_.base_planes(layer_index); plane < planes::count; ++plane)
+      for (std::uint32_t t = 0; t < map_.count(); ++t)
+        spread_[upgrade(plane, map_.first + t)] += layer.spread[t];
     layers_[layer_index] = std::move(layer);
   }
 
@@ -135,13 +137,16 @@ public:
   /// The squared error that an upgrade takes away, of one token over all layers that were put, as the scales
   /// tell it: step² · 4^(missing bits) / 12 for each value, that of a middle of open cells. Layers count
   /// alike, and their keys and values: a square is divided by the mean step² of the coded values of its layer
-  /// and kind, and by their number with the stored ones. Stored tiles have no error.
+  /// and kind, and by their number with the stored ones. Stored tiles have no error, nor has what a layer has
+  /// from its base on.
   [[nodiscard]] double error_removed(std::uint32_t plane, std::uint32_t token) const noexcept {
-    return spread_[token - map_.first] * detail::error_removed_by<planes>(plane);
+    return spread_[upgrade(plane, token)] * detail::error_removed_by<planes>(plane);
   }
   /// Likewise of one layer.
   [[nodiscard]] double error_removed(std::uint32_t layer, std::uint32_t plane,
                                      std::uint32_t token) const noexcept {
+    if (plane < map_.base_planes(layer))
+      return 0;
     return layers_[layer].spread[token - map_.first] * detail::error_removed_by<planes>(plane);
   }
   /// Bytes of a tile's part in the base: header, scalars, the lowest planes; or all of it if it is stored.
@@ -194,6 +199,13 @@ private:
 
   static constexpr std::uint64_t piece_bytes =
       512 * 1024; // of values, about, that one thread takes at a time
+
+  // The number of the i-th tile in the order (page, K then V, head), in which most engines have them: all
+  // heads of some tokens lie together.
+  std::uint32_t in_memory_order(std::uint32_t layer, std::uint32_t i) const noexcept {
+    const std::uint32_t heads = map_.shape.heads(layer), of_page = i % (2 * heads);
+    return map_.index({of_page % heads, of_page >= heads, i / (2 * heads)});
+  }
 
   // Codes one tile to where it begins in the layer; returns its length there.
   std::uint64_t put_tile(coded_layer& layer, std::uint32_t layer_index, std::uint32_t index, std::uint64_t at,
@@ -277,7 +289,7 @@ private:
   coding how_;
   std::vector<coded_layer> layers_;
   std::vector<std::uint32_t> upgrade_bytes_; // per plane above the base, per token, over all layers
-  std::vector<double> spread_;               // per token, likewise
+  std::vector<double> spread_;               // likewise, of the layers in which it is an upgrade
   std::uint64_t stored_tiles_ = 0;
 };
 

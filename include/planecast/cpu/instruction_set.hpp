@@ -5,7 +5,8 @@
 
 #include <cstdint>
 
-// Where the vector loops are built: functions with targets of their own, so that users need no -march.
+// Where the vector loops are built: functions with targets of their own, so that users need no -march. With
+// PLANECAST_PLAIN there are none, which compiles sooner; define it for the whole program or not at all.
 #if (defined(__x86_64__) || defined(_M_X64)) && (defined(__GNUC__) || defined(__clang__)) &&                 \
     !defined(PLANECAST_PLAIN)
 #define PLANECAST_X86 1

@@ -84,8 +84,9 @@ private:
 /// Example:
 ///
 ///     attention_mass mass(model, tokens, {.window_size = 32, .kernel_size = 5});
-///     mass.add(l, kv[l], query_view(number::bf16, q[l], {.rows = 32, .heads = 32, .dim = 128})); // each
-///     layer shot.plan(budget::of_raw(0.5), mass);
+///     for (unsigned l = 0; l < model.layers; ++l)
+///       mass.add(l, kv[l], query_view(number::bf16, q[l], {.rows = 32, .heads = 32, .dim = 128}));
+///     shot.plan(budget::of_raw(0.5), mass);
 using attention_mass = basic_attention_mass<detail::added_layers>;
 /// A score for each layer and token: for orders layer by layer.
 using layered_attention_mass = basic_attention_mass<detail::kept_layers>;

@@ -1,7 +1,7 @@
 // Whether coding saves the link more than it costs.
 #pragma once
 
-#include "planecast/config.hpp"
+#include "planecast/cache/number.hpp"
 
 #include <algorithm>
 
@@ -14,6 +14,22 @@ struct coding_costs {
   double link = 0;   ///< bytes a second that cross
   double share = 1;  ///< coded bytes ÷ raw bytes
 };
+
+/// What of raw a cache takes when all of it has crossed: that of normal values, by bench/results/bits.json,
+/// and a little more for what is rougher.
+[[nodiscard]] constexpr double usual_share(number dtype) noexcept {
+  switch (dtype) {
+  case number::bf16:
+    return 0.75;
+  case number::fp16:
+    return 0.94;
+  case number::fp8_e5m2:
+    return 0.9;
+  case number::fp8_e4m3:
+    break;
+  }
+  return 1;
+}
 
 /// Whether coding pays where a cache is coded, then sent, then decoded: if the link is slower than
 /// (1 − share) / (1 / encode + 1 / decode).

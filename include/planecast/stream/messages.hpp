@@ -125,7 +125,7 @@ struct hello {
     constexpr std::array<const char*, count> names = {
         "role",
         "chunk_bytes",
-        "geometry: dtype, 1 for fp16, 2 for bf16",
+        "geometry: dtype, 1 for fp16, 2 for bf16, 3 for fp8 e4m3, 4 for fp8 e5m2",
         "geometry: layers",
         "geometry: kv_heads, 0 where layers differ",
         "geometry: key_dim",

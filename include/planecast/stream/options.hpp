@@ -26,8 +26,8 @@ struct sender_options {
   /// receiver's decoding, the last two in raw bytes. 0 takes what is measured; of decoding, that it is as
   /// fast as coding.
   double link_rate = 0, encode_rate = 0, decode_rate = 0;
-  /// Of raw, what of a coded cache crosses in the end: for coding::automatic.
-  double coded_share = 0.75;
+  /// Of raw, what of a coded cache crosses in the end: for coding::automatic. 0 takes usual_share().
+  double coded_share = 0;
   executor threads = {}; ///< where put() codes; an empty one stands for the calling thread
 };
 

@@ -102,7 +102,10 @@ public:
 
     plan_.order = order_upgrades(by, items, cache_, Policy::base_planes, end, how, chunk_bytes_);
     const std::uint64_t base = base_bytes();
-    const std::uint64_t ceiling = b.ceiling(metrics.raw_bytes, base, link);
+    std::uint64_t ceiling = b.ceiling(metrics.raw_bytes, base, link);
+    if (id.how == coding::automatic && metrics.coded_as == coding::raw && id.whole())
+      ceiling =
+          std::max(ceiling, base); // all of it is the base, and gets there sooner than a part that is coded
     if (ceiling < base)
       return {errc::infeasible, "budget, in bytes", ceiling, base};
     cut_ = cut_upgrades(plan_.order, items, cache_, chunk_bytes_, ceiling - base);

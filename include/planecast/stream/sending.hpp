@@ -75,8 +75,8 @@ struct sending {
       const auto begun = std::chrono::steady_clock::now();
       r.put(layer, view, options.threads);
       if (r.metrics.coded_as == coding::planes) {
-        encoded.bytes += static_cast<double>(shape.heads(number)) * (shape.key_dim + shape.value_dim) * 2 *
-                         (r.id.tokens - r.id.first);
+        encoded.bytes += static_cast<double>(shape.heads(number)) * (shape.key_dim + shape.value_dim) *
+                         static_cast<double>(value_bytes(shape.dtype)) * (r.id.tokens - r.id.first);
         encoded.time += std::chrono::steady_clock::now() - begun;
       }
       r.enqueue(to_send);
@@ -113,7 +113,8 @@ struct sending {
     if (!crosses || !encodes)
       return coding::planes;
     const double decodes = options.decode_rate > 0 ? options.decode_rate : *encodes;
-    return pays_pipelined({*encodes, decodes, *crosses, options.coded_share}) ? coding::planes : coding::raw;
+    const double share = options.coded_share > 0 ? options.coded_share : usual_share(shape.dtype);
+    return pays_pipelined({*encodes, decodes, *crosses, share}) ? coding::planes : coding::raw;
   }
   /// What a budget of time has to know.
   [[nodiscard]] link_load load_of(const request_state& r) const noexcept {

@@ -4,6 +4,7 @@
 #if defined(PLANECAST_SET)
 
 #include "planecast/cpu/detail/vector_rows.hpp"
+#include "planecast/cpu/detail/vector_tails.hpp"
 
 namespace planecast::inline v0::detail::PLANECAST_SET {
 
@@ -167,7 +168,7 @@ encoded_tile encode_tile(tile_layout<Q, Planes> layout, source_rows values, std:
     tail_ends[t] = static_cast<std::uint32_t>(end - tails);
   }
   const auto bytes = static_cast<std::uint32_t>(end - out);
-  if (align_up(bytes, tile_alignment) > layout.stored_bytes())
+  if (bytes > layout.stored_bytes())
     return store_tile(layout, values, out, tail_ends);
   detail::store(out, static_cast<std::uint32_t>(end - tails));
   return {bytes, false};
