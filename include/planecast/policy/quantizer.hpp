@@ -147,8 +147,17 @@ concept balancing_quantizer = quantizer<Q> && requires {
 
 /// A scale for each token's head, between channels that are brought to one size first. For keys with outlier
 /// channels where pages are short, or scales per token are wanted. Models `balancing_quantizer`.
-struct balanced : per_token {
+struct balanced {
+  static constexpr std::uint32_t page_tokens = 0; ///< any will do
   static constexpr bool balances_channels = true; ///< by powers of two
+
+  /// As many as tokens.
+  PLANECAST_HOST_DEVICE static constexpr std::uint32_t scale_rows(tile_shape s) noexcept { return s.tokens; }
+  /// The token's number.
+  PLANECAST_HOST_DEVICE static constexpr std::uint32_t scale_row(tile_shape, std::uint32_t token,
+                                                                 std::uint32_t) noexcept {
+    return token;
+  }
   /// Of the kind.
   static constexpr std::uint64_t fingerprint() noexcept { return planecast::fingerprint{}.add(5).value(); }
 };
