@@ -156,8 +156,8 @@ struct half {
       std::memcpy(&values[at], some.data(), std::min(2 * some.size(), bytes - 2 * at));
   }
   std::size_t count() const { return std::size_t{pages} * heads; }
-  std::size_t place(std::size_t tile) const { // of its first value: heads first, then pages, as a stream goes
-    return (tile % pages * page * heads + tile / pages) * layout.shape.dim;
+  std::size_t place(std::size_t tile) const { // of its first value: all heads of a page, as put() goes
+    return (tile / heads * page * heads + tile % heads) * layout.shape.dim;
   }
   template <class Rows>
   Rows rows(std::uint16_t* array, std::size_t tile, pc::stores how) const {
@@ -219,7 +219,7 @@ void measure(benchmark::State& state, work what, pc::number dtype, std::uint32_t
     keys.template encode<Backend>(dtype, i);
     values.template encode<Backend>(dtype, i);
   }
-  // K and V by turns, a head's pages after each other; threads take neighbouring parts of the tiles.
+  // K, then V, all heads of a page after each other; threads take neighbouring parts of the tiles.
   const auto part = [&](unsigned thread, unsigned of) {
     for (const bool is_value : {false, true})
       for (std::size_t i = keys.count() * thread / of; i < keys.count() * (thread + 1) / of; ++i)
