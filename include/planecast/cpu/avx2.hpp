@@ -25,8 +25,9 @@
 
 namespace planecast::inline v0 {
 
-/// Codes on the calling thread, sixteen values at a time; allocates nothing. Models `backend`, which says
-/// what the three do. Preconditions: supports(instruction_set::avx2); elsewhere it ends the program.
+/// Codes on the calling thread, sixteen values at a time; allocates nothing. Models `backend`, which says what
+/// the three do.
+/// Preconditions: supports(instruction_set::avx2); elsewhere it ends the program.
 using avx2_cpu = detail::avx2::vector_cpu;
 
 static_assert(backend<avx2_cpu>);

@@ -35,8 +35,9 @@
 
 namespace planecast::inline v0 {
 
-/// Codes on the calling thread, thirty-two values at a time; allocates nothing. Models `backend`, which says
-/// what the three do. Preconditions: supports(instruction_set::avx512); elsewhere it ends the program.
+/// Codes on the calling thread, thirty-two values at a time; allocates nothing. Models `backend`, which says what
+/// the three do.
+/// Preconditions: supports(instruction_set::avx512); elsewhere it ends the program.
 using avx512_cpu = detail::avx512::vector_cpu;
 
 static_assert(backend<avx512_cpu>);

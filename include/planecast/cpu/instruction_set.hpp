@@ -9,8 +9,10 @@
 // PLANECAST_PLAIN there are none, which compiles sooner; define it for the whole program or not at all.
 #if (defined(__x86_64__) || defined(_M_X64)) && (defined(__GNUC__) || defined(__clang__)) &&                 \
     !defined(PLANECAST_PLAIN)
+/// 1 where the vector loops are built, else 0.
 #define PLANECAST_X86 1
 #else
+/// 1 where the vector loops are built, else 0.
 #define PLANECAST_X86 0
 #endif
 

@@ -22,10 +22,9 @@ struct sender_options {
   std::size_t window_bytes = 2 * 1024 * 1024;
   /// At its end it waits this long at most until what it told the peer has left.
   std::chrono::milliseconds linger{200};
-  /// What coding::automatic and budget::within() go by: bytes a second of the link, of coding and of the
-  /// receiver's decoding, the last two in raw bytes. 0 takes what is measured; of decoding, that it is as
-  /// fast as coding.
-  double link_rate = 0, encode_rate = 0, decode_rate = 0;
+  double link_rate = 0;   ///< bytes a second, for budget::within() and coding::automatic; 0: as measured
+  double encode_rate = 0; ///< raw bytes a second, for coding::automatic; 0: as measured
+  double decode_rate = 0; ///< likewise, at the receiver; 0: that of coding
   /// Of raw, what of a coded cache crosses in the end: for coding::automatic. 0 takes usual_share().
   double coded_share = 0;
   executor threads = {}; ///< where put() codes; an empty one stands for the calling thread
