@@ -95,9 +95,13 @@ void sort_falling(std::vector<keyed_item>& items, const NumberOf& number_of) {
     bool in_order = true;
     for (; end != items.end() && end->key >> open == bits; ++end)
       in_order = in_order && !before(*end, *(end - 1));
-    if (!in_order && end - run > few)
-      std::stable_sort(run, end, before);
-    else if (!in_order)
+    if (!in_order && end - run > few) {
+      for (auto i = run; i != end; ++i) // which is looked at no more: now the place, for equal ones
+        i->key = static_cast<std::uint32_t>(i - run);
+      std::sort(run, end, [&](keyed_item a, keyed_item b) {
+        return before(a, b) || (!before(b, a) && a.key < b.key);
+      });
+    } else if (!in_order)
       for (auto i = run + 1; i != end; ++i) {
         const keyed_item here = *i;
         auto to = i;
