@@ -81,7 +81,7 @@ struct does_not_balance : one_row {
   static constexpr bool balances_channels = false;
 };
 struct balances_alone {
-  static constexpr bool balances_channels = true;
+  [[maybe_unused]] static constexpr bool balances_channels = true;
 };
 static_assert(pc::balancing_quantizer<balancing>);
 static_assert(!pc::balancing_quantizer<does_not_balance>);
