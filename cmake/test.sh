@@ -4,7 +4,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 . cmake/need.sh
-need g++ clang make cmake ninja-build doctest-dev libasio-dev git pkgconf python3-venv doxygen
+need g++ clang libclang-rt-dev make cmake ninja-build doctest-dev libasio-dev git pkgconf python3-venv doxygen
 want clang-22 # the newest of Debian 12, from its security archive
 
 # nvcc is often installed beside the PATH.
