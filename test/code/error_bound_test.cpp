@@ -181,7 +181,8 @@ void tiles_keep_to_it(std::uint32_t count) {
     }
     CHECK(kept);
   }
-  CHECK(coded > 0);
+  if (!slow) // few rows may all be stored
+    CHECK(coded > 0);
 }
 
 template <class Number, class Planes>
