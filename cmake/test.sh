@@ -1,6 +1,7 @@
 #!/bin/sh
 # Builds and runs all tests: sh cmake/test.sh [preset …]
-# Without arguments: cpu, clang, asan, tsan, docs; fuzz and debug only where they are named. The last line is "N passed, N failed, N skipped".
+# Without arguments: cpu, asan (which is clang's), tsan, docs; clang, debug and fuzz only where they are named. The last
+# line is "N passed, N failed, N skipped".
 set -eu
 cd "$(dirname "$0")/.."
 . cmake/need.sh
@@ -13,7 +14,7 @@ command -v nvcc >/dev/null 2>&1 || { [ -x /usr/local/cuda/bin/nvcc ] && PATH=$PA
 passed=0 failed=0 skipped=0
 attribute() { head -n 12 "$1" | sed -n "s/.*[[:space:]]$2=\"\([0-9]*\)\".*/\1/p"; } # of the report's root
 
-[ $# -gt 0 ] || set -- cpu clang asan tsan docs
+[ $# -gt 0 ] || set -- cpu asan tsan docs
 for preset in "$@"; do
   echo "== $preset"
   report=$PWD/build/$preset/report.xml

@@ -297,7 +297,7 @@ TEST_CASE("assembly: upgrades that are cut or too long are corrupt, and count fo
 
 TEST_CASE("assembly: hostile bytes are a status, and the pages' neighbours stay as they were") {
   std::uint32_t refused = 0;
-  for (std::uint32_t k = 0; k < rounds(1500, 600); ++k) {
+  for (std::uint32_t k = 0; k < rounds(1500, 400); ++k) {
     const std::uint64_t seed = first_seed() + k;
     CAPTURE(seed);
     random_source random(seed);
@@ -394,11 +394,11 @@ void placed_alike(std::uint64_t seed, bool hostile, std::uint32_t& refused) {
 
 TEST_CASE("assembly: bases placed by two threads are what one makes of them, good or bad") {
   std::uint32_t refused = 0;
-  for (std::uint32_t k = 0; k < rounds(60, 20); ++k) {
+  for (std::uint32_t k = 0; k < rounds(60, 8); ++k) {
     placed_alike(first_seed() + k, false, refused);
     CHECK(refused == 0);
   }
-  for (std::uint32_t k = 0; k < rounds(200, 60); ++k)
+  for (std::uint32_t k = 0; k < rounds(200, 20); ++k)
     placed_alike(first_seed() + k, true, refused);
   CHECK(refused > 0);
 }

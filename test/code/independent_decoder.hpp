@@ -29,6 +29,8 @@ public:
          : what_.dtype == "fp16" ? format{16, 10}
          : what_.dtype == "e4m3" ? format{8, 3}
                                  : format{8, 2};
+    for (unsigned p = 0; p < 2 * half(); ++p)
+      values_.push_back(worked_out(p));
     const bool balanced = what_.quantizer == "balanced";
     const std::size_t across = (what_.dim + what_.group - 1) / what_.group,
                       down = (what_.tokens + what_.group - 1) / what_.group;
@@ -175,7 +177,8 @@ private:
 
   static float power(int exponent) { return static_cast<float>(std::ldexp(1.0, exponent)); }
   static float bf16_value(unsigned p) { return number_value(p, 7, 8); }
-  [[nodiscard]] float value(unsigned p) const {
+  [[nodiscard]] float value(unsigned p) const { return values_[p]; }
+  [[nodiscard]] float worked_out(unsigned p) const {
     const int fraction = static_cast<int>(f_.fraction);
     if (what_.dtype == "e4m3" && (p & 0x78) == 0x78 &&
         (p & 0x7F) != 0x7F) // a number where others have infinity
@@ -222,12 +225,14 @@ private:
   [[nodiscard]] std::uint16_t nearest(float x) const {
     const unsigned sign = std::signbit(x) ? half() : 0;
     const double size = std::fabs(static_cast<double>(x));
+    double least = HUGE_VAL;
     unsigned best = 0;
-    for (unsigned p = 0; p < infinity(); ++p) {
-      const double off = std::fabs(static_cast<double>(value(p)) - size);
-      const double best_off = std::fabs(static_cast<double>(value(best)) - size);
-      if (off < best_off || (off == best_off && p % 2 == 0))
+    for (unsigned p = 0, end = infinity(); p < end; ++p) {
+      const double off = std::fabs(static_cast<double>(values_[p]) - size);
+      if (off < least || (off == least && p % 2 == 0)) {
+        least = off;
         best = p;
+      }
     }
     return static_cast<std::uint16_t>(sign + best);
   }
@@ -253,6 +258,7 @@ private:
 
   description what_;
   format f_{};
+  std::vector<float> values_; // of every pattern
   std::vector<std::uint8_t> tile_;
   unsigned code_bits_ = 0;
   std::size_t first_plane_ = 0, tails_ = 0;

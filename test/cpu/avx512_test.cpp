@@ -53,11 +53,11 @@ void lanes_are_those_of_avx2() {
 
 TEST_CASE("avx512: codes as the plain loops do in bf16") {
   if (here())
-    same_as_plain<pc::avx512_cpu, pc::bf16>(rounds(80, 40));
+    same_as_plain<pc::avx512_cpu, pc::bf16>(rounds(80, 20));
 }
 TEST_CASE("avx512: codes as the plain loops do in fp16") {
   if (here())
-    same_as_plain<pc::avx512_cpu, pc::fp16>(rounds(80, 40));
+    same_as_plain<pc::avx512_cpu, pc::fp16>(rounds(80, 20));
 }
 
 TEST_CASE("lanes_avx512: each operation gives what that of AVX2 gives") {

@@ -172,8 +172,8 @@ void pages_come_back(bool rows_are_channels, std::uint32_t count, std::uint32_t 
 template <class Number>
 void pages_come_back() {
   for (const std::uint32_t kinds : {hard_kinds_in_range, hard_kinds}) {
-    pages_come_back<Number, keys>(true, rounds(60, 30), kinds);
-    pages_come_back<Number, pc::per_token>(false, rounds(60, 30), kinds);
+    pages_come_back<Number, keys>(true, rounds(60, 15), kinds);
+    pages_come_back<Number, pc::per_token>(false, rounds(60, 15), kinds);
   }
 }
 
@@ -444,7 +444,7 @@ TEST_CASE("cpu: hostile bytes give a value or a status, never more") {
     }
     return wrong;
   };
-  for (std::uint32_t k = 0; k < rounds(3000, 1500); ++k) {
+  for (std::uint32_t k = 0; k < rounds(3000, 700); ++k) {
     const std::uint64_t seed = first_seed() + k;
     CAPTURE(seed);
     random_source random(seed);

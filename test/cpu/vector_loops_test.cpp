@@ -51,11 +51,11 @@ void lanes_keep_their_meaning() {
 
 TEST_CASE("vector_loops: thirty-two lanes by hand code as the plain loops do in bf16") {
   if (here())
-    same_as_plain<by_hand_cpu, pc::bf16>(rounds(60, 24));
+    same_as_plain<by_hand_cpu, pc::bf16>(rounds(60, 12));
 }
 TEST_CASE("vector_loops: thirty-two lanes by hand code as the plain loops do in fp16") {
   if (here())
-    same_as_plain<by_hand_cpu, pc::fp16>(rounds(60, 24));
+    same_as_plain<by_hand_cpu, pc::fp16>(rounds(60, 12));
 }
 
 TEST_CASE("lanes_avx2: each operation means what it says") {

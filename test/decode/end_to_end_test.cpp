@@ -1,6 +1,7 @@
 // From a prefilled cache to tokens: coded, planned, sent in any order, drafted on, verified.
 #include "planecast/planecast.hpp"
 
+#include "code/rows.hpp"
 #include "decode/driven.hpp"
 #include "support/dice.hpp"
 #include "support/gated.hpp"
@@ -13,6 +14,7 @@
 #include <vector>
 
 using namespace planecast;
+using planecast_test::rounds;
 using namespace std::chrono_literals;
 
 namespace {
@@ -34,9 +36,10 @@ static_assert(arriving_cache<decode_end::incoming>);
 
 TEST_CASE("end to end: the text is the original's, whatever the cut, the order of arrival and the damage") {
   constexpr std::size_t text = 32;
+  constexpr int cases = rounds(60, 16);
   int drafted_before_focus = 0, drafted_cases = 0, retracted_cases = 0, int8_cases = 0;
   const std::shared_ptr<const toy::model> models[] = {model_of(number::bf16), model_of(number::fp16)};
-  for (std::uint64_t seed = 0; seed < 60; ++seed) {
+  for (std::uint64_t seed = 0; seed < cases; ++seed) {
     CAPTURE(seed);
     test::dice dice(seed);
     const auto& model = models[seed % 2];
@@ -135,9 +138,9 @@ TEST_CASE("end to end: the text is the original's, whatever the cut, the order o
     int8_cases += int8 ? 1 : 0;
   }
   MESSAGE(drafted_before_focus, " drafted before focus, ", retracted_cases, " retracted, ", int8_cases,
-          " verified at int8, of 60");
+          " verified at int8, of ", cases);
   CHECK(drafted_before_focus == drafted_cases);
-  CHECK(drafted_cases > 45);
-  CHECK(retracted_cases > 3); // the coarse cache does go astray
-  CHECK(int8_cases > 20);
+  CHECK(drafted_cases > cases * 3 / 4);
+  CHECK(retracted_cases > cases / 20); // the coarse cache does go astray
+  CHECK(int8_cases > cases / 3);
 }

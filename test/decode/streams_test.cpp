@@ -2,6 +2,7 @@
 // policies. The text is the same.
 #include "planecast/planecast.hpp"
 
+#include "code/rows.hpp"
 #include "decode/driven.hpp"
 #include "support/dice.hpp"
 #include "support/stream_pair.hpp"
@@ -17,6 +18,7 @@
 #include <vector>
 
 using namespace planecast;
+using planecast_test::rounds;
 using namespace std::chrono_literals;
 
 namespace {
@@ -161,7 +163,7 @@ void check_exact(const speculated& result, const shown& text, const scene& s, co
 
 TEST_CASE("streams: the text on a cache from several senders is the original's") {
   std::size_t drafted = 0;
-  for (std::uint64_t seed = 0; seed < 12; ++seed) {
+  for (std::uint64_t seed = 0; seed < rounds(12, 4); ++seed) {
     CAPTURE(seed);
     test::dice dice(seed);
     const scene s(weights_of(seed % 2 == 0 ? number::bf16 : number::fp16), dice);
@@ -205,7 +207,7 @@ TEST_CASE("streams: a shard that is lost degrades the text, and says why") {
 }
 
 TEST_CASE("streams: the text on a prefix that is there and the rest that arrives is the original's") {
-  for (std::uint64_t seed = 0; seed < 12; ++seed) {
+  for (std::uint64_t seed = 0; seed < rounds(12, 4); ++seed) {
     CAPTURE(seed);
     test::dice dice(100 + seed);
     const scene s(weights_of(seed % 2 == 0 ? number::bf16 : number::fp16), dice);
@@ -260,7 +262,7 @@ TEST_CASE("streams: four tiers, of which the middle ones verify, end in the orig
   using four = precision_policy<tiers<2, 4, 8, lossless>, keys<per_channel<64>>, planecast::values<per_token>,
                                 planes<2, 2, 2, 2, tail>>;
   std::set<token_tag> seen;
-  for (std::uint64_t seed = 0; seed < 6; ++seed) {
+  for (std::uint64_t seed = 0; seed < rounds(6, 2); ++seed) {
     CAPTURE(seed);
     const auto [result, text] = on_policy<four>(seed, lossless);
     seen.insert(text.tags.begin(), text.tags.end());
@@ -272,7 +274,7 @@ TEST_CASE("streams: four tiers, of which the middle ones verify, end in the orig
 
 TEST_CASE("streams: two tiers without lossless verify at int8, and never more") {
   using eight = precision_policy<tiers<4, 8>, keys<per_channel<64>>, planecast::values<per_token>>;
-  for (std::uint64_t seed = 0; seed < 6; ++seed) {
+  for (std::uint64_t seed = 0; seed < rounds(6, 2); ++seed) {
     CAPTURE(seed);
     const auto [result, text] = on_policy<eight>(seed, 8);
     CHECK(result.tags.front() == token_tag::verified); // prefill's own
@@ -285,7 +287,7 @@ TEST_CASE("streams: two tiers without lossless verify at int8, and never more") 
 TEST_CASE("streams: eight bits first, then lossless: drafted on int8, then verified") {
   using coarse = precision_policy<tiers<8, lossless>, keys<per_channel<64>>, planecast::values<per_token>,
                                   planes<8, tail>>;
-  for (std::uint64_t seed = 0; seed < 6; ++seed) {
+  for (std::uint64_t seed = 0; seed < rounds(6, 2); ++seed) {
     CAPTURE(seed);
     const auto [result, text] = on_policy<coarse>(seed, lossless);
     CHECK(text.tags.contains(token_tag::drafted));

@@ -1,5 +1,5 @@
 # Builds and runs the consumer. WAY and PLACE are the consumer's; PREFIX is where find_package must find it, SOCKET,
-# TIMER and FLAGS are handed on, and if there is FAILS, the build must fail with that message.
+# TIMER, STREAM and FLAGS are handed on, and if there is FAILS, the build must fail with that message.
 include(${CMAKE_CURRENT_LIST_DIR}/common.cmake)
 if(NOT COMPILER)
   skip_test("there is no ${COMPILER_NAME}")
@@ -12,7 +12,7 @@ file(REMOVE_RECURSE ${WORK})
 
 run(${CMAKE} -S ${CMAKE_CURRENT_LIST_DIR}/consumer -B ${WORK} -G ${GENERATOR}
     -DCMAKE_CXX_COMPILER=${COMPILER} "-DCMAKE_CXX_FLAGS=${FLAGS}" -DVERSION=${VERSION} -DWAY=${WAY}
-    "-DPLACE=${PLACE}" "-DCMAKE_PREFIX_PATH=${PREFIX}" -DSOCKET=${SOCKET} -DTIMER=${TIMER}
+    "-DPLACE=${PLACE}" "-DCMAKE_PREFIX_PATH=${PREFIX}" -DSOCKET=${SOCKET} -DTIMER=${TIMER} -DSTREAM=${STREAM}
     -DFETCHCONTENT_QUIET=OFF)
 if(PREFIX)
   file(STRINGS ${WORK}/CMakeCache.txt found REGEX "^planecast_DIR:")
@@ -43,6 +43,9 @@ run(${CMAKE} --build ${WORK})
 run_consumer(${WORK}/consumer-loopback)
 if(SOCKET)
   run_consumer(${WORK}/consumer-socket)
+endif()
+if(STREAM)
+  run_consumer(${WORK}/consumer-stream)
 endif()
 
 # What the consumer installs is its own.

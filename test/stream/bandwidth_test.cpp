@@ -11,7 +11,7 @@ using planecast::detail::bandwidth_meter;
 namespace {
 
 // A link of some rate that takes frames one after the other, and a sender that keeps a window of them on it.
-struct link {
+struct slow_link {
   double rate;
   bandwidth_meter meter = {};
   std::chrono::steady_clock::time_point now{};
@@ -50,7 +50,7 @@ TEST_CASE("bandwidth: what crosses while there is always something to cross") {
       CAPTURE(rate);
       CAPTURE(seed);
       test::dice dice(seed);
-      link l{.rate = rate};
+      slow_link l{.rate = rate};
       CHECK(!l.meter.rate());
       const std::uint64_t frame = dice.between(20000, 500000);
       const double of_frame = static_cast<double>(frame) / rate;
@@ -69,7 +69,7 @@ TEST_CASE("bandwidth: what crosses while there is always something to cross") {
 }
 
 TEST_CASE("bandwidth: time in which the link may have stood idle says nothing") {
-  link l{.rate = 1e9};
+  slow_link l{.rate = 1e9};
   for (int i = 0; i < 200; ++i) { // coding takes a second, the window is through in four milliseconds
     l.fill(4, 1000000);
     l.pass(1s);
@@ -87,7 +87,7 @@ TEST_CASE("bandwidth: time in which the link may have stood idle says nothing") 
 }
 
 TEST_CASE("bandwidth: a burst into a buffer, and a stall, do not move it for long") {
-  link l{.rate = 1e12};
+  slow_link l{.rate = 1e12};
   const auto go = [&](int looks) {
     for (int i = 0; i < looks; ++i) {
       l.fill(4, 1048576);

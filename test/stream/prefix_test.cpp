@@ -1,6 +1,7 @@
 // A prefix hit: the receiver has a sequence's first tokens from elsewhere, and only the rest is sent.
 #include "planecast/planecast.hpp"
 
+#include "code/rows.hpp"
 #include "stream/both_ends.hpp"
 #include "stream/recorded.hpp"
 #include "support/cache_case.hpp"
@@ -15,6 +16,7 @@
 #include <vector>
 
 using namespace planecast;
+using planecast_test::rounds;
 using namespace std::chrono_literals;
 
 namespace {
@@ -30,7 +32,7 @@ const geometry small{number::bf16, 2, 2, 16, 24};
 } // namespace
 
 TEST_CASE("prefix: the rest arrives bit for bit, whatever the cut, and what is before it is not touched") {
-  for (std::uint64_t seed = 0; seed < 60; ++seed) {
+  for (std::uint64_t seed = 0; seed < rounds(60, 30); ++seed) {
     test::dice dice(1000 + seed);
     const std::uint32_t n = dice.between(2, 300);
     test::round_trip<test::default_policy>(seed, dice, n, prefix_of(seed % 4, n, dice));
@@ -141,7 +143,7 @@ TEST_CASE("prefix: frames in any order are taken, and damaged ones come again") 
   using link = faulty<loopback>;
   using stream = plane_stream<test::default_policy, link>;
   std::uint64_t repeats = 0;
-  for (std::uint64_t seed = 0; seed < 40; ++seed) {
+  for (std::uint64_t seed = 0; seed < rounds(40, 20); ++seed) {
     CAPTURE(seed);
     test::dice dice(seed);
     const geometry g = test::random_geometry(dice);

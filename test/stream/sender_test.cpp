@@ -214,7 +214,8 @@ TEST_CASE("sender: whatever the peers disagree on is named, with both values, at
     CHECK(s.message().find(names) != std::string::npos);
     CHECK(streams.in.progress(deadline::passed()) == errc::mismatch);
   };
-  differ({number::fp16, 2, 1, 16, 16}, "dtype, 1 for fp16, 2 for bf16, 3 for fp8 e4m3, 4 for fp8 e5m2 (here 2, peer 1)");
+  differ({number::fp16, 2, 1, 16, 16},
+         "dtype, 1 for fp16, 2 for bf16, 3 for fp8 e4m3, 4 for fp8 e5m2 (here 2, peer 1)");
   differ({number::bf16, 3, 1, 16, 16}, "layers (here 2, peer 3)");
   differ({number::bf16, 2, 4, 16, 16}, "kv_heads, 0 where layers differ (here 1, peer 4)");
   differ({number::bf16, 2, 1, 24, 16}, "key_dim (here 16, peer 24)");

@@ -66,7 +66,7 @@ requires(Number::bits == 8) constexpr std::uint16_t
   }
 }
 
-template <class Number, quantizer Q, std::uint32_t Tokens = 16, std::uint32_t Dim = 16>
+template <class Backend, class Number, quantizer Q, std::uint32_t Tokens = 16, std::uint32_t Dim = 16>
 void self_test_tile(fingerprint& seen) noexcept {
   using plane_layout = std::conditional_t<Number::bits == 8, planes<4, tail>, planes<4, 4, tail>>;
   using value_type = std::conditional_t<Number::bits == 8, std::uint8_t, std::uint16_t>;
@@ -76,8 +76,8 @@ void self_test_tile(fingerprint& seen) noexcept {
     values[i] = static_cast<value_type>(self_test_value<Number>(i / layout.shape.dim, i % layout.shape.dim));
   std::array<std::byte, layout.bound()> tile;
   std::array<std::uint32_t, layout.shape.tokens> ends;
-  const encoded_tile coded = cpu::encode(Number::id, layout, source_rows::of(values.data(), layout.shape.dim),
-                                         tile.data(), ends.data());
+  const encoded_tile coded = Backend::encode(
+      Number::id, layout, source_rows::of(values.data(), layout.shape.dim), tile.data(), ends.data());
   for (std::uint32_t i = 0; i < coded.bytes; ++i)
     seen.add(static_cast<std::uint64_t>(tile[i]));
   if (coded.stored) // none of these is, where the arithmetic is right
@@ -86,14 +86,14 @@ void self_test_tile(fingerprint& seen) noexcept {
   const auto rows = target_rows::of(row.data(), layout.shape.dim);
   for (std::uint32_t t = 0, begin = 0; t < layout.shape.tokens; begin = ends[t++]) {
     for (std::uint32_t p = 1; p <= plane_layout::fixed; ++p) {
-      cpu::decode(Number::id, layout, tile.data(), t, 1, p, rows);
+      Backend::decode(Number::id, layout, tile.data(), t, 1, p, rows);
       for (const value_type x : row)
         seen.add(x);
     }
     std::size_t used = 0;
     const status exact =
-        cpu::decode_exact(Number::id, layout, tile.data(), t, 1,
-                          {tile.data() + layout.tails_at() + begin, ends[t] - begin}, rows, used);
+        Backend::decode_exact(Number::id, layout, tile.data(), t, 1,
+                              {tile.data() + layout.tails_at() + begin, ends[t] - begin}, rows, used);
     seen.add(static_cast<std::uint64_t>(exact.code));
     for (const value_type x : row)
       seen.add(x);
@@ -102,27 +102,30 @@ void self_test_tile(fingerprint& seen) noexcept {
 
 } // namespace detail
 
-/// Codes a few hard tiles in all formats and compares bytes and decoded values with what every build gives.
-/// Compiler options that change floating-point results, or a rounding mode other than to nearest, change the
-/// bytes on the wire. -ffast-math is refused at compile time; this finds the others. Flush-to-zero is
-/// allowed.
+/// Lets a backend code a few hard tiles in all formats, and compares bytes and decoded values with what every
+/// build gives. Compiler options that change floating-point results, or a rounding mode other than to
+/// nearest, change the bytes on the wire. -ffast-math is refused at compile time; this finds the others.
+/// Flush-to-zero is allowed.
+/// Preconditions: the machine has the instructions of the backend.
 /// Effects: none but the answer. It allocates nothing, takes about a tenth of a millisecond, and speaks for
 /// the calling thread's floating-point state: call it once when the program starts.
 /// Errors: `unsupported`, with the expected hash in `here` and this program's in `there`.
 /// Example: `check(self_test());`
-[[nodiscard]] inline status self_test() noexcept {
+template <class Backend = cpu>
+requires backend<Backend>
+[[nodiscard]] status self_test() noexcept {
   constexpr std::uint64_t expected = 0xA10B22962F40EDA1u;
   fingerprint seen;
-  detail::self_test_tile<fp16, per_channel<64>>(seen);
-  detail::self_test_tile<fp16, per_token>(seen);
-  detail::self_test_tile<bf16, per_channel<64>>(seen);
-  detail::self_test_tile<bf16, per_token>(seen);
-  detail::self_test_tile<fp16, balanced>(seen);
-  detail::self_test_tile<bf16, balanced>(seen);
-  detail::self_test_tile<e4m3, per_token, 8, 64>(seen);
-  detail::self_test_tile<e5m2, per_token, 8, 64>(seen);
-  detail::self_test_tile<e4m3, balanced, 16, 64>(seen);
-  detail::self_test_tile<e5m2, balanced, 16, 64>(seen);
+  detail::self_test_tile<Backend, fp16, per_channel<64>>(seen);
+  detail::self_test_tile<Backend, fp16, per_token>(seen);
+  detail::self_test_tile<Backend, bf16, per_channel<64>>(seen);
+  detail::self_test_tile<Backend, bf16, per_token>(seen);
+  detail::self_test_tile<Backend, fp16, balanced>(seen);
+  detail::self_test_tile<Backend, bf16, balanced>(seen);
+  detail::self_test_tile<Backend, e4m3, per_token, 8, 64>(seen);
+  detail::self_test_tile<Backend, e5m2, per_token, 8, 64>(seen);
+  detail::self_test_tile<Backend, e4m3, balanced, 16, 64>(seen);
+  detail::self_test_tile<Backend, e5m2, balanced, 16, 64>(seen);
   if (seen.value() != expected)
     return {errc::unsupported,
             "self_test: this program's floating-point options or rounding mode change the coded bytes",

@@ -4,8 +4,6 @@
 #include <planecast/planecast.hpp>
 
 #include <cstdint>
-#include <iostream>
-#include <string>
 #include <vector>
 
 namespace pc = planecast;
@@ -46,20 +44,4 @@ void put_all(Request& shot, const std::vector<layer>& cache) {
   for (std::uint32_t l = 0; l < model.layers; ++l)
     pc::check(shot.put(l, {cache[l].k.data(), strides, cache[l].v.data(), strides, tokens}));
   pc::check(shot.plan(pc::budget::of_raw(0.5)));
-}
-
-// Says how it went, and whether the headers are of the version that the package claims.
-inline int verdict(const char* link, const std::vector<layer>& sent, const std::vector<layer>& received,
-                   std::uint64_t bytes) {
-  const std::string version = std::to_string(PLANECAST_VERSION_MAJOR) + '.' +
-                              std::to_string(PLANECAST_VERSION_MINOR) + '.' +
-                              std::to_string(PLANECAST_VERSION_PATCH);
-  if (version != EXPECTED_VERSION) {
-    std::cout << "the headers are of version " << version << ", not " EXPECTED_VERSION "\n";
-    return 1;
-  }
-  const bool equal = sent == received;
-  std::cout << "planecast " << version << " over " << link << ": " << bytes << " bytes, "
-            << (equal ? "equal to the last bit\n" : "not equal\n");
-  return equal ? 0 : 1;
 }
