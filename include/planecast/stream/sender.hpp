@@ -115,9 +115,14 @@ public:
   /// throws; `infeasible`, with the least, if the budget is below the base; `unknown` if it is one of time,
   /// and too little has crossed to tell the link's rate; `limit` if chunk_bytes are enough for orders per
   /// layer alone. Nothing happened in any of these cases, and it may be called again.
-  template <class I>
-  requires importance<I> || layered_importance<I> planecast::status plan(budget b, const I& by,
-                                                                         plan_options options = {}) {
+  // Two functions: of one that took either, g++ would not say which member a user's importance lacks.
+  template <importance I>
+  requires(!layered_importance<I>) planecast::status plan(budget b, const I& by, plan_options options = {}) {
+    return state_->plan(*request_, b, by, options);
+  }
+  /// The same by an importance that tells layers apart.
+  template <layered_importance I>
+  planecast::status plan(budget b, const I& by, plan_options options = {}) {
     return state_->plan(*request_, b, by, options);
   }
   /// The same by scores that the engine has: one for each token of the sequence, or none if all count the
