@@ -1,9 +1,14 @@
 // How many bits a value takes at each tier, on made-up data: what the guides quote. The data comes from whole
-// numbers alone, so every machine prints the same: planecast-bits > bench/results/bits.json
+// numbers alone, so every machine prints the same figures:
+//     planecast-bits --commit $(git rev-parse --short HEAD) > bench/results/bits.json
+// Without a commit it prints them alone, for a test to compare.
 #include "planecast/planecast.hpp"
+
+#include "context.hpp"
 
 #include <cstdint>
 #include <cstdio>
+#include <string_view>
 #include <type_traits>
 #include <vector>
 
@@ -181,8 +186,13 @@ void print_quantizers(bool last = false) {
                                                                     shape_of<Number>(512, 64), last);
 }
 
-int main() {
-  std::puts("{\"policy\": \"tiers<4, 8, lossless>, keys<per_channel<64>>, values<per_token>\", \"bits\": [");
+int main(int count, char** arguments) {
+  std::puts("{");
+  if (count == 3 && std::string_view(arguments[1]) == "--commit")
+    std::printf("%s,\n", planecast_bench::context(arguments[2]).c_str());
+  else if (count > 1)
+    return std::fputs("planecast-bits [--commit NAME]\n", stderr), 2;
+  std::puts("  \"policy\": \"tiers<4, 8, lossless>, keys<per_channel<64>>, values<per_token>\", \"bits\": [");
   print_all<pc::bf16>(false);
   print_all<pc::fp16>(true);
   std::puts("], \"quantizers\": [");

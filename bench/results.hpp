@@ -2,17 +2,17 @@
 //     planecast-bench-code --json bench/results/code.json --commit $(git rev-parse --short HEAD)
 #pragma once
 
+#include "context.hpp"
+
 #include <algorithm>
 #include <benchmark/benchmark.h>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
-#include <ctime>
 #include <fstream>
 #include <map>
 #include <stdexcept>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -31,15 +31,6 @@ double seconds(F&& work) {
   const auto begin = std::chrono::steady_clock::now();
   work();
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-}
-
-/// What the machine calls its processor.
-inline std::string processor() {
-  std::ifstream in("/proc/cpuinfo");
-  for (std::string line; std::getline(in, line);)
-    if (line.starts_with("model name"))
-      return line.substr(line.find(':') + 2);
-  return "unknown";
 }
 
 /// Prints the table, and keeps what the counters say for a file.
@@ -83,12 +74,7 @@ public:
     if (path_.empty() || failed_)
       return failed_ ? 1 : 0;
     std::ofstream out(path_);
-    const std::time_t now = std::time(nullptr);
-    char date[32];
-    std::strftime(date, sizeof date, "%Y-%m-%d", std::gmtime(&now));
-    out << "{\n  \"date\": \"" << date << "\", \"commit\": \"" << commit_ << "\",\n  \"processor\": \""
-        << processor() << "\", \"cores\": " << std::thread::hardware_concurrency() << ",\n  \"compiler\": \""
-        << compiler() << "\"";
+    out << "{\n" << context(commit_);
     for (const auto& [name, value] : notes_)
       out << ",\n  \"" << name << "\": \"" << value << "\"";
     out << ",\n  \"results\": [\n";
@@ -103,13 +89,6 @@ private:
     char text[32];
     std::snprintf(text, sizeof text, "%.3g", value);
     return text;
-  }
-  static std::string compiler() {
-#if defined(__clang__)
-    return "clang " + std::to_string(__clang_major__);
-#else
-    return "g++ " + std::to_string(__GNUC__);
-#endif
   }
 
   std::string path_, commit_ = "not said";

@@ -2,6 +2,7 @@
 #include "planecast/planecast.hpp"
 #include "planecast/transport/socket.hpp"
 
+#include "context.hpp"
 #include "modes.hpp"
 #include "options.hpp"
 #include "toy_engine/toy_engine.hpp"
@@ -232,7 +233,7 @@ int run(int count, char** words) {
   demo::write_table(std::cout, all);
   if (!o.json.empty()) {
     std::ofstream file(o.json);
-    demo::write_json(file, all);
+    demo::write_json(file, all, planecast_bench::context(o.commit));
     if (!file.flush())
       throw std::runtime_error("cannot write " + o.json);
   }

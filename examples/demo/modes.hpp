@@ -36,7 +36,8 @@ struct outcome {
   bool cache_equals_original = false, tokens_equal_original = false;
 };
 
-inline void write_json(std::ostream& to, const std::vector<outcome>& all) {
+/// Where and when: lines of the object, as bench/context.hpp writes them.
+inline void write_json(std::ostream& to, const std::vector<outcome>& all, const std::string& context) {
   const auto field = [&](const char* name, const auto& value) {
     to << "\"" << name << "\": ";
     if (value)
@@ -45,7 +46,7 @@ inline void write_json(std::ostream& to, const std::vector<outcome>& all) {
       to << "null";
     to << ", ";
   };
-  to << "{\"modes\": [";
+  to << "{\n" << context << ",\n  \"modes\": [";
   for (const outcome& o : all) {
     to << (&o == all.data() ? "\n" : ",\n") << "  {\"name\": \"" << o.name << "\", "
        << "\"bytes_before_first_token\": " << o.bytes_before_first_token

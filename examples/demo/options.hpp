@@ -12,15 +12,16 @@
 namespace demo {
 
 struct options {
-  std::uint32_t prompt = 1024; // tokens whose cache crosses
-  std::uint32_t tokens = 48;   // tokens to decode
-  double seconds = 2;          // that the raw cache takes on the link
-  double latency_ms = 1;       // of the link
-  double budget = 0.3;         // of the raw cache, before decoding starts
-  double step_ms = 20;         // that one pass of the engine takes at least
-  std::uint64_t seed = 1;      // of the weights and the prompt
-  std::string json;            // where the results go as well
-  std::string role;            // both, in two processes, if empty
+  std::uint32_t prompt = 1024;     // tokens whose cache crosses
+  std::uint32_t tokens = 48;       // tokens to decode
+  double seconds = 2;              // that the raw cache takes on the link
+  double latency_ms = 1;           // of the link
+  double budget = 0.3;             // of the raw cache, before decoding starts
+  double step_ms = 20;             // that one pass of the engine takes at least
+  std::uint64_t seed = 1;          // of the weights and the prompt
+  std::string json;                // where the results go as well
+  std::string commit = "not said"; // named there
+  std::string role;                // both, in two processes, if empty
   std::string peer = "127.0.0.1:7440";
 };
 
@@ -38,7 +39,8 @@ on the same shaped TCP link, one after the other, and a table compares them.
   --step MS       one pass of the engine takes at least this long; 20 is about a model of
                   7 billion weights on one GPU            (20)
   --seed N        of the weights and the prompt           (1)
-  --json FILE     write the results there as well
+  --json FILE     write the results there as well, with the date and the machine
+  --commit NAME   what was run, to be named in that file
   --role ROLE     run one side only: prefill or decode; give both the same options
   --peer H:P      where the decode side listens           (127.0.0.1:7440)
   --help
@@ -77,6 +79,8 @@ inline bool parse(int count, char** words, options& o) {
       read<std::uint64_t>(o.seed, name, value, 0, UINT64_MAX);
     else if (name == "--json")
       o.json = value;
+    else if (name == "--commit")
+      o.commit = value;
     else if (name == "--role" && (value == "prefill" || value == "decode"))
       o.role = value;
     else if (name == "--peer")

@@ -1,7 +1,8 @@
 // What is left when memory runs out in the middle of coding. A program of its own, for it replaces new.
 #include "planecast/planecast.hpp"
 
-#include <cstdlib>
+#include "support/own_new.hpp"
+
 #include <doctest/doctest.h>
 #include <limits>
 #include <new>
@@ -9,34 +10,12 @@
 
 namespace {
 std::size_t allocations_left = std::numeric_limits<std::size_t>::max();
+}
 
-void* allocate(std::size_t bytes) {
+void test::before_new(std::size_t) {
   if (allocations_left == 0)
     throw std::bad_alloc();
   allocations_left -= allocations_left == std::numeric_limits<std::size_t>::max() ? 0 : 1;
-  if (void* const found = std::malloc(bytes == 0 ? 1 : bytes))
-    return found;
-  throw std::bad_alloc();
-}
-} // namespace
-
-void* operator new(std::size_t bytes) {
-  return allocate(bytes);
-}
-void* operator new[](std::size_t bytes) {
-  return allocate(bytes);
-}
-void operator delete(void* p) noexcept {
-  std::free(p);
-}
-void operator delete[](void* p) noexcept {
-  std::free(p);
-}
-void operator delete(void* p, std::size_t) noexcept {
-  std::free(p);
-}
-void operator delete[](void* p, std::size_t) noexcept {
-  std::free(p);
 }
 
 namespace pc = planecast;

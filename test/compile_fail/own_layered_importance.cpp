@@ -1,5 +1,6 @@
 // A user's layered importance, but for LAYERS: the message must name layers.
-#include "planecast/plan/layer_scores.hpp"
+#include "planecast/stream/plane_stream.hpp"
+#include "planecast/transport/loopback.hpp"
 
 namespace pc = planecast;
 
@@ -7,7 +8,10 @@ struct my_importance {
   LAYERS;
   void score(std::uint32_t, std::uint32_t, std::span<float>) const;
 };
+using policy = pc::precision_policy<pc::tiers<4, 8, pc::lossless>, pc::keys<pc::per_channel<64>>,
+                                    pc::values<pc::per_token>>;
+using stream = pc::plane_stream<policy, pc::loopback>;
 
-void rank() {
-  (void)pc::rank_tokens(pc::across_layers<my_importance>(my_importance{}), 1);
+pc::status order(stream::sender::outgoing& shot) {
+  return shot.plan(pc::budget::base(), my_importance{});
 }

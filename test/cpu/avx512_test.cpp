@@ -23,60 +23,34 @@
 
 namespace pc = planecast;
 using namespace planecast_test;
-
-namespace {
-
-bool here() {
-  if (pc::supports(pc::instruction_set::avx512))
-    return true;
-  MESSAGE("AVX-512: not on this machine");
-  return false;
-}
-
-template <class Number>
-void lanes_are_those_of_avx2() {
-  for (std::uint32_t k = 0; k < rounds(1000, 100); ++k) {
-    const std::uint64_t seed = first_seed() + k;
-    CAPTURE(seed);
-    random_source random(seed);
-    const lane_inputs in = draw_lanes<Number>(random);
-    lane_results expected, found;
-    pc::detail::avx2::run_lanes(in, expected);
-    pc::detail::avx2::run_conversions<Number>(in, expected);
-    pc::detail::avx512::run_lanes(in, found);
-    pc::detail::avx512::run_conversions<Number>(in, found);
-    CHECK(found.difference(expected) == "");
-  }
-}
-
-} // namespace
+using namespace pc::detail; // the sets of lanes
 
 TEST_CASE("avx512: codes as the plain loops do in bf16") {
-  if (here())
+  if (here(pc::instruction_set::avx512))
     same_as_plain<pc::avx512_cpu, pc::bf16>(rounds(80, 20));
 }
 TEST_CASE("avx512: codes as the plain loops do in fp16") {
-  if (here())
+  if (here(pc::instruction_set::avx512))
     same_as_plain<pc::avx512_cpu, pc::fp16>(rounds(80, 20));
 }
 
 TEST_CASE("lanes_avx512: each operation gives what that of AVX2 gives") {
-  if (!here())
+  if (!here(pc::instruction_set::avx512))
     return;
-  lanes_are_those_of_avx2<pc::bf16>();
-  lanes_are_those_of_avx2<pc::fp16>();
+  same_lanes<pc::bf16>(avx2::lane_runner<pc::bf16>{}, avx512::lane_runner<pc::bf16>{});
+  same_lanes<pc::fp16>(avx2::lane_runner<pc::fp16>{}, avx512::lane_runner<pc::fp16>{});
 }
 
 // As it was once, by a masked addition that left what it did not add to.
 TEST_CASE("lanes_avx512: the cell below a row's least value is +0") {
-  if (!here())
+  if (!here(pc::instruction_set::avx512))
     return;
   random_source random(first_seed());
   lane_inputs in = draw_lanes<pc::bf16>(random);
   for (std::uint32_t i = 0; i < 32; ++i)
     in.inside[i] = in.low[i];
   lane_results found;
-  pc::detail::avx512::run_lanes(in, found);
+  avx512::run_lanes(in, found);
   for (std::uint32_t i = 0; i < 32; ++i)
     CHECK(found.of("cells_below", i) == 0);
 }

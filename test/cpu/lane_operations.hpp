@@ -94,6 +94,15 @@ PLANECAST_TARGET inline void run_lanes(const planecast_test::lane_inputs& in,
   to.put("any", 0, any_equal ? 1 : 0);
 }
 
+// All of it.
+template <class Number>
+struct lane_runner {
+  void operator()(const planecast_test::lane_inputs& in, planecast_test::lane_results& to) const {
+    run_lanes(in, to);
+    run_conversions<Number>(in, to);
+  }
+};
+
 } // namespace planecast::inline v0::detail::PLANECAST_SET
 
 #endif

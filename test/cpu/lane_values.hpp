@@ -11,6 +11,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <doctest/doctest.h>
 #include <functional>
 #include <map>
 #include <string>
@@ -110,6 +111,21 @@ lane_inputs draw_lanes(random_source& random) {
   for (std::byte& b : in.nibbles)
     b = static_cast<std::byte>(random.bits());
   return in;
+}
+
+/// Whether two sets of lanes give the same for values drawn: each is called with inputs and results.
+template <class Number, class Expected, class Found>
+void same_lanes(const Expected& run_expected, const Found& run_found) {
+  for (std::uint32_t k = 0; k < rounds(1000, 100); ++k) {
+    const std::uint64_t seed = first_seed() + k;
+    CAPTURE(seed);
+    random_source random(seed);
+    const lane_inputs in = draw_lanes<Number>(random);
+    lane_results expected, found;
+    run_expected(in, expected);
+    run_found(in, found);
+    CHECK(found.difference(expected) == "");
+  }
 }
 
 } // namespace planecast_test

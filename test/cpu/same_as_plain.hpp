@@ -2,6 +2,7 @@
 // touched.
 #pragma once
 
+#include "planecast/cpu/instruction_set.hpp"
 #include "planecast/cpu/plain.hpp"
 
 #include "code/rows.hpp"
@@ -19,6 +20,14 @@
 #include <vector>
 
 namespace planecast_test {
+
+/// Whether this machine has these instructions. If not, the test says so.
+inline bool here(planecast::instruction_set set) {
+  const bool found = planecast::supports(set);
+  if (!found)
+    MESSAGE((set == planecast::instruction_set::avx512 ? "AVX-512" : "AVX2"), ": not on this machine");
+  return found;
+}
 
 /// Bytes that begin at a multiple of 64, and end where a sanitizer sees what is read past them.
 class aligned_bytes {

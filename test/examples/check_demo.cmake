@@ -24,6 +24,9 @@ function(expect mode field) # [value…]: the field is one of these
   endif()
 endfunction()
 
+foreach(field IN ITEMS date commit processor cores compiler)
+  string(JSON found GET "${text}" ${field}) # ends if it is not there
+endforeach()
 string(JSON count LENGTH "${text}" modes)
 if(NOT count EQUAL 4)
   message(FATAL_ERROR "${count} modes")

@@ -1,10 +1,11 @@
-# Runs PROGRAM and compares what it prints with EXPECTED, byte for byte.
+# Runs PROGRAM and compares what it prints with EXPECTED, byte for byte, but for where and when EXPECTED was made.
 execute_process(COMMAND ${PROGRAM} RESULT_VARIABLE result OUTPUT_FILE ${OUTPUT})
 if(NOT result EQUAL 0)
   message(FATAL_ERROR "${PROGRAM} ended with ${result}")
 endif()
-execute_process(COMMAND ${CMAKE_COMMAND} -E compare_files ${OUTPUT} ${EXPECTED} RESULT_VARIABLE result)
-if(NOT result EQUAL 0)
-  file(READ ${OUTPUT} printed)
+file(READ ${OUTPUT} printed)
+file(READ ${EXPECTED} expected)
+string(REGEX REPLACE "\n  \"date\": [^\n]*\n[^\n]*\n  \"compiler\": [^\n]*" "" expected "${expected}")
+if(NOT printed STREQUAL expected)
   message(FATAL_ERROR "not ${EXPECTED}:\n${printed}")
 endif()

@@ -5,9 +5,9 @@
 #include "fuzz/input.hpp"
 #include "stream/recorded.hpp"
 #include "stream/scripted.hpp"
+#include "support/own_new.hpp"
 
 #include <algorithm>
-#include <new>
 #include <optional>
 #include <stdexcept>
 #include <utility>
@@ -16,38 +16,10 @@ namespace {
 // Nothing of this size is needed here: whoever asks for it believed a peer.
 constexpr std::size_t most_at_once = std::size_t{1} << 20;
 bool watched = false; // libFuzzer's own tables are larger
-
-void* allocate(std::size_t bytes) {
-  FUZZ_CHECK(!watched || bytes <= most_at_once);
-  if (void* const found = std::malloc(bytes == 0 ? 1 : bytes))
-    return found;
-  throw std::bad_alloc();
-}
 } // namespace
 
-void* operator new(std::size_t bytes) {
-  return allocate(bytes);
-}
-void* operator new[](std::size_t bytes) {
-  return allocate(bytes);
-}
-void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept {
-  return std::malloc(bytes == 0 ? 1 : bytes); // libFuzzer's: all pairs must match
-}
-void* operator new[](std::size_t bytes, const std::nothrow_t&) noexcept {
-  return std::malloc(bytes == 0 ? 1 : bytes);
-}
-void operator delete(void* p) noexcept {
-  std::free(p);
-}
-void operator delete[](void* p) noexcept {
-  std::free(p);
-}
-void operator delete(void* p, std::size_t) noexcept {
-  std::free(p);
-}
-void operator delete[](void* p, std::size_t) noexcept {
-  std::free(p);
+void test::before_new(std::size_t bytes) {
+  FUZZ_CHECK(!watched || bytes <= most_at_once);
 }
 
 using namespace planecast;

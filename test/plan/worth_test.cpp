@@ -207,7 +207,7 @@ TEST_CASE("worth_order: at each step no other set of no more bytes has more wort
     std::uint64_t bytes = 0;
     std::int64_t worth = 0;
     for (std::size_t k = 0; k < steps.size(); ++k) {
-      const detail::worth_step& step = steps[k];
+      const detail::worth_step step = steps[k];
       for (std::uint32_t plane = step.first; plane < step.end; ++plane, ++at) {
         REQUIRE(sequence.at(at) == upgrade(plane, step.item));
         bytes += c.bytes_of()(plane, step.item);

@@ -115,16 +115,18 @@ TEST_CASE("request: what drops tokens stays within its budget, is exact where it
     const coding how = dice.one_in(3) ? coding::raw : dice.one_in(2) ? coding::planes : coding::automatic;
     plan_options options{.pinned = {dice.below(5), dice.below(9)}};
     options.until = dice.one_in(2) ? lossless : 8;
+    options.order = dice.one_in(2) ? plan_order::greedy : plan_order::worth;
+    const keep_options keep{.until = options.until, .how = how, .order = options.order};
     // As many as fit; or more, of which the plan then sharpens what fits.
     const bool too_many = dice.one_in(4);
-    kept_tokens kept = s.streams.out.keep_within(r, b, {options.until, how});
+    kept_tokens kept = s.streams.out.keep_within(r, b, keep);
     if (too_many)
       kept = keep_most(r, kept.tokens() + dice.below(30));
     if (kept.tokens() == 0) {
       ++none;
       CHECK(detail::kept_bytes<policy>({g, 1},
                                        policy::planes::holding(static_cast<std::uint32_t>(options.until)),
-                                       how, least) > ceiling);
+                                       keep, least) > ceiling);
       continue;
     }
     const bool in_place = dice.one_in(2);
@@ -189,10 +191,28 @@ TEST_CASE("request: a coarser tier keeps more tokens in the same budget") {
   CHECK(four > 850);
   CHECK(kept(1, {.until = 8}) == 1000);
   CHECK(kept(0, {}) == 0);
-  CHECK(streams.out.keep_within(r, budget::base()).tokens() == 0); // no base is no budget
-  CHECK(streams.out.keep_within(r, budget::within(std::chrono::seconds(1))).tokens() ==
-        0); // no rate is known
+  CHECK(streams.out.keep_within(r, budget::base()).tokens() == 0);         // no base is no budget
+  CHECK(kept(0.3, {.until = 8, .scope = order_scope::per_layer}) < eight); // its order takes more
+  CHECK(kept(0.9, {.order = plan_order::worth}) < kept(0.9, {}));
   CHECK_THROWS_AS((void)kept(0.3, {.until = 6}), std::invalid_argument);
+}
+
+TEST_CASE("request: what fits into a time is unknown until the link's rate is, as it is to plan()") {
+  const geometry g{number::bf16, 2, 2, 64, 64};
+  const ranking r = rank_tokens(std::vector<float>(1000));
+  const test::stream_pair streams(g), told(g, {.link_rate = 1e6});
+  const auto code = [&](budget b) {
+    try {
+      (void)streams.out.keep_within(r, b);
+      return errc::ok;
+    } catch (const error& e) {
+      return e.status().code;
+    }
+  };
+  CHECK(code(budget::within(std::chrono::seconds(1))) == errc::unknown);
+  CHECK(code(budget::within(std::chrono::seconds(1), 1e5)) == errc::ok);
+  CHECK(told.out.keep_within(r, budget::within(std::chrono::milliseconds(200))) ==
+        told.out.keep_within(r, budget::bytes(200000)));
 }
 
 TEST_CASE("request: two ends that keep different tokens both say so, with both values") {

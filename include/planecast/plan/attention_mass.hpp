@@ -42,10 +42,7 @@ public:
   /// which a query's attention does not add up to 1; then nothing was added. (FlashInfer's logarithms are to
   /// the base 2: multiply them by ln 2.)
   void add(std::uint32_t layer, const kv_view& keys, const query_view& queries) {
-    layers_.expect(layer);
-    const std::uint32_t heads = model_.heads(layer);
-    if (keys.tokens() != layers_.tokens() || !keys.may_show(heads, model_.key_dim, model_.value_dim))
-      throw std::invalid_argument("planecast: attention_mass: a view of other tokens, heads or channels");
+    const std::uint32_t heads = detail::heads_to_score(layers_, model_, layer, keys);
     if (queries.dim() != model_.key_dim)
       throw std::invalid_argument("planecast: attention_mass: queries and keys of different length");
     std::vector<float> mass(keys.tokens());

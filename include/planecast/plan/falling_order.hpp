@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -35,8 +36,8 @@ struct keyed_item {
 
 /// Sorts by rising keys, equal ones staying in their order, and by no more than the keys' `digits` highest
 /// digits of 11 bits (the last of 10). All digits are counted in one pass; one that all keys share costs
-/// nothing.
-inline void radix_sort(std::vector<keyed_item>& items, unsigned digits = 3) {
+/// nothing. `room` is for as many items, and left with anything in it.
+inline void radix_sort(std::span<keyed_item> items, std::span<keyed_item> room, unsigned digits = 3) {
   constexpr std::size_t values = 1u << 11;
   constexpr std::array<unsigned, 3> shifts{21, 10, 0}; // of the highest digit first
   constexpr std::array<std::uint32_t, 3> masks{values - 1, values - 1, values / 2 - 1};
@@ -47,8 +48,7 @@ inline void radix_sort(std::vector<keyed_item>& items, unsigned digits = 3) {
     for (unsigned d = 0; d < 3; ++d)
       ++counts[d][i.key >> shifts[d] & masks[d]];
   const std::size_t count = items.size();
-  const auto memory = std::make_unique_for_overwrite<keyed_item[]>(count);
-  keyed_item *from = items.data(), *to = memory.get();
+  keyed_item *from = items.data(), *to = room.data();
   for (unsigned d = digits; d-- > 0;) {
     std::array<std::uint32_t, values>& at = counts[d];
     if (at[from->key >> shifts[d] & masks[d]] == count)
@@ -63,13 +63,18 @@ inline void radix_sort(std::vector<keyed_item>& items, unsigned digits = 3) {
   if (from != items.data())
     std::copy_n(from, count, items.data());
 }
+/// The same with room of its own.
+inline void radix_sort(std::vector<keyed_item>& items) {
+  const auto room = std::make_unique_for_overwrite<keyed_item[]>(items.size());
+  radix_sort(items, {room.get(), items.size()});
+}
 
 /// The order of numbers, the greatest first, of equal ones the one that `items` names first. Made in two
 /// steps: by the highest bits in which the numbers differ, which a radix sort puts in order in a time that
 /// does not depend on them; then, where those leave neighbours open, by comparing the numbers themselves.
-/// Preconditions: every item is the index of a number; none is NaN; keys may hold anything.
+/// Preconditions: every item is the index of a number; none is NaN; keys and room may hold anything.
 template <class NumberOf>
-void sort_falling(std::vector<keyed_item>& items, const NumberOf& number_of) {
+void sort_falling(std::span<keyed_item> items, std::span<keyed_item> room, const NumberOf& number_of) {
   if (items.size() < 2)
     return;
   std::uint64_t least = ~std::uint64_t{0}, most = 0;
@@ -85,7 +90,7 @@ void sort_falling(std::vector<keyed_item>& items, const NumberOf& number_of) {
     i.key = static_cast<std::uint32_t>((falling_key(number_of(i.item)) - least) >> right << left);
   const unsigned digits = items.size() <= 1u << 17 ? 2 : 3; // what is open for few items is soon compared
   const unsigned open = digits == 2 ? 10 : 0;
-  radix_sort(items, digits);
+  radix_sort(items, room, digits);
 
   constexpr std::ptrdiff_t few = 16; // are sorted faster by inserting them
   const auto before = [&](keyed_item a, keyed_item b) { return number_of(a.item) > number_of(b.item); };
@@ -98,9 +103,8 @@ void sort_falling(std::vector<keyed_item>& items, const NumberOf& number_of) {
     if (!in_order && end - run > few) {
       for (auto i = run; i != end; ++i) // which is looked at no more: now the place, for equal ones
         i->key = static_cast<std::uint32_t>(i - run);
-      std::sort(run, end, [&](keyed_item a, keyed_item b) {
-        return before(a, b) || (!before(b, a) && a.key < b.key);
-      });
+      std::sort(run, end,
+                [&](keyed_item a, keyed_item b) { return before(a, b) || (!before(b, a) && a.key < b.key); });
     } else if (!in_order)
       for (auto i = run + 1; i != end; ++i) {
         const keyed_item here = *i;

@@ -9,7 +9,6 @@
 #include <concepts>
 #include <cstdint>
 #include <span>
-#include <stdexcept>
 #include <utility>
 #include <vector>
 
@@ -36,10 +35,7 @@ public:
   /// Errors: throws std::invalid_argument for a layer that is not there or was added, a view of another
   /// shape, and keys that are not finite; then nothing was added.
   void add(std::uint32_t layer, const kv_view& keys) {
-    layers_.expect(layer);
-    const std::uint32_t heads = model_.heads(layer);
-    if (keys.tokens() != layers_.tokens() || !keys.may_show(heads, model_.key_dim, model_.value_dim))
-      throw std::invalid_argument("planecast: key_norm: a view of other tokens, heads or channels");
+    const std::uint32_t heads = detail::heads_to_score(layers_, model_, layer, keys);
     std::vector<float> norms(keys.tokens());
     detail::any_attention_set([&]<class Set>(Set) {
       detail::add_key_norms<Set>(keys, model_.dtype, heads, model_.key_dim, norms);

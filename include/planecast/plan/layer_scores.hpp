@@ -1,6 +1,8 @@
 // Scores of every layer: handed over, or added up for an order across layers.
 #pragma once
 
+#include "planecast/cache/geometry.hpp"
+#include "planecast/cache/kv_view.hpp"
 #include "planecast/cpu/attention.hpp"
 #include "planecast/plan/importance.hpp"
 #include "planecast/plan/layered_importance.hpp"
@@ -78,69 +80,91 @@ private:
 
 namespace detail {
 
-/// What is added layer by layer, as one score for each token.
-class added_layers {
+/// Layers of which each is added once.
+class layers_once {
 public:
-  added_layers(std::uint32_t layers, std::uint32_t tokens) : sum_(tokens), has_(layers) {}
+  explicit layers_once(std::uint32_t layers) : has_(layers) {}
 
-  /// Preconditions: a row has a score for each token; the layer is there and was not added (throws
-  /// std::invalid_argument).
-  void add(std::uint32_t layer, const std::vector<float>& row) {
-    expect(layer);
-    has_[layer] = true;
-    ++added_;
-    for (std::size_t t = 0; t < sum_.size(); ++t)
-      sum_[t] += row[t];
-  }
+  [[nodiscard]] bool has(std::uint32_t layer) const noexcept { return layer < has_.size() && has_[layer]; }
+  /// Preconditions: the layer is there and was not added (throws std::invalid_argument).
   void expect(std::uint32_t layer) const {
     if (layer >= has_.size() || has_[layer])
       throw std::invalid_argument("planecast: scores of a layer that is not there, or has them already");
   }
-  [[nodiscard]] std::uint32_t tokens() const noexcept { return static_cast<std::uint32_t>(sum_.size()); }
-  /// The mean, or the sum, over the layers that were added.
-  void score(std::uint32_t first, std::span<float> out, score_reduction how) const {
-    if (added_ == 0)
-      throw std::invalid_argument("planecast: no layer was added to an importance");
-    given_scores(sum_).score(first, out);
-    if (how == score_reduction::mean)
-      for (float& s : out)
-        s /= static_cast<float>(added_);
+  /// Preconditions: as those of expect().
+  void add(std::uint32_t layer) {
+    expect(layer);
+    has_[layer] = true;
+    ++added_;
   }
+  [[nodiscard]] std::uint32_t added() const noexcept { return added_; }
+  [[nodiscard]] std::uint32_t layers() const noexcept { return static_cast<std::uint32_t>(has_.size()); }
 
 private:
-  std::vector<float> sum_;
   std::vector<bool> has_;
   std::uint32_t added_ = 0;
 };
 
+/// What is added layer by layer, as one score for each token.
+class added_layers : public layers_once {
+public:
+  added_layers(std::uint32_t layers, std::uint32_t tokens) : layers_once(layers), sum_(tokens) {}
+
+  /// Preconditions: a row has a score for each token; those of expect().
+  void add(std::uint32_t layer, const std::vector<float>& row) {
+    layers_once::add(layer);
+    for (std::size_t t = 0; t < sum_.size(); ++t)
+      sum_[t] += row[t];
+  }
+  [[nodiscard]] std::uint32_t tokens() const noexcept { return static_cast<std::uint32_t>(sum_.size()); }
+  /// The mean, or the sum, over the layers that were added.
+  void score(std::uint32_t first, std::span<float> out, score_reduction how) const {
+    if (added() == 0)
+      throw std::invalid_argument("planecast: no layer was added to an importance");
+    given_scores(sum_).score(first, out);
+    if (how == score_reduction::mean)
+      for (float& s : out)
+        s /= static_cast<float>(added());
+  }
+
+private:
+  std::vector<float> sum_;
+};
+
 /// Likewise, a row for each layer.
-class kept_layers {
+class kept_layers : public layers_once {
 public:
   kept_layers(std::uint32_t layers, std::uint32_t tokens)
-      : rows_(std::size_t{layers} * tokens), has_(layers), tokens_(tokens) {}
+      : layers_once(layers), rows_(std::size_t{layers} * tokens), tokens_(tokens) {}
 
   void add(std::uint32_t layer, const std::vector<float>& row) {
-    expect(layer);
-    has_[layer] = true;
+    layers_once::add(layer);
     std::ranges::copy(row, rows_.begin() + static_cast<std::ptrdiff_t>(std::size_t{layer} * tokens_));
   }
-  void expect(std::uint32_t layer) const {
-    if (layer >= has_.size() || has_[layer])
-      throw std::invalid_argument("planecast: scores of a layer that is not there, or has them already");
-  }
   [[nodiscard]] std::uint32_t tokens() const noexcept { return tokens_; }
-  [[nodiscard]] std::uint32_t layers() const noexcept { return static_cast<std::uint32_t>(has_.size()); }
   void score(std::uint32_t layer, std::uint32_t first, std::span<float> out) const {
-    if (layer >= has_.size() || !has_[layer])
+    if (!has(layer))
       throw std::invalid_argument("planecast: a layer that was not added to an importance");
     given_scores(std::span(rows_).subspan(std::size_t{layer} * tokens_, tokens_)).score(first, out);
   }
 
 private:
   std::vector<float> rows_; // layer after layer
-  std::vector<bool> has_;
   std::uint32_t tokens_;
 };
+
+/// The heads of a layer whose keys are to be scored.
+/// Preconditions: the layer may be added, and the view has the tokens, heads and channels of that layer
+/// (throws std::invalid_argument).
+template <class Layers>
+std::uint32_t heads_to_score(const Layers& to, const geometry& model, std::uint32_t layer,
+                             const kv_view& keys) {
+  to.expect(layer);
+  const std::uint32_t heads = model.heads(layer);
+  if (keys.tokens() != to.tokens() || !keys.may_show(heads, model.key_dim, model.value_dim))
+    throw std::invalid_argument("planecast: keys to score: a view of other tokens, heads or channels");
+  return heads;
+}
 
 } // namespace detail
 

@@ -6,10 +6,12 @@
 #include "planecast/plan/upgrades.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <memory>
+#include <span>
 #include <stdexcept>
 #include <utility>
 #include <vector>
@@ -28,67 +30,87 @@ namespace detail {
 // Some planes of one item that go together, and what their bytes buy.
 struct worth_step {
   double ratio; // worth for a byte
-  std::uint32_t item;
-  std::uint16_t first, end;
+  std::uint32_t item, first, end;
 };
 
-// Steps, the first to be taken first. They stay where they were made, and a list of numbers is sorted.
+// Steps, the first to be taken first. They are numbered by item and first plane, and a list of numbers is
+// sorted. Memory that is touched for the first time costs more than the sorting: so little is kept of each
+// step, and most of it in one piece, which an allocator that saw it come back keeps for the next plan.
 struct sorted_steps {
-  std::unique_ptr<worth_step[]> made;
-  std::vector<keyed_item> order;
+  const std::uint32_t* items;                   // borrowed: those that are not pinned
+  std::uint32_t base_planes, planes;            // that every item has; that it can get
+  std::unique_ptr<std::uint16_t[]> widths = {}; // by number: planes of the step; 0 if there is none
+  std::unique_ptr<keyed_item[]> memory = {};    // ratios by number, the order, and room to sort
+  std::span<keyed_item> order = {};
+
+  [[nodiscard]] double ratio(std::uint32_t number) const noexcept {
+    return std::bit_cast<double>(memory[number]);
+  }
 
   [[nodiscard]] std::size_t size() const noexcept { return order.size(); }
-  [[nodiscard]] const worth_step& operator[](std::size_t i) const noexcept { return made[order[i].item]; }
+  [[nodiscard]] worth_step operator[](std::size_t i) const noexcept {
+    const std::uint32_t number = order[i].item, first = base_planes + number % planes;
+    return {ratio(number), items[number / planes], first, first + widths[number]};
+  }
 };
 
 // The order of single upgrades that worth_order() groups.
 template <class BytesOf, class RemovedBy>
 sorted_steps worth_steps(const scored_items& all, std::uint32_t base_planes, std::uint32_t end_plane,
                          const BytesOf& bytes_of, const RemovedBy& removed_by) {
-  const std::size_t planes = end_plane - base_planes;
-  const std::size_t most = (all.items.size() - all.pinned) * planes;
+  struct step {
+    double worth, bytes, ratio; // for a byte
+    std::uint32_t first;        // of its planes, from the base on
+  };
+  const std::uint32_t planes = end_plane - base_planes;
+  const std::size_t count = all.items.size() - all.pinned, most = count * planes;
   if (most > std::numeric_limits<std::uint32_t>::max())
     throw std::invalid_argument("planecast: more upgrades than ranks of 32 bits");
-  auto steps = std::make_unique_for_overwrite<worth_step[]>(most);
-  std::vector<std::pair<double, double>> hull(planes); // of the item's steps: worth, bytes
-  std::vector<std::uint32_t> beginning(planes);        // steps, by their first plane
-  std::uint32_t made = 0;
-  for (std::uint32_t i = all.pinned; i < all.items.size(); ++i) {
-    const std::uint32_t begin = made;
-    const std::uint32_t item = all.items[i];
-    const double weight = weight_of(all.scores[i]);
-    for (std::uint32_t plane = base_planes; plane < end_plane; ++plane) {
-      double worth = weight * removed_by(plane, item);
-      double bytes = bytes_of(plane, item);
-      worth_step step{0, item, static_cast<std::uint16_t>(plane), static_cast<std::uint16_t>(plane + 1)};
+  sorted_steps steps{all.items.data() + all.pinned, base_planes, planes};
+  steps.widths = std::make_unique<std::uint16_t[]>(most);
+  steps.memory = std::make_unique_for_overwrite<keyed_item[]>(3 * most);
+  std::vector<step> hull(planes); // the item's steps so far
+  std::size_t made = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::uint32_t item = all.items[all.pinned + i];
+    const double weight = weight_of(all.scores[all.pinned + i]);
+    std::uint32_t depth = 0;
+    for (std::uint32_t plane = 0; plane < planes; ++plane) {
+      step next{weight * removed_by(base_planes + plane, item),
+                static_cast<double>(bytes_of(base_planes + plane, item)), 0, plane};
       // What is worth more for a byte than what it needs is taken together with it; what costs nothing, too.
-      while (made > begin) {
-        const auto& [worth_before, bytes_before] = hull[made - begin - 1];
-        if (bytes != 0 && worth * bytes_before <= worth_before * bytes)
+      while (depth > 0) {
+        const step& before = hull[depth - 1];
+        if (next.bytes != 0 && next.worth * before.bytes <= before.worth * next.bytes)
           break;
-        worth += worth_before;
-        bytes += bytes_before;
-        step.first = steps[--made].first;
+        next.worth += before.worth;
+        next.bytes += before.bytes;
+        next.first = before.first;
+        --depth;
       }
-      step.ratio = bytes > 0 ? worth / bytes : std::numeric_limits<double>::infinity();
-      hull[made - begin] = {worth, bytes};
-      steps[made++] = step;
+      next.ratio = next.bytes > 0 ? next.worth / next.bytes : std::numeric_limits<double>::infinity();
+      hull[depth++] = next;
     }
-    for (std::uint32_t k = begin; k < made; ++k) {
-      if (k > begin) // whatever the quotients were rounded to
-        steps[k].ratio = std::min(steps[k].ratio, steps[k - 1].ratio);
-      ++beginning[steps[k].first - base_planes];
+    double least = std::numeric_limits<double>::infinity(); // so far, whatever the quotients were rounded to
+    for (std::uint32_t k = 0; k < depth; ++k) {
+      const std::size_t number = i * planes + hull[k].first;
+      const std::uint32_t end = k + 1 < depth ? hull[k + 1].first : planes;
+      steps.widths[number] = static_cast<std::uint16_t>(end - hull[k].first);
+      least = std::min(least, hull[k].ratio);
+      steps.memory[number] = std::bit_cast<keyed_item>(least);
     }
+    made += depth;
   }
   // Equal ratios by plane, then as listed.
-  std::uint32_t before = 0;
-  for (std::uint32_t& n : beginning)
-    before += std::exchange(n, before);
-  std::vector<keyed_item> order(made);
-  for (std::uint32_t k = 0; k < made; ++k)
-    order[beginning[steps[k].first - base_planes]++].item = k;
-  sort_falling(order, [&](std::uint32_t k) { return steps[k].ratio; });
-  return {std::move(steps), std::move(order)};
+  steps.order = {steps.memory.get() + most, made};
+  auto next = steps.order.begin();
+  for (std::size_t plane = 0; plane < planes; ++plane)
+    for (std::size_t number = plane; number < most; number += planes)
+      if (steps.widths[number] != 0)
+        *next++ = {0, static_cast<std::uint32_t>(number)};
+  sort_falling(steps.order, {steps.memory.get() + 2 * most, made},
+               [&](std::uint32_t number) { return steps.ratio(number); });
+  return steps;
 }
 
 // Pinned items, then the steps, by plane within windows.

@@ -4,6 +4,7 @@
 #include "planecast/code/coded_cache.hpp"
 #include "planecast/code/tile_map.hpp"
 #include "planecast/stream/messages.hpp"
+#include "planecast/stream/options.hpp"
 
 #include <algorithm>
 #include <cstdint>
@@ -12,20 +13,36 @@ namespace planecast::inline v0 {
 
 /// How tokens that are kept will be sent.
 struct keep_options {
-  int until = lossless;        ///< the last tier, in bits, as plan_options::until will say
-  coding how = coding::planes; ///< as request::how will say
+  int until = lossless;                  ///< the last tier, in bits, as plan_options::until will say
+  coding how = coding::planes;           ///< as request::how will say
+  plan_order order = plan_order::greedy; ///< as plan_options::order will say
+  /// per_layer where plan() will be given a layered importance.
+  order_scope scope = order_scope::across_layers;
+  std::uint64_t window_bytes = 0; ///< as plan_options::window_bytes will say
 };
 
 namespace detail {
 
-/// Bytes of a request's data lane at most: base, greedy order across layers, plan, upgrades up to the planes
-/// below `end_plane`, and all headers. Up to lossless, and where values may go raw, it is counted by stored
-/// tiles, than which none is larger; below, by what tiles take that are coded.
+/// Runs of an order at most. In the order of worth there are windows of upgrades, each of a run for each
+/// plane, after one for each plane of the pinned items; and no more than a frame holds.
+[[nodiscard]] constexpr std::uint64_t most_runs(std::uint64_t upgrade_planes, std::uint64_t upgrade_bytes,
+                                                const keep_options& how, std::uint32_t chunk_bytes) noexcept {
+  if (how.order == plan_order::greedy)
+    return 2 * upgrade_planes;
+  const std::uint64_t window = how.window_bytes != 0 ? how.window_bytes : chunk_bytes;
+  return std::min(upgrade_planes * (2 + upgrade_bytes / window),
+                  (chunk_bytes - plan_fixed_bytes) / plan_run_bytes);
+}
+
+/// Bytes of a request's data lane at most: base, order, plan, upgrades up to the planes below `end_plane`,
+/// and all headers. Up to lossless, and where values may go raw, it is counted by stored tiles, than which
+/// none is larger; below, by what tiles take that are coded. The order of worth takes more than the greedy
+/// one: it may list an item again for each plane, and has more runs, each of which begins a frame.
 template <class Policy>
-[[nodiscard]] std::uint64_t kept_bytes(const tile_map<Policy>& map, std::uint32_t end_plane, coding how,
-                                       std::uint32_t chunk_bytes) {
+[[nodiscard]] std::uint64_t kept_bytes(const tile_map<Policy>& map, std::uint32_t end_plane,
+                                       const keep_options& how, std::uint32_t chunk_bytes) {
   using planes = typename Policy::planes;
-  const bool coded = how == coding::planes && end_plane <= planes::fixed;
+  const bool coded = how.how == coding::planes && end_plane <= planes::fixed;
   std::uint64_t tiles = 0;
   for (std::uint32_t layer = 0; layer < map.shape.layers; ++layer) {
     const std::uint32_t end = std::max(end_plane, map.base_planes(layer)); // the edges' base may hold more
@@ -42,13 +59,17 @@ template <class Policy>
   }
   // A frame is closed when what follows does not fit, so two that follow each other hold more than one's
   // worth; besides, each layer's base and each run begins one.
-  const std::uint64_t runs = 2 * std::uint64_t{end_plane - std::min(end_plane, Policy::base_planes)};
+  const std::uint64_t upgrade_planes = end_plane - std::min(end_plane, Policy::base_planes);
+  const std::uint64_t runs = most_runs(upgrade_planes, tiles, how, chunk_bytes);
   std::uint64_t frames = 1 + map.shape.layers + runs + 2 * tiles / chunk_bytes;
   std::uint64_t plan = plan_fixed_bytes + plan_run_bytes * runs;
   if (runs > 0) {
+    const std::uint64_t ranks = std::uint64_t{map.count()} *
+                                (how.scope == order_scope::per_layer ? map.shape.layers : 1) *
+                                (how.order == plan_order::worth ? upgrade_planes : 1);
     const std::uint64_t ranks_of_frame = chunk_bytes / 4;
-    frames += (map.count() + ranks_of_frame - 1) / ranks_of_frame;
-    plan += 4 * std::uint64_t{map.count()};
+    frames += (ranks + ranks_of_frame - 1) / ranks_of_frame;
+    plan += 4 * ranks;
   }
   return tiles + plan + frames * frame_header_bytes;
 }

@@ -21,6 +21,10 @@ namespace planecast::inline v0 {
 
 namespace detail {
 
+/// Of a budget by a rate that was not measured yet.
+inline constexpr status no_rate_yet{errc::unknown,
+                                    "budget: the link's rate, of which too little was seen so far"};
+
 template <class Policy, class Backend>
 class outgoing_request {
 public:
@@ -98,7 +102,7 @@ public:
       return {errc::limit, "plan: chunk_bytes, which are to hold one token of all layers", chunk_bytes_,
               least};
     if (b.needs_rate() && !(link.bytes_per_second > 0))
-      return {errc::unknown, "budget: the link's rate, of which too little was seen so far"};
+      return no_rate_yet;
 
     plan_.order = order_upgrades(by, items, cache_, Policy::base_planes, end, how, chunk_bytes_);
     const std::uint64_t base = base_bytes();

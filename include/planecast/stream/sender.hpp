@@ -54,13 +54,16 @@ public:
 
   /// As many tokens as a budget has room for, the most important first, where the others are to be dropped:
   /// for request::keeping(). A share is of the whole sequence's bytes; a budget of time counts from now on.
-  /// Tokens are counted up to the tier of the options, headers and plan included, by the greedy order across
-  /// layers. Up to lossless, and raw, no cache takes more. Up to a tier below, a cache takes more of which
-  /// tiles have to be stored; plan() with the same budget then sends fewer upgrades, or is infeasible, for
-  /// the budget is a ceiling all the same. The list is made once for all shards, by the one with the least
-  /// room. It is empty where not one token fits, or where a budget of time needs a rate that is not known.
+  /// Tokens are counted up to the tier of the options and in their order, headers and plan included; the
+  /// order is the greedy one across layers unless they say so, and any other takes more. Up to lossless,
+  /// and raw, no cache takes more than is counted. Up to a tier below, a cache does of which tiles have to
+  /// be stored; plan() with the same budget then sends fewer upgrades, or is infeasible, for the budget is
+  /// a ceiling all the same. The list is made once for all shards, by the one with the least room. It is
+  /// empty where not one token fits.
   /// Preconditions: the ranking is of the whole sequence; the policy has a tier of those bits (throws
   /// std::invalid_argument).
+  /// Errors: throws `error`, `unknown`, if the budget is one of time, and too little has crossed to tell
+  /// the rate of the link: what plan() says then.
   /// Example: `auto kept = out.keep_within(rank_tokens(scores), budget::of_raw(0.2), {.until = 8});`
   [[nodiscard]] kept_tokens keep_within(const ranking& r, budget b, const keep_options& how = {}) const {
     return state_->keep_within(r, b, how);
@@ -115,9 +118,14 @@ public:
   /// throws; `infeasible`, with the least, if the budget is below the base; `unknown` if it is one of time,
   /// and too little has crossed to tell the link's rate; `limit` if chunk_bytes are enough for orders per
   /// layer alone. Nothing happened in any of these cases, and it may be called again.
-  template <class I>
-  requires importance<I> || layered_importance<I> planecast::status plan(budget b, const I& by,
-                                                                         plan_options options = {}) {
+  // Two functions: of one that took either, g++ would not say which member a user's importance lacks.
+  template <importance I>
+  requires(!layered_importance<I>) planecast::status plan(budget b, const I& by, plan_options options = {}) {
+    return state_->plan(*request_, b, by, options);
+  }
+  /// The same by an importance that tells layers apart.
+  template <layered_importance I>
+  planecast::status plan(budget b, const I& by, plan_options options = {}) {
     return state_->plan(*request_, b, by, options);
   }
   /// The same by scores that the engine has: one for each token of the sequence, or none if all count the

@@ -44,9 +44,11 @@ struct sending {
     if (end == 0)
       throw std::invalid_argument("planecast: keep_within: no tier ends there");
     const link_load load{link_rate().value_or(0), to_send.bytes_ahead() + link.in_flight(), 0};
+    if (b.needs_rate() && !(load.bytes_per_second > 0))
+      throw error(no_rate_yet);
     return planecast::keep_within(
         r, b.ceiling(shape.raw_bytes(r.tokens.size()), 0, load), [&](std::uint32_t n) {
-          return kept_bytes<Policy>({shape, n, 0, options.carries.layer_first, model_layers}, end, how.how,
+          return kept_bytes<Policy>({shape, n, 0, options.carries.layer_first, model_layers}, end, how,
                                     options.chunk_bytes);
         });
   }
