@@ -64,6 +64,8 @@ public:
                                         static_cast<double>(std::max<std::int64_t>(1, run.iterations)));
       for (const auto& [name, counter] : run.counters)
         line += ", \"" + name + "\": " + number(counter.value);
+      if (!run.report_label.empty())
+        line += ", \"label\": \"" + run.report_label + "\"";
       lines_.push_back(line + "}");
     }
     ConsoleReporter::ReportRuns(runs);

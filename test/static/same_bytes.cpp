@@ -1,5 +1,5 @@
-// Codes fixed tiles and compares everything that comes out with one constant. Built by every compiler of the
-// presets, with options that compilers like to change floating-point results under, and run with
+// Codes fixed tiles and compares everything that comes out with one constant. Built by g++ and clang++,
+// with options that compilers like to change floating-point results under, and run with
 // flush-to-zero off and on: same_bytes [flush]. Exit status: 0 same, 1 other bytes, 77 cannot run here.
 #include "planecast/cpu/cpu.hpp"
 

@@ -197,6 +197,15 @@ TEST_CASE("request: a coarser tier keeps more tokens in the same budget") {
   CHECK_THROWS_AS((void)kept(0.3, {.until = 6}), std::invalid_argument);
 }
 
+TEST_CASE("request: a plane's end that is no tier of the policy is none to keep up to") {
+  using from_eight = precision_policy<tiers<8, lossless>, keys<per_channel<64>>, planecast::values<per_token>,
+                                      planes<4, 4, tail>>;
+  const test::stream_pair<from_eight> streams(geometry{number::bf16, 1, 1, 64, 64});
+  const ranking r = rank_tokens(std::vector<float>(100));
+  CHECK_THROWS_AS((void)streams.out.keep_within(r, budget::of_raw(0.5), {.until = 4}), std::invalid_argument);
+  CHECK(streams.out.keep_within(r, budget::of_raw(0.5), {.until = 8}).tokens() > 0);
+}
+
 TEST_CASE("request: what fits into a time is unknown until the link's rate is, as it is to plan()") {
   const geometry g{number::bf16, 2, 2, 64, 64};
   const ranking r = rank_tokens(std::vector<float>(1000));

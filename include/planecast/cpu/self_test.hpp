@@ -107,8 +107,8 @@ void self_test_tile(fingerprint& seen) noexcept {
 /// nearest, change the bytes on the wire. -ffast-math is refused at compile time; this finds the others.
 /// Flush-to-zero is allowed.
 /// Preconditions: the machine has the instructions of the backend.
-/// Effects: none but the answer. It allocates nothing, takes about a tenth of a millisecond, and speaks for
-/// the calling thread's floating-point state: call it once when the program starts.
+/// Effects: none but the answer. It allocates nothing, codes ten small tiles, and speaks for the calling
+/// thread's floating-point state: call it once when the program starts.
 /// Errors: `unsupported`, with the expected hash in `here` and this program's in `there`.
 /// Example: `check(self_test());`
 template <class Backend = cpu>

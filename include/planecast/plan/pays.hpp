@@ -34,7 +34,7 @@ struct coding_costs {
 /// Whether coding pays where a cache is coded, then sent, then decoded: if the link is slower than
 /// (1 − share) / (1 / encode + 1 / decode).
 /// Preconditions: speeds are above 0.
-/// Example: `pays_serial({.encode = 20e9, .decode = 20e9, .link = 1.25e9, .share = 0.73})`
+/// Example: `pays_serial({.encode = 1.1e9, .decode = 1.2e9, .link = 125e6, .share = 0.73})`
 [[nodiscard]] constexpr bool pays_serial(const coding_costs& c) noexcept {
   return c.link < (1 - c.share) / (1 / c.encode + 1 / c.decode);
 }

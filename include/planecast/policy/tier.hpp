@@ -39,6 +39,8 @@ struct tiers {
   PLANECAST_HOST_DEVICE static constexpr std::uint32_t bits(std::uint32_t i) noexcept {
     return detail::nth<Bits...>(i);
   }
+  /// Whether a tier has so many bits of the code, or is lossless.
+  static constexpr bool has(int bits) noexcept { return ((bits == Bits) || ...); }
   /// Of the bits, in their order.
   static constexpr std::uint64_t fingerprint() noexcept { return detail::fingerprint_of<Bits...>(); }
 

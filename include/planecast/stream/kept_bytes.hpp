@@ -18,7 +18,9 @@ struct keep_options {
   plan_order order = plan_order::greedy; ///< as plan_options::order will say
   /// per_layer where plan() will be given a layered importance.
   order_scope scope = order_scope::across_layers;
-  std::uint64_t window_bytes = 0; ///< as plan_options::window_bytes will say
+  /// As plan_options::window_bytes will say. By worth, narrow windows are counted as so many runs as fit a
+  /// frame.
+  std::uint64_t window_bytes = 0;
 };
 
 namespace detail {

@@ -24,7 +24,7 @@ struct sender_options {
   std::chrono::milliseconds linger{200};
   double link_rate = 0;   ///< bytes a second, for budget::within() and coding::automatic; 0: as measured
   double encode_rate = 0; ///< raw bytes a second, for coding::automatic; 0: as measured
-  double decode_rate = 0; ///< likewise, at the receiver; 0: that of coding
+  double decode_rate = 0; ///< likewise, at the receiver; 0: that of coding, `threads` and all
   /// Of raw, what of a coded cache crosses in the end: for coding::automatic. 0 takes usual_share().
   double coded_share = 0;
   executor threads = {}; ///< where put() codes; an empty one stands for the calling thread

@@ -85,10 +85,7 @@ public:
                                       : "planecast: plan: called with " + std::to_string(layers_put_) +
                                             " of " + std::to_string(shape_.layers) + " layers put");
     const std::uint32_t end = Policy::planes::holding(static_cast<std::uint32_t>(how.until));
-    bool is_tier = false;
-    for (std::uint32_t i = 0; i < Policy::tiers::count; ++i)
-      is_tier = is_tier || Policy::tiers::bits(i) == static_cast<std::uint32_t>(how.until);
-    if (!is_tier)
+    if (!Policy::tiers::has(how.until))
       throw std::invalid_argument("planecast: plan: no tier ends there");
     item_map items{1, id.tokens, id.first};
     if constexpr (layered_importance<I>) {

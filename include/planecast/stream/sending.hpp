@@ -40,9 +40,9 @@ struct sending {
   }
 
   kept_tokens keep_within(const ranking& r, budget b, const keep_options& how) const {
-    const std::uint32_t end = Policy::planes::holding(static_cast<std::uint32_t>(how.until));
-    if (end == 0)
+    if (!Policy::tiers::has(how.until))
       throw std::invalid_argument("planecast: keep_within: no tier ends there");
+    const std::uint32_t end = Policy::planes::holding(static_cast<std::uint32_t>(how.until));
     const link_load load{link_rate().value_or(0), to_send.bytes_ahead() + link.in_flight(), 0};
     if (b.needs_rate() && !(load.bytes_per_second > 0))
       throw error(no_rate_yet);
