@@ -35,12 +35,13 @@ public:
   }
 
   /// Adds a layer, in any order. Of an MLA cache the keys are the latents: the products with the RoPE part
-  /// are not in it, so hand over your own scores there. Nothing of the view and the queries is needed
-  /// afterwards. Effects: takes about the time of multiplying queries by keys, on the calling thread, and
-  /// meanwhile, if there is no softmax_lse, up to 64 MiB. Errors: throws std::invalid_argument for a layer
-  /// that is not there or was added, a view or queries of another shape, fewer queries than the window has,
-  /// numbers that are not finite, and a softmax_lse by which a query's attention does not add up to 1; then
-  /// nothing was added. (FlashInfer's logarithms are to the base 2: multiply them by ln 2.)
+  /// are not in it, so hand over your own scores there.
+  /// Effects: takes about the time of multiplying queries by keys, on the calling thread, and meanwhile, if
+  /// there is no softmax_lse, up to 64 MiB. Nothing of the view and the queries is needed afterwards.
+  /// Errors: throws std::invalid_argument for a layer that is not there or was added, a view or queries of
+  /// another shape, fewer queries than the window has, numbers that are not finite, and a softmax_lse by
+  /// which a query's attention does not add up to 1; then nothing was added. (FlashInfer's logarithms are to
+  /// the base 2: multiply them by ln 2.)
   void add(std::uint32_t layer, const kv_view& keys, const query_view& queries) {
     const std::uint32_t heads = detail::heads_to_score(layers_, model_, layer, keys);
     if (queries.dim() != model_.key_dim)
