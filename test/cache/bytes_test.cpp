@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <doctest/doctest.h>
 
+namespace cache_bytes_test {
+
 namespace pc = planecast;
 
 TEST_CASE("bytes: numbers are little-endian and need no alignment") {
@@ -24,3 +26,5 @@ TEST_CASE("bytes: align_up reaches the next multiple and no further") {
   CHECK(pc::detail::align_up(16u, 16u) == 16);
   CHECK(pc::detail::align_up(std::uint64_t{0x1'0000'0001}, std::uint64_t{16}) == 0x1'0000'0010u);
 }
+
+} // namespace cache_bytes_test

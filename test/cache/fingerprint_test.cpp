@@ -3,6 +3,8 @@
 #include <doctest/doctest.h>
 #include <string_view>
 
+namespace cache_fingerprint_test {
+
 namespace pc = planecast;
 
 namespace {
@@ -29,3 +31,5 @@ TEST_CASE("fingerprint: the order of fields counts") {
 }
 
 static_assert(pc::fingerprint{}.add(1).value() != pc::fingerprint{}.value());
+
+} // namespace cache_fingerprint_test

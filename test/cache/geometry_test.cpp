@@ -6,6 +6,8 @@
 #include <string_view>
 #include <vector>
 
+namespace cache_geometry_test {
+
 namespace pc = planecast;
 
 namespace {
@@ -220,3 +222,5 @@ TEST_CASE("geometry: MLA has one head, of latents and RoPE parts") {
   CHECK(g.value_dim == 64);
   CHECK(pc::geometry::mla(pc::number::fp16, 1, 256, 32).values_per_token() == 288);
 }
+
+} // namespace cache_geometry_test

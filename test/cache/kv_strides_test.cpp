@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <doctest/doctest.h>
 
+namespace cache_kv_strides_test {
+
 namespace pc = planecast;
 using pc::kv_strides;
 
@@ -66,3 +68,5 @@ TEST_CASE("kv_strides: each field makes a difference") {
   CHECK(s != kv_strides{1, 2, 3, 4, 0, 6});
   CHECK(s != kv_strides{1, 2, 3, 4, 5, 0});
 }
+
+} // namespace cache_kv_strides_test

@@ -11,6 +11,8 @@
 #include <type_traits>
 #include <vector>
 
+namespace cache_kv_view_test {
+
 namespace pc = planecast;
 
 namespace {
@@ -368,3 +370,5 @@ TEST_CASE("kv_view: a run ends with a block, at a gap, and is none where channel
   CHECK(reversed.rows(true, 1, 0, 5).step == -16);
   CHECK(check_rows(reversed, 2, 8) == 6);
 }
+
+} // namespace cache_kv_view_test

@@ -15,6 +15,8 @@
 #include <type_traits>
 #include <vector>
 
+namespace cache_layouts_test {
+
 namespace pc = planecast;
 using pc::axis;
 
@@ -307,3 +309,5 @@ TEST_CASE("layouts: extents that say nothing, slots that are not there") {
                         {.blocks = 4, .block_size = 2, .heads = 3, .dim = 8, .pack = pack}),
                     std::invalid_argument);
 }
+
+} // namespace cache_layouts_test

@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <doctest/doctest.h>
 
+namespace cache_number_test {
+
 namespace pc = planecast;
 using namespace planecast_test;
 
@@ -240,3 +242,5 @@ TEST_CASE("number: with_format gives the format that a dtype names") {
   CHECK(pc::with_format(pc::number::fp8_e4m3, []<class N>(N) { return N::id; }) == pc::number::fp8_e4m3);
   CHECK(pc::with_format(pc::number::fp8_e5m2, []<class N>(N) { return N::id; }) == pc::number::fp8_e5m2);
 }
+
+} // namespace cache_number_test

@@ -7,6 +7,8 @@
 #include <stdexcept>
 #include <vector>
 
+namespace cache_query_view_test {
+
 using namespace planecast;
 
 TEST_CASE("query_view: rows x heads x channels, fp32") {
@@ -46,3 +48,5 @@ TEST_CASE("query_view: denominators by head and row") {
   CHECK(view.with_lse(lse.data(), 7).lse(2, 1) == 9);
   CHECK(!view.has_lse());
 }
+
+} // namespace cache_query_view_test

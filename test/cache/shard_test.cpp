@@ -6,6 +6,8 @@
 #include <type_traits>
 #include <vector>
 
+namespace cache_shard_test {
+
 namespace pc = planecast;
 using pc::shard;
 
@@ -68,3 +70,5 @@ TEST_CASE("shard: between a and b ranks, lcm(a, b) shares make up what each of t
                 held(heads, rank, rank + 1, a));
       }
 }
+
+} // namespace cache_shard_test

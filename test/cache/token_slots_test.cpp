@@ -15,6 +15,8 @@
 #include <type_traits>
 #include <vector>
 
+namespace cache_token_slots_test {
+
 namespace pc = planecast;
 using pc::token_slots;
 
@@ -229,3 +231,5 @@ TEST_CASE("token_slots: a run is the longest there is") {
       CHECK(!follows(token + run));
   }
 }
+
+} // namespace cache_token_slots_test

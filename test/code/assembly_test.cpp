@@ -15,6 +15,8 @@
 #include <thread>
 #include <vector>
 
+namespace code_assembly_test {
+
 namespace pc = planecast;
 using namespace planecast_test;
 
@@ -549,3 +551,5 @@ TEST_CASE("assembly: from any layout, page size and stride into any other") {
   from_any_into_any<from_two>(rounds(80, 30));
   from_any_into_any<lossy>(rounds(80, 30));
 }
+
+} // namespace code_assembly_test

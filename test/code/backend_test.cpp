@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+namespace code_backend_test {
+
 namespace pc = planecast;
 
 namespace {
@@ -102,3 +104,5 @@ TEST_CASE("backend: an encoded tile is by default empty and not stored") {
   CHECK(pc::encoded_tile{}.bytes == 0);
   CHECK(!pc::encoded_tile{}.stored);
 }
+
+} // namespace code_backend_test

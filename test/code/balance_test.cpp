@@ -8,6 +8,8 @@
 #include <doctest/doctest.h>
 #include <vector>
 
+namespace code_balance_test {
+
 namespace pc = planecast;
 using namespace planecast_test;
 
@@ -214,3 +216,5 @@ TEST_CASE("balance: hostile scalars are told from good ones, and good ones rise"
   }
   CHECK(valid > 1000);
 }
+
+} // namespace code_balance_test

@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+namespace code_cell_test {
+
 namespace pc = planecast;
 using namespace planecast_test;
 
@@ -265,3 +267,5 @@ TEST_CASE("cell: four bits of gaussian rows have the stated error") {
   CHECK(error / power > 6.5e-3);
   CHECK(error / power < 8.5e-3);
 }
+
+} // namespace code_cell_test

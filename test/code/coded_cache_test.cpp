@@ -9,6 +9,8 @@
 #include <numeric>
 #include <vector>
 
+namespace code_coded_cache_test {
+
 namespace pc = planecast;
 using namespace planecast_test;
 
@@ -173,3 +175,5 @@ TEST_CASE("coded_cache: whole pages behind a prefix are coded as they are withou
       }
   }
 }
+
+} // namespace code_coded_cache_test

@@ -13,6 +13,8 @@
 #include <doctest/doctest.h>
 #include <vector>
 
+namespace code_error_bound_test {
+
 namespace pc = planecast;
 using namespace planecast_test;
 
@@ -294,3 +296,5 @@ TEST_CASE("error bound: flush-to-zero changes nothing") {
     CHECK(with == pc::error_bound(c, 1 + k % 8));
   }
 }
+
+} // namespace code_error_bound_test

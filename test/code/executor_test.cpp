@@ -15,6 +15,8 @@
 #include <thread>
 #include <vector>
 
+namespace code_executor_test {
+
 namespace pc = planecast;
 using namespace planecast_test;
 
@@ -135,3 +137,5 @@ TEST_CASE("coded_cache: threads give the same tiles") {
     CHECK(all.bytes() == bytes);
   }
 }
+
+} // namespace code_executor_test

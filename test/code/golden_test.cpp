@@ -12,6 +12,8 @@
 #include <string>
 #include <vector>
 
+namespace code_golden_test {
+
 namespace pc = planecast;
 
 namespace {
@@ -166,3 +168,5 @@ TEST_CASE("golden: the encoder writes these bytes, and an independent decoder re
   CHECK(files == 70);
   CHECK(stored == 20);
 }
+
+} // namespace code_golden_test

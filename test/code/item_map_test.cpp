@@ -5,6 +5,8 @@
 #include <doctest/doctest.h>
 #include <set>
 
+namespace code_item_map_test {
+
 using namespace planecast;
 
 TEST_CASE("item_map: across layers an item is a token, by its position") {
@@ -73,3 +75,5 @@ TEST_CASE("listed_items: of an order per layer a layer's own, as they are listed
   CHECK(all.of(1).data() == tokens.data());
   CHECK(all.of(1).size() == 2);
 }
+
+} // namespace code_item_map_test

@@ -11,6 +11,8 @@
 #include <span>
 #include <vector>
 
+namespace code_scalars_test {
+
 namespace pc = planecast;
 using namespace planecast_test;
 
@@ -117,3 +119,5 @@ TEST_CASE("scalars: hostile bases of balanced and verbatim tiles are corrupt, an
   }
   CHECK(corrupt > 100);
 }
+
+} // namespace code_scalars_test

@@ -10,6 +10,8 @@
 #include <doctest/doctest.h>
 #include <vector>
 
+namespace code_spread_test {
+
 namespace pc = planecast;
 using namespace planecast_test;
 
@@ -176,3 +178,5 @@ TEST_CASE("spread: what a layer's base holds is no upgrade's to remove") {
           doctest::Approx(coded.error_removed(0, 2, t) + coded.error_removed(1, 2, t)));
   }
 }
+
+} // namespace code_spread_test

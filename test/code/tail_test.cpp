@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+namespace code_tail_test {
+
 namespace pc = planecast;
 using namespace planecast_test;
 
@@ -79,3 +81,5 @@ TEST_CASE("tail: a reader sees padding that is not zero") {
   CHECK(in.get(9) == 0x12);
   CHECK(!in.padding_is_zero());
 }
+
+} // namespace code_tail_test

@@ -7,6 +7,8 @@
 #include <type_traits>
 #include <vector>
 
+namespace code_tile_map_test {
+
 namespace pc = planecast;
 
 namespace {
@@ -168,3 +170,5 @@ TEST_CASE("tile_map: what can be counted") {
   CHECK(!map{last_is_wide, too_many}.countable());
   CHECK(map{last_is_wide, too_many - 64}.all_tiles() == std::uint64_t{1025} * 2 * ((1u << 21) - 1));
 }
+
+} // namespace code_tile_map_test

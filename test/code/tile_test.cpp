@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <doctest/doctest.h>
 
+namespace code_tile_test {
+
 namespace pc = planecast;
 
 namespace {
@@ -57,3 +59,5 @@ TEST_CASE("tile: the anchor of the default policy takes 4.25 to 4.5 bits per val
   CHECK((keys.plane_at(1) - pc::tile_header_bytes) * 8.0 / (64 * 128) == doctest::Approx(4.5));
   CHECK((values.plane_at(1) - pc::tile_header_bytes) * 8.0 / (64 * 128) == doctest::Approx(4.25));
 }
+
+} // namespace code_tile_test

@@ -11,6 +11,8 @@
 #include <random>
 #include <vector>
 
+namespace code_trial_test {
+
 namespace pc = planecast;
 
 namespace {
@@ -88,3 +90,5 @@ TEST_CASE("trial: the boundaries of all its rows" * doctest::skip(planecast_test
   CHECK(trial_hash<pc::fp16>(300'000) == 0x5e218225bb44dd8cu);
 }
 #endif
+
+} // namespace code_trial_test

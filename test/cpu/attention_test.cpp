@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+namespace cpu_attention_test {
+
 using namespace planecast;
 using planecast_test::rounds;
 
@@ -450,3 +452,5 @@ TEST_CASE("attention: powers of two, by every set") {
     CHECK(std::isnan(sums[5]));
   });
 }
+
+} // namespace cpu_attention_test

@@ -21,6 +21,8 @@
 #undef PLANECAST_SET
 #undef PLANECAST_TARGET
 
+namespace cpu_avx512_test {
+
 namespace pc = planecast;
 using namespace planecast_test;
 using namespace pc::detail; // the sets of lanes
@@ -54,5 +56,7 @@ TEST_CASE("lanes_avx512: the cell below a row's least value is +0") {
   for (std::uint32_t i = 0; i < 32; ++i)
     CHECK(found.of("cells_below", i) == 0);
 }
+
+} // namespace cpu_avx512_test
 
 #endif

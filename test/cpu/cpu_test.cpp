@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+namespace cpu_cpu_test {
+
 namespace pc = planecast;
 using namespace planecast_test;
 
@@ -505,3 +507,5 @@ TEST_CASE("cpu: hostile bytes give a value or a status, never more") {
     CHECK(attack(pc::tile_layout<pc::per_token, pc::planes<4, 2, 1, 1, pc::tail>>{shape}, random) == 0);
   }
 }
+
+} // namespace cpu_cpu_test

@@ -3,6 +3,8 @@
 #include <doctest/doctest.h>
 #include <string>
 
+namespace cpu_instruction_set_test {
+
 namespace pc = planecast;
 
 namespace {
@@ -34,3 +36,5 @@ TEST_CASE("instruction_set: the widest is one that there is, and none above it")
   CHECK(pc::widest() == pc::instruction_set::plain);
 #endif
 }
+
+} // namespace cpu_instruction_set_test

@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+namespace cpu_key_norm_test {
+
 using namespace planecast;
 
 TEST_CASE("key norm: the mean over the heads of the root of the sum of squares, by every set") {
@@ -54,3 +56,5 @@ TEST_CASE("key norm: a key that is not finite is said") {
     CHECK(std::string(e.what()) == "planecast: key norm: the key of token 2 is not finite");
   }
 }
+
+} // namespace cpu_key_norm_test

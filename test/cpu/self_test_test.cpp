@@ -8,6 +8,8 @@
 #include <string_view>
 #include <type_traits>
 
+namespace cpu_self_test_test {
+
 namespace pc = planecast;
 
 TEST_CASE("self_test: this build codes the bytes of every other") {
@@ -44,3 +46,5 @@ TEST_CASE("self_test: of every backend that the machine has") {
     CHECK(pc::self_test<Backend>().ok());
   });
 }
+
+} // namespace cpu_self_test_test

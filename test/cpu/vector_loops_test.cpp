@@ -19,6 +19,8 @@
 #undef PLANECAST_SET
 #undef PLANECAST_TARGET
 
+namespace cpu_vector_loops_test {
+
 namespace pc = planecast;
 using namespace planecast_test;
 using namespace pc::detail; // the sets of lanes
@@ -60,5 +62,7 @@ TEST_CASE("lanes_avx2: the cell below a row's least value is +0") {
     CHECK(found.of("cells_below", i) == 0);
   }
 }
+
+} // namespace cpu_vector_loops_test
 
 #endif

@@ -13,6 +13,8 @@
 #include <string>
 #include <vector>
 
+namespace cpu_widths_test {
+
 namespace pc = planecast;
 using namespace planecast_test;
 
@@ -269,3 +271,5 @@ TEST_CASE("widths: groups keep the error of other groups out, balance that of ot
   CHECK(groups < token / 2);
   CHECK(balanced < token / 10);
 }
+
+} // namespace cpu_widths_test

@@ -5,6 +5,8 @@
 #include <stdexcept>
 #include <vector>
 
+namespace decode_accept_test {
+
 namespace {
 
 namespace pc = planecast;
@@ -67,3 +69,5 @@ constexpr bool works_at_compile_time() {
 static_assert(works_at_compile_time());
 
 } // namespace
+
+} // namespace decode_accept_test

@@ -4,6 +4,8 @@
 
 #include <doctest/doctest.h>
 
+namespace decode_arriving_cache_test {
+
 namespace pc = planecast;
 using decode_test::scripted_cache;
 
@@ -53,3 +55,5 @@ TEST_CASE("arriving_cache: the tests' own says what its script says") {
   s.drops_tokens = true;
   CHECK_FALSE(scripted_cache<>(1, s, [](auto, auto) {}).whole());
 }
+
+} // namespace decode_arriving_cache_test

@@ -13,6 +13,8 @@
 #include <memory>
 #include <vector>
 
+namespace decode_end_to_end_test {
+
 using namespace planecast;
 using planecast_test::rounds;
 using namespace std::chrono_literals;
@@ -144,3 +146,5 @@ TEST_CASE("end to end: the text is the original's, whatever the cut, the order o
   CHECK(retracted_cases > cases / 20); // the coarse cache does go astray
   CHECK(int8_cases > cases / 3);
 }
+
+} // namespace decode_end_to_end_test

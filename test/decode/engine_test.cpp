@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+namespace decode_engine_test {
+
 namespace {
 
 using planecast::token_id;
@@ -96,3 +98,5 @@ TEST_CASE("a minimal engine decodes") {
 }
 
 } // namespace
+
+} // namespace decode_engine_test

@@ -8,6 +8,8 @@
 #include <stdexcept>
 #include <vector>
 
+namespace decode_speculate_test {
+
 namespace {
 
 namespace pc = planecast;
@@ -475,3 +477,5 @@ TEST_CASE("the engine's exceptions pass") {
 }
 
 } // namespace
+
+} // namespace decode_speculate_test

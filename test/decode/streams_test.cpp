@@ -17,6 +17,8 @@
 #include <utility>
 #include <vector>
 
+namespace decode_streams_test {
+
 using namespace planecast;
 using planecast_test::rounds;
 using namespace std::chrono_literals;
@@ -294,3 +296,5 @@ TEST_CASE("streams: eight bits first, then lossless: drafted on int8, then verif
     CHECK_FALSE(text.tags.contains(token_tag::verified_int8));
   }
 }
+
+} // namespace decode_streams_test

@@ -10,6 +10,8 @@
 #include <set>
 #include <vector>
 
+namespace decode_toy_engine_test {
+
 namespace {
 
 namespace pc = planecast;
@@ -307,3 +309,5 @@ TEST_CASE("toy: text decoded while the cache arrives is the exact cache's") {
 }
 
 } // namespace
+
+} // namespace decode_toy_engine_test

@@ -13,6 +13,8 @@
 #include <unistd.h>
 #include <vector>
 
+namespace decode_two_processes_test {
+
 namespace {
 
 namespace pc = planecast;
@@ -205,3 +207,5 @@ TEST_CASE("two processes: a peer that is killed before first light") {
   CHECK(kv.wait(pc::first_light, 20s) == pc::errc::closed);
   CHECK(kv.tier() == -1);
 }
+
+} // namespace decode_two_processes_test

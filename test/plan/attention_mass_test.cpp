@@ -8,6 +8,8 @@
 #include <stdexcept>
 #include <vector>
 
+namespace plan_attention_mass_test {
+
 using namespace planecast;
 
 namespace {
@@ -151,3 +153,5 @@ TEST_CASE("attention_mass: options that mean nothing are refused at once") {
   CHECK_THROWS_AS(attention_mass(f.model, f.tokens, {.scale = std::numeric_limits<float>::infinity()}),
                   std::invalid_argument);
 }
+
+} // namespace plan_attention_mass_test

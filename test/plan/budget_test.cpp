@@ -3,6 +3,8 @@
 #include <doctest/doctest.h>
 #include <limits>
 
+namespace plan_budget_test {
+
 using namespace planecast;
 
 TEST_CASE("budget: a share, a number of bytes, the base, everything") {
@@ -48,3 +50,5 @@ TEST_CASE("budget: a time at the measured rate") {
   CHECK(!budget::base().needs_rate());
   CHECK(!budget::of_raw(1).needs_rate());
 }
+
+} // namespace plan_budget_test

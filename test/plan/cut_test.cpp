@@ -4,6 +4,8 @@
 
 #include <doctest/doctest.h>
 
+namespace plan_cut_test {
+
 using namespace planecast;
 using namespace planecast::detail;
 
@@ -92,3 +94,5 @@ TEST_CASE("cut: a ceiling that holds, as near as one upgrade; nothing lost, noth
     }
   }
 }
+
+} // namespace plan_cut_test

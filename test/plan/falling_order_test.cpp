@@ -9,6 +9,8 @@
 #include <numeric>
 #include <vector>
 
+namespace plan_falling_order_test {
+
 using namespace planecast::detail;
 
 namespace {
@@ -127,3 +129,5 @@ TEST_CASE("sort_falling: as a stable sort by comparison, for any kind of numbers
     REQUIRE(items_of(list) == expected);
   }
 }
+
+} // namespace plan_falling_order_test

@@ -8,6 +8,8 @@
 #include <limits>
 #include <string>
 
+namespace plan_importance_test {
+
 using namespace planecast;
 
 namespace {
@@ -194,3 +196,5 @@ TEST_CASE("importance: what an importance throws passes") {
   };
   CHECK_THROWS_AS(rank_tokens(fails{}, 1), std::length_error);
 }
+
+} // namespace plan_importance_test

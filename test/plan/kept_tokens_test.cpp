@@ -10,6 +10,8 @@
 #include <stdexcept>
 #include <vector>
 
+namespace plan_kept_tokens_test {
+
 using namespace planecast;
 
 namespace {
@@ -102,3 +104,5 @@ TEST_CASE("kept_tokens: what is kept fits, even where more tokens take less") {
     CHECK((kept.tokens() == 0 || bytes(kept.tokens()) <= ceiling));
   }
 }
+
+} // namespace plan_kept_tokens_test

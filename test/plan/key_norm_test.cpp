@@ -4,6 +4,8 @@
 #include <stdexcept>
 #include <vector>
 
+namespace plan_key_norm_test {
+
 using namespace planecast;
 
 namespace {
@@ -73,3 +75,5 @@ TEST_CASE("key_norm: what cannot be added, and leaves nothing behind") {
   by.score(0, out);
   CHECK(out == std::vector<float>{1, 0, 3});
 }
+
+} // namespace plan_key_norm_test

@@ -4,6 +4,8 @@
 #include <stdexcept>
 #include <vector>
 
+namespace plan_layer_scores_test {
+
 using namespace planecast;
 
 namespace {
@@ -48,3 +50,5 @@ TEST_CASE("across_layers: an order") {
   CHECK(rank_tokens(across_layers(given_layer_scores(given, 3)), 3, {.sinks = 0, .recent = 0}).tokens ==
         std::vector<std::uint32_t>{1, 2, 0});
 }
+
+} // namespace plan_layer_scores_test

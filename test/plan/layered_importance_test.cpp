@@ -5,6 +5,8 @@
 #include <span>
 #include <vector>
 
+namespace plan_layered_importance_test {
+
 using namespace planecast;
 
 namespace {
@@ -64,3 +66,5 @@ TEST_CASE("layered_importance: the least model answers") {
   CHECK(minimal{}.layers() == 2);
   CHECK(out == std::vector<float>{105, 106});
 }
+
+} // namespace plan_layered_importance_test

@@ -6,6 +6,8 @@
 #include <doctest/doctest.h>
 #include <limits>
 
+namespace plan_layered_ranking_test {
+
 using namespace planecast;
 
 TEST_CASE("list_items: pinned ones first, by position and then by layer") {
@@ -59,3 +61,5 @@ TEST_CASE("scores_of: layer by layer where layers are told apart") {
   CHECK(detail::scores_of(given_scores(by.of[1]), {1, 9, 4}) ==
         std::vector<float>(by.of[1].begin() + 4, by.of[1].end()));
 }
+
+} // namespace plan_layered_ranking_test

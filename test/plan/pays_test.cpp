@@ -3,6 +3,8 @@
 #include <doctest/doctest.h>
 #include <limits>
 
+namespace plan_pays_test {
+
 using namespace planecast;
 
 namespace {
@@ -39,3 +41,5 @@ TEST_CASE("pays: what pays one after the other pays side by side") {
         CHECK((!pays_serial(c) || pays_pipelined(c)));
       }
 }
+
+} // namespace plan_pays_test

@@ -7,6 +7,8 @@
 #include <stdexcept>
 #include <vector>
 
+namespace plan_recency_test {
+
 using namespace planecast;
 
 static_assert(layered_importance<recency_decay<given_layer_scores>>);
@@ -59,3 +61,5 @@ TEST_CASE("recency_decay: what it does not decay") {
   CHECK_THROWS_AS(recency_decay(none, double{nan}, 2), std::invalid_argument);
   CHECK_THROWS_AS(recency_decay(none, double{inf}, 2), std::invalid_argument);
 }
+
+} // namespace plan_recency_test

@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+namespace plan_upgrades_test {
+
 using namespace planecast;
 
 TEST_CASE("greedy_order: pinned tokens to lossless, then every refine, then every tail") {
@@ -19,3 +21,5 @@ TEST_CASE("greedy_order: nothing beyond the last plane wanted, no empty runs") {
   CHECK(greedy_order({{0, 1, 2}, 1}, 1, 1).items.empty());
   CHECK(greedy_order({{}, 0}, 1, 3).runs.empty());
 }
+
+} // namespace plan_upgrades_test

@@ -13,6 +13,8 @@
 #include <utility>
 #include <vector>
 
+namespace plan_worth_test {
+
 using namespace planecast;
 
 namespace {
@@ -339,3 +341,5 @@ TEST_CASE("greedy_order: under SpectrumKV's costs, SpectrumKV's closed form") {
     }
   }
 }
+
+} // namespace plan_worth_test

@@ -4,6 +4,8 @@
 #include <doctest/doctest.h>
 #include <type_traits>
 
+namespace policy_layered_policy_test {
+
 namespace pc = planecast;
 
 namespace {
@@ -54,3 +56,5 @@ TEST_CASE("layered_policy: everything that changes the bytes changes the fingerp
     for (const auto& b : all)
       CHECK((a == b) == (&a == &b));
 }
+
+} // namespace policy_layered_policy_test

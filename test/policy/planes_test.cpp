@@ -4,6 +4,8 @@
 #include <doctest/doctest.h>
 #include <type_traits>
 
+namespace policy_planes_test {
+
 namespace pc = planecast;
 
 using standard = pc::planes<4, 4, pc::tail>;
@@ -85,3 +87,5 @@ TEST_CASE("planes: other layouts have other fingerprints") {
   CHECK(pc::planes<2, 2, 2, 2, pc::tail>::fingerprint() != pc::planes<2, 2, 2, 2>::fingerprint());
   CHECK(standard::fingerprint() == pc::fingerprint{}.add(3).add(4).add(4).add(0).value());
 }
+
+} // namespace policy_planes_test

@@ -3,6 +3,8 @@
 #include <doctest/doctest.h>
 #include <type_traits>
 
+namespace policy_precision_policy_test {
+
 namespace pc = planecast;
 
 namespace {
@@ -63,3 +65,5 @@ TEST_CASE("precision_policy: everything that changes the bytes changes the finge
 TEST_CASE("precision_policy: the standard policy's fingerprint stays what it is") {
   CHECK(standard::fingerprint() == 0xefd57d7829f1cb0eu);
 }
+
+} // namespace policy_precision_policy_test

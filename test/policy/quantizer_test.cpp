@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+namespace policy_quantizer_test {
+
 namespace pc = planecast;
 
 namespace {
@@ -165,3 +167,5 @@ TEST_CASE("quantizer: a shape counts its values") {
   CHECK(pc::tile_shape{64, 576}.values() == 36864);
   CHECK(pc::tile_shape{1, 8} == pc::tile_shape{1, 8});
 }
+
+} // namespace policy_quantizer_test

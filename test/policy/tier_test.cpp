@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+namespace policy_tier_test {
+
 namespace pc = planecast;
 
 TEST_CASE("tier: bits from the lowest tier on, 0 for lossless") {
@@ -32,3 +34,5 @@ struct int4 {
 };
 using namespace planecast;
 static_assert(tiers<4, 8, lossless>::count == 3 && sizeof(int4) == 16);
+
+} // namespace policy_tier_test

@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+namespace stream_announcements_test {
+
 using planecast::detail::announcements;
 
 TEST_CASE("announcements: what was announced is there when it is expected, once") {
@@ -42,3 +44,5 @@ TEST_CASE("announcements: an id that was given up is told so once, unless it is 
   a.give_up(4), a.give_up(5), a.give_up(6); // the third is one too many
   CHECK_FALSE(a.was_given_up(6));
 }
+
+} // namespace stream_announcements_test

@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+namespace stream_arguments_test {
+
 using namespace planecast;
 
 namespace {
@@ -113,3 +115,5 @@ TEST_CASE("arguments: a view by a layout's name that shows fewer heads, or other
   CHECK(put(4, 32, 2) == why);
   CHECK(put(4, 16, 2).empty());
 }
+
+} // namespace stream_arguments_test

@@ -3,6 +3,8 @@
 #include <doctest/doctest.h>
 #include <vector>
 
+namespace stream_arrivals_test {
+
 using planecast::detail::arrivals;
 
 TEST_CASE("arrivals: in order, nothing is ever missing") {
@@ -83,3 +85,5 @@ TEST_CASE("arrivals: a number far ahead, or too many missing, is refused") {
   CHECK(a.see_unreadable());
   CHECK_FALSE(a.see_unreadable());
 }
+
+} // namespace stream_arrivals_test

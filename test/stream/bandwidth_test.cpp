@@ -5,6 +5,8 @@
 #include <deque>
 #include <doctest/doctest.h>
 
+namespace stream_bandwidth_test {
+
 using namespace std::chrono_literals;
 using planecast::detail::bandwidth_meter;
 
@@ -118,3 +120,5 @@ TEST_CASE("bandwidth: looks that find nothing, and bytes that nobody sent, are n
   m.looked({});
   CHECK(!m.rate());
 }
+
+} // namespace stream_bandwidth_test

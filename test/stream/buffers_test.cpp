@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+namespace stream_buffers_test {
+
 using namespace planecast::detail;
 
 TEST_CASE("buffer_pool: gives the memory back that it got, by size") {
@@ -25,3 +27,5 @@ TEST_CASE("buffer_pool: keeps a few, not all") {
     pool.give_back(buffer_pool{}.take(10));
   CHECK(pool.spare() == buffer_pool::most_spare);
 }
+
+} // namespace stream_buffers_test

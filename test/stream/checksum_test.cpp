@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+namespace stream_checksum_test {
+
 using namespace planecast;
 
 namespace {
@@ -154,3 +156,5 @@ TEST_CASE("checksum: finds what is swapped, added or cut off") {
     if (checksum_of(std::span(bytes).first(length)) == right)
       FAIL_CHECK("cut to " << length);
 }
+
+} // namespace stream_checksum_test

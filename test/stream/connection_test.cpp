@@ -15,6 +15,8 @@
 #include <utility>
 #include <vector>
 
+namespace stream_connection_test {
+
 using namespace planecast;
 using namespace std::chrono_literals;
 
@@ -393,3 +395,5 @@ TEST_CASE("connection: waits until something happens, but no longer than told") 
   CHECK(waited >= 20ms);
   CHECK(waited < 5s);
 }
+
+} // namespace stream_connection_test

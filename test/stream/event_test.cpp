@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+namespace stream_event_test {
+
 using namespace planecast;
 
 // `delivered` frames carry them as numbers.
@@ -11,3 +13,5 @@ TEST_CASE("event: numbers on the wire") {
   CHECK(static_cast<int>(focused) == 2);
   CHECK(static_cast<int>(quiesced) == 3);
 }
+
+} // namespace stream_event_test

@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+namespace stream_frame_test {
+
 using namespace planecast;
 
 namespace {
@@ -195,3 +197,5 @@ TEST_CASE("frame: numbers are added lowest byte first") {
   for (std::size_t i = 0; i < 15; ++i)
     CHECK(std::to_integer<std::size_t>(whole[frame_header_bytes + i]) == i + 1);
 }
+
+} // namespace stream_frame_test

@@ -18,6 +18,8 @@
 #include <utility>
 #include <vector>
 
+namespace stream_gathered_test {
+
 using namespace planecast;
 using namespace std::chrono_literals;
 
@@ -374,3 +376,5 @@ TEST_CASE("gathered: one that says nothing until the others are done does not ke
     CHECK(p.ends[silent]->prompts > 10); // it was asked all the while
   }
 }
+
+} // namespace stream_gathered_test

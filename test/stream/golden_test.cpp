@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+namespace stream_golden_test {
+
 namespace {
 
 using test::golden_case;
@@ -164,3 +166,5 @@ TEST_CASE("golden: the receiver says hello, accept, first light, focused") {
     }
   }
 }
+
+} // namespace stream_golden_test

@@ -26,6 +26,8 @@
 #include <malloc.h>
 #endif
 
+namespace stream_hostile_test {
+
 using namespace planecast;
 using namespace std::chrono_literals;
 using planecast_test::rounds;
@@ -1004,3 +1006,5 @@ TEST_CASE("hostile: an open or a refusal whose payload makes no sense ends the l
   CHECK(sender_says(2, test::numbers(std::uint32_t{5})) == errc::corrupt);
   CHECK(sender_says(0, test::numbers(std::uint64_t{5})).there == 9); // not looked at
 }
+
+} // namespace stream_hostile_test

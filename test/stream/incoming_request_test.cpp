@@ -16,6 +16,8 @@
 #include <utility>
 #include <vector>
 
+namespace stream_incoming_request_test {
+
 using namespace planecast;
 using planecast_test::rounds;
 
@@ -474,3 +476,5 @@ TEST_CASE("incoming_request: frames that lie are corrupt") {
   CHECK(outcome([](rig r) { r.frames.insert(r.frames.end() - 1, first_of(r, frame_kind::order)); }) ==
         errc::corrupt);
 }
+
+} // namespace stream_incoming_request_test

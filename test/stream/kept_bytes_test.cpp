@@ -11,6 +11,8 @@
 #include <doctest/doctest.h>
 #include <vector>
 
+namespace stream_kept_bytes_test {
+
 using namespace planecast;
 using planecast_test::rounds;
 
@@ -93,3 +95,5 @@ TEST_CASE("kept bytes: raw and tiers of bits are counted within a hundredth") {
     CHECK(static_cast<double>(s.bytes) > 0.99 * static_cast<double>(s.counted));
   }
 }
+
+} // namespace stream_kept_bytes_test

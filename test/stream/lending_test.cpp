@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+namespace stream_lending_test {
+
 using namespace planecast;
 using detail::buffer;
 using detail::lending;
@@ -178,3 +180,5 @@ TEST_CASE("lending: over a link that moves bytes") {
   REQUIRE(from.link().poll(done, deadline::passed()) == 1);
   CHECK(from.end(done[0].id).what == operation::data_send);
 }
+
+} // namespace stream_lending_test

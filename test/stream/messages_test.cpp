@@ -12,6 +12,8 @@
 #include <string>
 #include <vector>
 
+namespace stream_messages_test {
+
 using namespace planecast;
 
 namespace {
@@ -360,3 +362,5 @@ TEST_CASE("messages: the least chunk holds a plan, even where tiles are tiny") {
   CHECK(plan.order.runs.size() == 2 * (policy::planes::count - policy::base_planes));
   CHECK(plan.bytes() <= least);
 }
+
+} // namespace stream_messages_test

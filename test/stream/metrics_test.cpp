@@ -4,6 +4,8 @@
 #include <doctest/doctest.h>
 #include <thread>
 
+namespace stream_metrics_test {
+
 using namespace planecast;
 
 TEST_CASE("metrics: an event's time is the first one") {
@@ -36,3 +38,5 @@ TEST_CASE("metrics: bytes add up between the first and the last time") {
   CHECK(*m.last_byte > *first);
   CHECK(m.data_bytes == 42);
 }
+
+} // namespace stream_metrics_test

@@ -6,6 +6,8 @@
 #include <doctest/doctest.h>
 #include <functional>
 
+namespace stream_options_test {
+
 using namespace planecast;
 
 TEST_CASE("options: the defaults of the two ends fit each other") {
@@ -47,3 +49,5 @@ TEST_CASE("options: threads of the caller's code and decode, and the cache arriv
   CHECK(decoded > shape.layers);
   CHECK(target.received(source));
 }
+
+} // namespace stream_options_test

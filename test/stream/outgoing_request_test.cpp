@@ -17,6 +17,8 @@
 #include <utility>
 #include <vector>
 
+namespace stream_outgoing_request_test {
+
 using namespace planecast;
 
 namespace {
@@ -293,3 +295,5 @@ TEST_CASE("outgoing_request: what make_plan() refuses, and which layers it has")
   CHECK(r.metrics.light_bytes == r.metrics.base_bytes);
   CHECK_THROWS_AS((void)plan(budget::base(), given_scores(scores)), std::logic_error); // twice
 }
+
+} // namespace stream_outgoing_request_test

@@ -12,6 +12,8 @@
 #include <stdexcept>
 #include <utility>
 
+namespace stream_plane_stream_test {
+
 using namespace planecast;
 using planecast_test::rounds;
 using test::both_ends;
@@ -292,3 +294,5 @@ TEST_CASE("plane_stream: scores that are all alike, or none, give the order of p
   CHECK(order_of([&](auto& s) { return s.plan(budget::base(), std::vector<float>(n, -1.0f), options); }) ==
         expected);
 }
+
+} // namespace stream_plane_stream_test

@@ -15,6 +15,8 @@
 #include <string>
 #include <vector>
 
+namespace stream_prefix_test {
+
 using namespace planecast;
 using planecast_test::rounds;
 using namespace std::chrono_literals;
@@ -330,3 +332,5 @@ TEST_CASE("prefix: what is kept for sharpening is that of the rest") {
   const std::uint64_t all = kept(0);
   CHECK(kept(960) <= all / 16 + 100);
 }
+
+} // namespace stream_prefix_test

@@ -7,6 +7,8 @@
 #include <optional>
 #include <string>
 
+namespace stream_receiver_test {
+
 using namespace planecast;
 using namespace std::chrono_literals;
 
@@ -324,3 +326,5 @@ TEST_CASE("receiver: waiting for first light takes no more than first light, tho
   CHECK(kv.metrics().data_bytes == all);
   CHECK(c.target.values() == c.source.values());
 }
+
+} // namespace stream_receiver_test

@@ -16,6 +16,8 @@
 #include <utility>
 #include <vector>
 
+namespace stream_reopened_test {
+
 using namespace planecast;
 using planecast_test::rounds;
 
@@ -457,3 +459,5 @@ TEST_CASE("reopened: over and over, by either end, with anything on its way") {
   CHECK(passed_over > 100);
   CHECK(mistaken < 100);
 }
+
+} // namespace stream_reopened_test

@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+namespace stream_request_test {
+
 using namespace planecast;
 
 namespace {
@@ -256,3 +258,5 @@ TEST_CASE("request: two ends that keep different tokens both say so, with both v
       CHECK(s.streams.out.progress(deadline::passed()).ok()); // the others go on
     }
 }
+
+} // namespace stream_request_test

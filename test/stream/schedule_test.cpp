@@ -6,6 +6,8 @@
 #include <doctest/doctest.h>
 #include <vector>
 
+namespace stream_schedule_test {
+
 using namespace planecast;
 using namespace planecast::detail;
 
@@ -104,3 +106,5 @@ TEST_CASE("sent_frames: found by number until their request is over, and numbers
   CHECK(sent.next() == 7);
   CHECK(sent.find(6) == nullptr);
 }
+
+} // namespace stream_schedule_test

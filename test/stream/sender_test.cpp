@@ -9,6 +9,8 @@
 #include <optional>
 #include <string>
 
+namespace stream_sender_test {
+
 using namespace planecast;
 using namespace std::chrono_literals;
 
@@ -379,3 +381,5 @@ TEST_CASE("sender: coding::automatic is raw where coding costs more than it save
   for (const double bad : {-1.0, std::numeric_limits<double>::quiet_NaN()})
     CHECK_THROWS_AS(test::stream_pair(small, {.link_rate = bad}), std::invalid_argument);
 }
+
+} // namespace stream_sender_test

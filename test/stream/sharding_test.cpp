@@ -16,6 +16,8 @@
 #include <utility>
 #include <vector>
 
+namespace stream_sharding_test {
+
 using namespace planecast;
 using namespace std::chrono_literals;
 
@@ -297,3 +299,5 @@ TEST_CASE("sharding: layers go by their numbers in the model") {
   pages.resize(1);
   CHECK_THROWS_AS(streams.in.expect({.id = 2, .tokens = 70}, pages), std::invalid_argument);
 }
+
+} // namespace stream_sharding_test

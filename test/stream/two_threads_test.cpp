@@ -12,6 +12,8 @@
 #include <utility>
 #include <vector>
 
+namespace stream_two_threads_test {
+
 using namespace planecast;
 using namespace std::chrono_literals;
 
@@ -132,3 +134,5 @@ TEST_CASE("two threads: over TCP") {
     exchange(std::move(a), std::move(b), seed);
   }
 }
+
+} // namespace stream_two_threads_test

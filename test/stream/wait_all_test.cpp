@@ -13,6 +13,8 @@
 #include <utility>
 #include <vector>
 
+namespace stream_wait_all_test {
+
 using namespace planecast;
 using namespace std::chrono_literals;
 
@@ -107,3 +109,5 @@ TEST_CASE("wait_all: two senders' handles, and two receivers', each pair in one 
   CHECK(wait_all(focused, 10s, shot, shot2).ok());
   CHECK(target.memory.received(source.memory));
 }
+
+} // namespace stream_wait_all_test

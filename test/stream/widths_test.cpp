@@ -12,6 +12,8 @@
 #include <doctest/doctest.h>
 #include <vector>
 
+namespace stream_widths_test {
+
 using namespace planecast;
 using planecast_test::first_seed, planecast_test::random_source, planecast_test::rounds;
 
@@ -303,3 +305,5 @@ TEST_CASE("widths: no stream of 64 KiB or more is above raw and 2%") {
         never_much_above_raw<usual>(dtype, first_seed() + k);
     }
 }
+
+} // namespace stream_widths_test

@@ -8,6 +8,8 @@
 #include <bit>
 #include <numeric>
 
+namespace transport_faulty_test {
+
 using namespace transport_test;
 
 namespace {
@@ -245,3 +247,5 @@ TEST_CASE("faulty: faults and shapes lie one over the other") {
   CHECK(p.end.inner().bytes_forwarded() == 1600);
   CHECK_FALSE(std::is_sorted(order.begin(), order.end()));
 }
+
+} // namespace transport_faulty_test

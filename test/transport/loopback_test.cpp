@@ -2,6 +2,8 @@
 
 #include "conformance.hpp"
 
+namespace transport_loopback_test {
+
 using namespace transport_test;
 
 TEST_CASE("loopback: conforms") {
@@ -62,3 +64,5 @@ TEST_CASE("loopback: a waiting poll is woken by the other thread") {
   sender.join();
   CHECK(q.received(1) == message(8, 1));
 }
+
+} // namespace transport_loopback_test

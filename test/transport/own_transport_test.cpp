@@ -2,6 +2,8 @@
 #include "conformance.hpp"
 #include "own_transport/unix_link.hpp"
 
+namespace transport_own_transport_test {
+
 using namespace transport_test;
 
 TEST_CASE("own transport: conforms") {
@@ -28,3 +30,5 @@ TEST_CASE("own transport: what was sent before an orderly end is still delivered
   }
   CHECK(gone(q, 100));
 }
+
+} // namespace transport_own_transport_test

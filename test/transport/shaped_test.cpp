@@ -6,6 +6,8 @@
 
 #include <cmath>
 
+namespace transport_shaped_test {
+
 using namespace transport_test;
 
 namespace {
@@ -185,3 +187,5 @@ TEST_CASE("shaped: what is held completes when the link ends") {
     CHECK(a.done.size() == 10);
   }
 }
+
+} // namespace transport_shaped_test

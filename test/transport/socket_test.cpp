@@ -8,6 +8,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+namespace transport_socket_test {
+
 using namespace transport_test;
 using pc::detail::greeting;
 using tcp = asio::ip::tcp;
@@ -441,3 +443,5 @@ TEST_CASE("socket: an end without a link is closed") {
   CHECK(p.end.limits().message_bytes == 0);
   p.end.abort();
 }
+
+} // namespace transport_socket_test

@@ -4,6 +4,8 @@
 #include <memory>
 #include <type_traits>
 
+namespace transport_transport_test {
+
 namespace pc = planecast;
 
 namespace {
@@ -122,3 +124,5 @@ TEST_CASE("transport: a completion starts out ok and empty") {
   CHECK(c.result.ok());
   CHECK(c.bytes == 0);
 }
+
+} // namespace transport_transport_test
