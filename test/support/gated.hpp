@@ -25,17 +25,17 @@ public:
   gated(T inner, std::shared_ptr<gate> g) : inner_(std::move(inner)), gate_(std::move(g)) {}
 
   planecast::status send(planecast::lane l, planecast::gather g, planecast::op_id id) noexcept {
-    std::vector<std::byte> message;
+    std::vector<std::byte> whole;
     for (const auto piece : g)
-      message.insert(message.end(), piece.begin(), piece.end());
+      whole.insert(whole.end(), piece.begin(), piece.end());
     if (l == planecast::lane::control) {
-      gate_->control.push_back(message);
+      gate_->control.push_back(whole);
       return inner_.send(l, g, id);
     }
     if (held_.empty() && left_ < gate_->allowed) {
       const planecast::status s = inner_.send(l, g, id);
       if (s.ok()) {
-        gate_->data.push_back(std::move(message));
+        gate_->data.push_back(std::move(whole));
         ++left_;
       }
       return s;
