@@ -40,7 +40,7 @@ public:
       }
       return s;
     }
-    gate_->data.push_back(std::move(message));
+    gate_->data.push_back(std::move(whole));
     held_.emplace_back(std::vector<std::span<const std::byte>>(g.begin(), g.end()), id);
     return {};
   }
