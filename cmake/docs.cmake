@@ -5,7 +5,8 @@ find_package(Doxygen 1.9 REQUIRED)
 
 get_target_property(headers planecast HEADER_SET)
 get_target_property(socket_headers planecast_socket HEADER_SET)
-list(APPEND headers ${socket_headers})
+get_target_property(cuda_headers planecast_cuda HEADER_SET)
+list(APPEND headers ${socket_headers} ${cuda_headers})
 list(FILTER headers EXCLUDE REGEX "/detail/")
 file(GLOB guides CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/examples/guides/*.md
      ${PROJECT_SOURCE_DIR}/.github/CONTRIBUTING.md)
@@ -17,7 +18,9 @@ set(DOXYGEN_USE_MDFILE_AS_MAINPAGE ${PROJECT_SOURCE_DIR}/README.md)
 set(DOXYGEN_STRIP_FROM_PATH ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/include)
 set(DOXYGEN_STRIP_FROM_INC_PATH ${PROJECT_SOURCE_DIR}/include)
 set(DOXYGEN_INCLUDE_PATH ${PROJECT_SOURCE_DIR}/include)
-set(DOXYGEN_FILTER_PATTERNS "*.hpp=sed -E -f '${CMAKE_CURRENT_LIST_DIR}/docs/headers.sed'"
+set(DOXYGEN_EXTENSION_MAPPING cuh=C++)
+set(DOXYGEN_FILTER_PATTERNS "*.cuh=sed -E -f '${CMAKE_CURRENT_LIST_DIR}/docs/headers.sed'"
+                            "*.hpp=sed -E -f '${CMAKE_CURRENT_LIST_DIR}/docs/headers.sed'"
                             "*.md=sed -E -f '${CMAKE_CURRENT_LIST_DIR}/docs/guides.sed'")
 set(DOXYGEN_JAVADOC_AUTOBRIEF YES)
 set(DOXYGEN_EXCLUDE_SYMBOLS "*::detail" "*::detail::*" "detail")

@@ -7,7 +7,8 @@ set(planecast_pkgconfig_dir ${CMAKE_INSTALL_DATADIR}/pkgconfig)
 
 # An export set for each target: the config file reads those whose libraries it has found.
 set_target_properties(planecast_socket PROPERTIES EXPORT_NAME socket)
-install(TARGETS planecast EXPORT planecast-targets
+set_target_properties(planecast_cuda PROPERTIES EXPORT_NAME cuda)
+install(TARGETS planecast planecast_cuda EXPORT planecast-targets
         FILE_SET HEADERS DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(TARGETS planecast_socket EXPORT planecast-socket-targets
         FILE_SET HEADERS DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})

@@ -1,5 +1,6 @@
-# find_package(planecast [0.1] [COMPONENTS socket]), with CMake 3.23 or later, gives
+# find_package(planecast [0.1] [COMPONENTS cuda socket]), with CMake 3.23 or later, gives
 #   planecast::planecast   the library: C++20 and the standard library alone
+#   planecast::cuda        kernels, for units that nvcc compiles
 #   planecast::socket      TCP, on standalone Asio and threads, which are looked for where this is read
 # Without COMPONENTS, planecast::socket is there if Asio is.
 
@@ -14,6 +15,7 @@ mark_as_advanced(PLANECAST_ASIO_INCLUDE)
 if(CMAKE_C_COMPILER_LOADED OR CMAKE_CXX_COMPILER_LOADED) # without, CMake's FindThreads stops
   find_package(Threads QUIET)
 endif()
+set(planecast_cuda_FOUND TRUE)
 set(planecast_socket_FOUND FALSE)
 if(PLANECAST_ASIO_INCLUDE AND Threads_FOUND)
   set(planecast_socket_FOUND TRUE)
@@ -26,7 +28,7 @@ foreach(_planecast_component IN LISTS planecast_FIND_COMPONENTS)
   set(planecast_FOUND FALSE)
   if(NOT _planecast_component STREQUAL "socket")
     string(APPEND planecast_NOT_FOUND_MESSAGE
-      "planecast has no component ${_planecast_component}; it has socket. ")
+      "planecast has no component ${_planecast_component}; it has cuda and socket. ")
   elseif(NOT PLANECAST_ASIO_INCLUDE)
     string(APPEND planecast_NOT_FOUND_MESSAGE
       "planecast's component socket needs standalone Asio, and asio.hpp was not found: install Asio (Debian: "

@@ -50,6 +50,14 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/cpu/attention_sets.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cpu/key_norm.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cpu/self_test.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/block_program.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/decode_program.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/encode_program.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/encode_room.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/groups.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/device_rows.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/device_tiles.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/tuning.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/accept.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/arriving_cache.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/engine.hpp
@@ -108,6 +116,15 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/transport/transport.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/version.hpp)
 set_target_properties(planecast PROPERTIES VERIFY_INTERFACE_HEADER_SETS ${PROJECT_IS_TOP_LEVEL})
+
+# Kernels, for nvcc. It does not link planecast::planecast, whose C++20 CMake below 3.26 would refuse for nvcc: the flag
+# is passed instead, to the units that nvcc compiles.
+add_library(planecast_cuda INTERFACE)
+add_library(planecast::cuda ALIAS planecast_cuda)
+target_compile_options(planecast_cuda INTERFACE $<$<COMPILE_LANGUAGE:CUDA>:-std=c++20>)
+target_sources(planecast_cuda INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR}/include FILES
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/cuda.cuh
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/launch.cuh)
 
 # TCP, on standalone Asio (Debian: libasio-dev) and threads. The headers are installed in any case; who links
 # them finds Asio on the machine at hand, and where it is not there, there is no planecast::socket.

@@ -29,6 +29,13 @@
 #define PLANECAST_HOST_DEVICE
 #endif
 
+/// Whether what is compiled is a kernel's part of a unit, which nvcc compiles once more for the host.
+#if defined(__CUDA_ARCH__)
+#define PLANECAST_ON_DEVICE 1
+#else
+#define PLANECAST_ON_DEVICE 0
+#endif
+
 /// Stands before a loop of a few known rounds whose arrays belong into registers. nvcc knows no such pragma
 /// that g++ behind it takes as well.
 #if defined(__CUDACC__)
@@ -58,7 +65,7 @@ PLANECAST_HOST_DEVICE constexpr T max(T a, T b) noexcept {
 }
 
 PLANECAST_HOST_DEVICE constexpr unsigned bit_width(unsigned x) noexcept {
-#if defined(__CUDA_ARCH__)
+#if PLANECAST_ON_DEVICE
   return 32u - static_cast<unsigned>(__clz(static_cast<int>(x)));
 #else
   return static_cast<unsigned>(std::bit_width(x));

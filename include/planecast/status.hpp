@@ -22,6 +22,7 @@ enum class errc : std::uint8_t {
   cancelled = 7,   ///< either side gave the request up
   unsupported = 8, ///< not in this version
   unknown = 9,     ///< what it rests on has not been measured yet
+  device = 10,     ///< a call to a device's runtime failed: `there` is its own number for it
 };
 
 /// Outcome of a call: a code, what it is about, and both sides' values where two disagree. Holds no memory of
@@ -45,8 +46,8 @@ struct [[nodiscard]] status {
 
   /// A line for people: the code, what it is about, and both values where the code gives them a meaning.
   [[nodiscard]] std::string message() const {
-    constexpr const char* names[] = {"ok",         "timeout", "closed",    "corrupt",     "mismatch",
-                                     "infeasible", "limit",   "cancelled", "unsupported", "unknown"};
+    constexpr const char* names[] = {"ok",    "timeout",   "closed",      "corrupt", "mismatch", "infeasible",
+                                     "limit", "cancelled", "unsupported", "unknown", "device"};
     std::string text = names[static_cast<unsigned>(code)];
     if (*about != '\0')
       text.append(": ").append(about);

@@ -194,6 +194,11 @@ auto all_layouts() {
       PLANECAST_TEST_TYPE(pc::stream_receiver<standard_policy, pc::loopback, pc::cpu>::incoming),
       PLANECAST_TEST_TYPE(pc::gathered<pc::stream_receiver<standard_policy, pc::loopback, pc::cpu>::incoming>),
 
+      PLANECAST_TEST_AGGREGATE((first, token, head, block, block_size, slots, blocks), pc::device_rows<std::byte>),
+      PLANECAST_TEST_AGGREGATE((tokens, first, heads, dim, page_tokens, value_bytes, bytes, tail_ends, coded),
+                               pc::device_tiles<pc::per_token, pc::planes<4, 4, pc::tail>>),
+      PLANECAST_TEST_AGGREGATE((threads, block_bytes, bytes_to_share), pc::cuda_tuning),
+
       PLANECAST_TEST_TYPE(pc::token_tag),
       PLANECAST_TEST_AGGREGATE((index, id, tag), pc::token_event),
       PLANECAST_TEST_AGGREGATE((first, max_tokens, on_token, timeout, max_drafts, end, go_on),

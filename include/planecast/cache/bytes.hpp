@@ -13,7 +13,7 @@ namespace planecast::inline v0::detail {
 static_assert(std::endian::native == std::endian::little, "planecast: big-endian machines are not supported");
 
 template <std::unsigned_integral T>
-inline T load(const std::byte* from) noexcept {
+PLANECAST_HOST_DEVICE inline T load(const std::byte* from) noexcept {
   T value;
   std::memcpy(&value, from, sizeof value);
   return value;
@@ -25,7 +25,7 @@ inline void store(std::byte* to, T value) noexcept {
 }
 
 template <std::unsigned_integral T>
-constexpr T align_up(T value, T unit) noexcept {
+PLANECAST_HOST_DEVICE constexpr T align_up(T value, T unit) noexcept {
   return (value + unit - 1) / unit * unit;
 }
 

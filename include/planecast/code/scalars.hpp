@@ -15,7 +15,7 @@ namespace planecast::inline v0 {
 /// every channel of a token, or only for as many as there are scale rows.
 /// Preconditions: the tile is a coded one whose scalars are valid.
 template <class Number, quantizer Q, class Planes>
-ruler<Number, Planes::code_bits> ruler_of(tile_layout<Q, Planes> layout, const std::byte* tile,
+PLANECAST_HOST_DEVICE ruler<Number, Planes::code_bits> ruler_of(tile_layout<Q, Planes> layout, const std::byte* tile,
                                           std::uint32_t token, std::uint32_t channel) noexcept {
   const std::uint32_t row = Q::scale_row(layout.shape, token, channel);
   const auto low = detail::load<std::uint16_t>(tile + layout.low_at(row));

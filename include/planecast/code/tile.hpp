@@ -36,37 +36,37 @@ struct tile_layout {
   std::uint32_t value_bytes = 2; ///< of the dtype: what a value takes in a stored tile
 
   /// Scale rows.
-  constexpr std::uint32_t rows() const noexcept { return Q::scale_rows(shape); }
+  PLANECAST_HOST_DEVICE constexpr std::uint32_t rows() const noexcept { return Q::scale_rows(shape); }
   /// Whether the quantizer has no scale rows for it: it is stored.
-  constexpr bool always_stored() const noexcept { return rows() == 0; }
+  PLANECAST_HOST_DEVICE constexpr bool always_stored() const noexcept { return rows() == 0; }
   /// Where m of a scale row lies.
-  constexpr std::uint32_t low_at(std::uint32_t row) const noexcept { return tile_header_bytes + 2 * row; }
+  PLANECAST_HOST_DEVICE constexpr std::uint32_t low_at(std::uint32_t row) const noexcept { return tile_header_bytes + 2 * row; }
   /// Where s of a scale row lies.
-  constexpr std::uint32_t step_at(std::uint32_t row) const noexcept { return low_at(rows() + row); }
+  PLANECAST_HOST_DEVICE constexpr std::uint32_t step_at(std::uint32_t row) const noexcept { return low_at(rows() + row); }
   /// Where a channel's exponent lies in a balanced tile.
-  constexpr std::uint32_t exponent_at(std::uint32_t channel) const noexcept {
+  PLANECAST_HOST_DEVICE constexpr std::uint32_t exponent_at(std::uint32_t channel) const noexcept {
     return step_at(rows()) + channel;
   }
   /// Bytes of one token in plane p.
-  constexpr std::uint32_t row_bytes(std::uint32_t p) const noexcept {
+  PLANECAST_HOST_DEVICE constexpr std::uint32_t row_bytes(std::uint32_t p) const noexcept {
     return shape.dim * Planes::width(p) / 8;
   }
   /// Where plane p begins. The number of fixed planes may be asked for, too: the tails begin there.
-  constexpr std::uint32_t plane_at(std::uint32_t p) const noexcept {
+  PLANECAST_HOST_DEVICE constexpr std::uint32_t plane_at(std::uint32_t p) const noexcept {
     return exponent_at(balancing_quantizer<Q> ? shape.dim : 0) + shape.values() * Planes::bits_before(p) / 8;
   }
   /// Where a token's row of plane p begins.
-  constexpr std::uint32_t plane_row_at(std::uint32_t p, std::uint32_t token) const noexcept {
+  PLANECAST_HOST_DEVICE constexpr std::uint32_t plane_row_at(std::uint32_t p, std::uint32_t token) const noexcept {
     return plane_at(p) + token * row_bytes(p);
   }
   /// Where the tails begin; without them, where the tile ends.
-  constexpr std::uint32_t tails_at() const noexcept { return plane_at(Planes::fixed); }
+  PLANECAST_HOST_DEVICE constexpr std::uint32_t tails_at() const noexcept { return plane_at(Planes::fixed); }
   /// Bytes of the tile if it is stored: no tile that is kept has more.
-  constexpr std::uint32_t stored_bytes() const noexcept {
+  PLANECAST_HOST_DEVICE constexpr std::uint32_t stored_bytes() const noexcept {
     return tile_header_bytes + value_bytes * shape.values();
   }
   /// Room that coding it takes: a coded tile is tried before it is known to be larger than a stored one.
-  constexpr std::uint32_t bound() const noexcept {
+  PLANECAST_HOST_DEVICE constexpr std::uint32_t bound() const noexcept {
     return detail::align_up(tails_at() + 2 * shape.values() + shape.tokens, tile_alignment);
   }
 };

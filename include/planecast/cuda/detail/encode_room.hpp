@@ -1,0 +1,56 @@
+// Where the memory of a block that codes a tile holds what.
+#pragma once
+
+#include "planecast/code/tile.hpp"
+#include "planecast/cuda/detail/groups.hpp"
+
+#include <cstdint>
+
+namespace planecast::inline v0::detail {
+
+/// Bytes from the memory's beginning; each part is aligned to 16. Rows and codes are kept where there is room
+/// (`keep`).
+template <quantizer Q, class Planes>
+struct encode_room {
+  std::uint32_t stored = 0;      ///< u32: whether the tile is stored
+  std::uint32_t prefix;          ///< what a tile begins with: header, scalars, exponents
+  std::uint32_t least, greatest; ///< int of each scale row
+  std::uint32_t any;             ///< u32 of each scale row: a balanced one has a value other than zero
+  std::uint32_t sizes;           ///< u32 of each channel: a balanced one's greatest
+  std::uint32_t bits;            ///< u32 of each group: where its tails begin in the token's
+  std::uint32_t lengths;         ///< u32 of each token: bytes of its tails
+  std::uint32_t ends;            ///< u32 of each token: where they end
+  std::uint32_t tails;           ///< u32 words
+  std::uint32_t tail_bytes;      ///< of them: the tails of a tile that is not stored have no more
+  std::uint32_t values, code;    ///< u16 and u8 of each value, if they are kept
+  std::uint32_t all;             ///< bytes in all
+
+  /// For a tile of that layout.
+  PLANECAST_HOST_DEVICE encode_room(tile_layout<Q, Planes> layout, bool keep) noexcept {
+    const tile_shape s = layout.shape;
+    const std::uint32_t rows = layout.rows(), balanced = balancing_quantizer<Q> ? 1 : 0;
+    std::uint32_t at = 16;
+    const auto take = [&at](std::uint32_t bytes) {
+      const std::uint32_t here = at;
+      at += align_up(bytes, 16u);
+      return here;
+    };
+    prefix = take(layout.plane_at(0));
+    least = take(4 * rows);
+    greatest = take(4 * rows);
+    any = take(4 * rows * balanced);
+    sizes = take(4 * s.dim * balanced);
+    bits = take(Planes::has_tail ? 4 * s.tokens * (s.dim / group) : 0);
+    lengths = take(4 * s.tokens);
+    ends = take(4 * s.tokens);
+    tail_bytes = Planes::has_tail && layout.stored_bytes() > layout.tails_at()
+                     ? layout.stored_bytes() - layout.tails_at()
+                     : 0;
+    tails = take(tail_bytes + 4);
+    values = take(keep ? 2 * s.values() : 0);
+    code = take(keep ? s.values() : 0);
+    all = at;
+  }
+};
+
+} // namespace planecast::inline v0::detail

@@ -1,0 +1,51 @@
+// One layer's keys, or its values, where an engine keeps them in device memory.
+#pragma once
+
+#include "planecast/config.hpp"
+
+#include <cstddef>
+#include <cstdint>
+
+namespace planecast::inline v0 {
+
+/// Where the heads of a sequence's tokens lie: one array with strides, and the slot of each token. As kv_view
+/// says it of the host's memory, in a form that kernels take. Borrows the array and the table. Channels lie
+/// side by side.
+///
+/// A slot's number is block · block_size + offset. Token t lies in slot t, or where one of the two tables
+/// says: `slots` (vLLM's slot_mapping of a sequence) or `blocks` (its block table, SGLang's and FlashInfer's
+/// page indices), both in device memory.
+/// Preconditions: at most one of the tables is set, and `blocks` only with a block_size; the table has an
+/// entry for every token that a call reads, none of them negative; the array has their slots.
+/// Example:
+///
+///     device_rows<const std::byte>{.first = keys, .token = 8 * 128, .head = 128, .block = 16 * 8 * 128,
+///                                  .block_size = 16, .blocks = block_table}
+template <class Byte>
+struct device_rows {
+  Byte* first = nullptr;                ///< slot 0, head 0, channel 0
+  std::ptrdiff_t token = 0;             ///< values from a slot to the next within a block
+  std::ptrdiff_t head = 0;              ///< values from a head to the next
+  std::ptrdiff_t block = 0;             ///< values from a block to the next
+  std::uint32_t block_size = 0;         ///< slots of a block; 0: there are no blocks
+  const std::int64_t* slots = nullptr;  ///< of each token
+  const std::int32_t* blocks = nullptr; ///< of each block_size tokens
+
+  /// The first channel of a token's head, where a value has so many bytes.
+  PLANECAST_HOST_DEVICE Byte* row(std::uint32_t of_token, std::uint32_t of_head,
+                                  std::uint32_t value_bytes) const noexcept {
+    std::int64_t at_slot = of_token;
+    if (slots != nullptr)
+      at_slot = slots[of_token];
+    else if (blocks != nullptr)
+      at_slot = std::int64_t{blocks[of_token / block_size]} * block_size + of_token % block_size;
+    std::int64_t at = std::int64_t{of_head} * head;
+    if (block_size != 0) {
+      at += at_slot / block_size * block;
+      at_slot %= block_size;
+    }
+    return first + (at + at_slot * token) * static_cast<std::int64_t>(value_bytes);
+  }
+};
+
+} // namespace planecast::inline v0

@@ -1,0 +1,141 @@
+// What a block's threads do to a tile, on the host, thread by thread in any order.
+#include "planecast/cuda/detail/decode_program.hpp"
+#include "planecast/cuda/detail/encode_program.hpp"
+
+#include "cuda/host_block.hpp"
+#include "cuda/tile_case.hpp"
+
+#include <algorithm>
+#include <cstdint>
+#include <doctest/doctest.h>
+#include <memory>
+#include <string>
+
+namespace cuda_programs_test {
+
+namespace pc = planecast;
+using namespace planecast_test;
+
+namespace {
+
+using standard = pc::planes<4, 4, pc::tail>;
+using short_code = pc::planes<4, pc::tail>;
+
+struct on_host {
+  template <class T>
+  using allocator = std::allocator<T>;
+
+  random_source random;
+  std::uint32_t threads = 1 + random.below(random.coin() ? 8 : 200);
+
+  template <class Number, class Q, class Planes>
+  std::string encode(const pc::device_tiles<Q, Planes>& to, const pc::device_rows<const std::byte>& from,
+                     bool whole) {
+    using program = pc::detail::encode_program<Number, Q, Planes>;
+    const program p{to, from, whole, random.coin()};
+    std::uint32_t room = 0;
+    for (std::uint32_t page = 0; page < to.pages(); ++page)
+      room = std::max(room, typename program::room(to.layout(page), p.keep).all);
+    return ran(p, to.tiles(), room);
+  }
+  template <class Number, class Q, class Planes>
+  std::string decode(const pc::device_tiles<Q, Planes>& from, std::uint32_t planes,
+                     const pc::device_rows<std::byte>& to, bool whole) {
+    return ran(pc::detail::decode_program<Number, Q, Planes>{from, to, planes, whole}, from.tiles(), 0);
+  }
+  template <class Number, class Q, class Planes>
+  std::string decode_exact(const pc::device_tiles<Q, Planes>& from, const pc::device_rows<std::byte>& to,
+                           std::uint32_t* corrupt, bool whole) {
+    using program = pc::detail::decode_exact_program<Number, Q, Planes>;
+    std::uint32_t room = 0;
+    for (std::uint32_t page = 0; page < from.pages(); ++page)
+      room = std::max(room, program::memory_bytes(from.layout(page).shape));
+    return ran(program{from, to, corrupt, whole}, from.tiles(), room);
+  }
+
+private:
+  template <class Program>
+  std::string ran(const Program& p, std::uint32_t blocks, std::uint32_t memory_bytes) {
+    return run_on_host(p, blocks, threads, memory_bytes, random) ? "" : "a block writes beyond its memory";
+  }
+};
+
+template <class Number, class Q>
+void blocks_do_as_plain_loops(std::uint32_t count) {
+  tiles_seen found;
+  // Few hard tiles may all be stored: then more of them.
+  for (std::uint32_t k = 0; k < count || (found.coded == 0 && k < 100 * count); ++k) {
+    const std::uint64_t seed = first_seed() + k;
+    CAPTURE(seed);
+    on_host run{random_source(~seed)};
+    CHECK(tiles_trouble<Number, Q, short_code>(run, seed, found) == "");
+    if constexpr (Number::bits == 16) {
+      CHECK(tiles_trouble<Number, Q, standard>(run, seed, found) == "");
+      CHECK(tiles_trouble<Number, Q, pc::planes<2, 1, 1>>(run, seed, found) == "");
+    }
+  }
+  CHECK(found.coded > 0);
+}
+template <class Number>
+void through_every_quantizer() {
+  blocks_do_as_plain_loops<Number, pc::per_channel<64>>(rounds(20, 4));
+  blocks_do_as_plain_loops<Number, pc::per_token>(rounds(20, 4));
+  blocks_do_as_plain_loops<Number, pc::per_channel_groups<64, 32>>(rounds(6, 2));
+  blocks_do_as_plain_loops<Number, pc::per_token_groups<24>>(rounds(6, 2));
+  blocks_do_as_plain_loops<Number, pc::balanced>(rounds(20, 4));
+}
+
+} // namespace
+
+TEST_CASE("block programs: bf16, as the plain loops do") {
+  through_every_quantizer<pc::bf16>();
+}
+TEST_CASE("block programs: fp16, as the plain loops do") {
+  through_every_quantizer<pc::fp16>();
+}
+TEST_CASE("block programs: e4m3 and e5m2, as the plain loops do") {
+  through_every_quantizer<pc::e4m3>();
+  through_every_quantizer<pc::e5m2>();
+}
+TEST_CASE("block programs: verbatim tiles are stored") {
+  tiles_seen found;
+  for (std::uint32_t k = 0; k < 5; ++k) {
+    on_host run{random_source(k)};
+    CHECK(tiles_trouble<pc::bf16, pc::verbatim, standard>(run, first_seed() + k, found) == "");
+  }
+  CHECK(found.stored > 0);
+  CHECK(found.coded == 0);
+}
+
+// Tails that do not fit are said to be corrupt, and nothing is read or written beyond.
+TEST_CASE("block programs: hostile tails are corrupt, or values of their cells") {
+  using tiles_type = some_tiles<pc::bf16, pc::per_token, standard, std::allocator>;
+  std::uint32_t refused = 0;
+  for (std::uint32_t k = 0; k < rounds(200, 40); ++k) {
+    random_source random(first_seed() + k);
+    tiles_type tiles(random);
+    engine_array<std::allocator> from(tiles.are.tokens, tiles.are.heads, tiles.are.dim, 2, random),
+        to(tiles.are.tokens, tiles.are.heads, tiles.are.dim, 2, random);
+    tiles.each([&](std::uint32_t, std::uint32_t h, auto layout, std::uint32_t first) {
+      for (std::uint32_t i = 0; i < layout.shape.values(); ++i)
+        pc::detail::store_pattern<pc::bf16>(from.row(first + i / layout.shape.dim, h), i % layout.shape.dim,
+                                            nearest<pc::bf16>(random.gaussian()));
+    });
+    on_host run{random_source(~k)};
+    REQUIRE(run.encode<pc::bf16>(tiles.are, from.source(), from.whole()) == "");
+    const std::uint32_t tile = random.below(tiles.are.tiles());
+    const auto layout = tiles.are.layout(tile % tiles.are.pages());
+    if (tiles.coded[tile].stored || tiles.coded[tile].bytes == layout.tails_at())
+      continue;
+    tiles.are.tile(tile)[layout.tails_at() + random.below(tiles.coded[tile].bytes - layout.tails_at())] ^=
+        static_cast<std::byte>(1u << random.below(8));
+    if (random.below(4) == 0) // ends that are none
+      tiles.are.ends_of(tile)[random.below(layout.shape.tokens)] ^= 1u << random.below(4);
+    std::uint32_t corrupt = 0;
+    CHECK(run.decode_exact<pc::bf16>(tiles.are, to.rows, &corrupt, to.whole()) == "");
+    refused += corrupt;
+  }
+  CHECK(refused > 10);
+}
+
+} // namespace cuda_programs_test
