@@ -15,8 +15,9 @@ namespace planecast::inline v0 {
 /// every channel of a token, or only for as many as there are scale rows.
 /// Preconditions: the tile is a coded one whose scalars are valid.
 template <class Number, quantizer Q, class Planes>
-PLANECAST_HOST_DEVICE ruler<Number, Planes::code_bits> ruler_of(tile_layout<Q, Planes> layout, const std::byte* tile,
-                                          std::uint32_t token, std::uint32_t channel) noexcept {
+PLANECAST_HOST_DEVICE ruler<Number, Planes::code_bits> ruler_of(tile_layout<Q, Planes> layout,
+                                                                const std::byte* tile, std::uint32_t token,
+                                                                std::uint32_t channel) noexcept {
   const std::uint32_t row = Q::scale_row(layout.shape, token, channel);
   const auto low = detail::load<std::uint16_t>(tile + layout.low_at(row));
   const auto step = detail::load<std::uint16_t>(tile + layout.step_at(row));

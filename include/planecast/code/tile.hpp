@@ -40,9 +40,13 @@ struct tile_layout {
   /// Whether the quantizer has no scale rows for it: it is stored.
   PLANECAST_HOST_DEVICE constexpr bool always_stored() const noexcept { return rows() == 0; }
   /// Where m of a scale row lies.
-  PLANECAST_HOST_DEVICE constexpr std::uint32_t low_at(std::uint32_t row) const noexcept { return tile_header_bytes + 2 * row; }
+  PLANECAST_HOST_DEVICE constexpr std::uint32_t low_at(std::uint32_t row) const noexcept {
+    return tile_header_bytes + 2 * row;
+  }
   /// Where s of a scale row lies.
-  PLANECAST_HOST_DEVICE constexpr std::uint32_t step_at(std::uint32_t row) const noexcept { return low_at(rows() + row); }
+  PLANECAST_HOST_DEVICE constexpr std::uint32_t step_at(std::uint32_t row) const noexcept {
+    return low_at(rows() + row);
+  }
   /// Where a channel's exponent lies in a balanced tile.
   PLANECAST_HOST_DEVICE constexpr std::uint32_t exponent_at(std::uint32_t channel) const noexcept {
     return step_at(rows()) + channel;
@@ -56,7 +60,8 @@ struct tile_layout {
     return exponent_at(balancing_quantizer<Q> ? shape.dim : 0) + shape.values() * Planes::bits_before(p) / 8;
   }
   /// Where a token's row of plane p begins.
-  PLANECAST_HOST_DEVICE constexpr std::uint32_t plane_row_at(std::uint32_t p, std::uint32_t token) const noexcept {
+  PLANECAST_HOST_DEVICE constexpr std::uint32_t plane_row_at(std::uint32_t p,
+                                                             std::uint32_t token) const noexcept {
     return plane_at(p) + token * row_bytes(p);
   }
   /// Where the tails begin; without them, where the tile ends.

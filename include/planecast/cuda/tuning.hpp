@@ -5,7 +5,8 @@
 
 namespace planecast::inline v0 {
 
-/// How kernels that code tiles are launched.
+/// How kernels that code tiles are launched. What a block can have is CUDA's; the rest is a first guess,
+/// which no device has been asked about.
 struct cuda_tuning {
   std::uint32_t threads = 256;      ///< of a block
   std::uint32_t block_bytes = 0;    ///< of shared memory that a block can have at most

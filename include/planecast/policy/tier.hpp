@@ -39,7 +39,7 @@ struct tiers {
   PLANECAST_HOST_DEVICE static constexpr std::uint32_t bits(std::uint32_t i) noexcept {
     return detail::nth<Bits...>(i);
   }
-  /// Whether a tier has so many bits of the code, or is lossless.
+  /// Whether there is a tier of so many bits of the code; `lossless` asks for that one.
   static constexpr bool has(int bits) noexcept { return ((bits == Bits) || ...); }
   /// Of the bits, in their order.
   static constexpr std::uint64_t fingerprint() noexcept { return detail::fingerprint_of<Bits...>(); }
