@@ -14,11 +14,14 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/cache/query_view.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cache/shard.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cache/token_slots.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/code/arrived_planes.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/code/assembly.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/code/backend.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/code/balance.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/code/caches.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/code/cell.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/code/coded_cache.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/code/coded_tiles.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/code/executor.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/code/ruler.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/code/scalars.hpp
@@ -50,11 +53,22 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/cpu/attention_sets.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cpu/key_norm.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cpu/self_test.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/base_program.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/block_program.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/decode_group.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/decode_program.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/encode_program.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/encode_room.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/groups.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/kept_codes.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/launch_coding.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/pack_program.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/slot_tables.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/store_program.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/upgrade_programs.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/device.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/device_assembly.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/device_coded_cache.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/device_rows.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/device_tiles.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/tuning.hpp
@@ -124,6 +138,7 @@ add_library(planecast::cuda ALIAS planecast_cuda)
 target_compile_options(planecast_cuda INTERFACE $<$<COMPILE_LANGUAGE:CUDA>:-std=c++20>)
 target_sources(planecast_cuda INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR}/include FILES
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/cuda.cuh
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/cuda_device.cuh
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/launch.cuh)
 
 # TCP, on standalone Asio (Debian: libasio-dev) and threads. The headers are installed in any case; who links

@@ -23,11 +23,14 @@
 #include "planecast/policy/tier.hpp"
 
 // Numbers to planes and back: the definition, then the loops over it.
+#include "planecast/code/arrived_planes.hpp"
 #include "planecast/code/assembly.hpp"
 #include "planecast/code/backend.hpp"
 #include "planecast/code/balance.hpp"
+#include "planecast/code/caches.hpp"
 #include "planecast/code/cell.hpp"
 #include "planecast/code/coded_cache.hpp"
+#include "planecast/code/coded_tiles.hpp"
 #include "planecast/code/executor.hpp"
 #include "planecast/code/ruler.hpp"
 #include "planecast/code/scalars.hpp"

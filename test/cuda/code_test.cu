@@ -1,13 +1,13 @@
 // What kernels do to tiles, on a device: the same bytes and values as the plain loops.
 #include "planecast/cuda/cuda.cuh"
 
+#include "cuda/managed.hpp"
 #include "cuda/tile_case.hpp"
 
 #include <cstddef>
 #include <cstdint>
 #include <cuda_runtime.h>
 #include <doctest/doctest.h>
-#include <new>
 #include <string>
 
 namespace cuda_code_test {
@@ -17,23 +17,6 @@ using namespace planecast_test;
 
 using standard = pc::planes<4, 4, pc::tail>;
 using short_code = pc::planes<4, pc::tail>;
-
-// Memory that both sides reach.
-template <class T>
-struct managed {
-  using value_type = T;
-  managed() = default;
-  template <class U>
-  managed(const managed<U>&) noexcept {}
-  T* allocate(std::size_t count) {
-    void* memory = nullptr;
-    if (cudaMallocManaged(&memory, count * sizeof(T)) != cudaSuccess)
-      throw std::bad_alloc();
-    return static_cast<T*>(memory);
-  }
-  void deallocate(T* memory, std::size_t) noexcept { cudaFree(memory); }
-  friend bool operator==(managed, managed) { return true; }
-};
 
 struct on_device {
   template <class T>

@@ -10,6 +10,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <type_traits>
 
 namespace planecast_test {
@@ -49,6 +50,22 @@ type_layout layout_of(const char* name, Offsets offsets) {
 namespace pc = planecast;
 using standard_policy = pc::precision_policy<pc::tiers<4, 8, pc::lossless>, pc::keys<pc::per_channel<64>>,
                                              pc::values<pc::per_token>>;
+
+// A device of whose functions none is called.
+struct some_device {
+  using mark = int;
+  using order = void*;
+  static std::shared_ptr<std::byte> memory(std::size_t) { return {}; }
+  static std::shared_ptr<std::byte> pinned(std::size_t) { return {}; }
+  static void to_device(pc::device_queue, std::byte*, const std::byte*, std::size_t) {}
+  static void to_host(pc::device_queue, std::byte*, const std::byte*, std::size_t) {}
+  static mark set(pc::device_queue) { return 0; }
+  static bool passed(mark) { return true; }
+  static void wait(mark) {}
+  static void follow(pc::device_queue, mark) {}
+  static void after(pc::device_queue, order) {}
+  static pc::cuda_tuning tuning() { return {}; }
+};
 
 // A type that is no aggregate, or an aggregate with all its members: a structured binding takes no fewer, so
 // that a new member cannot be forgotten. A new type cannot be either: public_types.cpp reads this list.
@@ -113,11 +130,16 @@ auto all_layouts() {
       PLANECAST_TEST_AGGREGATE((shape, tokens, first, layer_first, model_layers), pc::tile_map<standard_policy>),
       PLANECAST_TEST_AGGREGATE((layers, tokens, first), pc::item_map),
       PLANECAST_TEST_TYPE(pc::coding),
+      PLANECAST_TEST_AGGREGATE((at, bytes, stored), pc::coded_layer::place),
+      PLANECAST_TEST_AGGREGATE((bytes, used, tiles, tail_ends), pc::coded_layer),
+      PLANECAST_TEST_TYPE(pc::coded_tiles<standard_policy>),
       PLANECAST_TEST_TYPE(pc::coded_cache<standard_policy, pc::cpu>),
+      PLANECAST_TEST_TYPE(pc::arrived_planes<standard_policy>),
       PLANECAST_TEST_TYPE(pc::assembly<standard_policy, pc::cpu>),
       PLANECAST_TEST_TYPE(pc::stores),
       PLANECAST_TEST_AGGREGATE((first, step, how), pc::value_rows<const std::byte>),
       PLANECAST_TEST_AGGREGATE((first, step, tokens), pc::basic_kv_view<std::byte>::run),
+      PLANECAST_TEST_AGGREGATE((first, strides), pc::basic_kv_view<std::byte>::array_of),
       PLANECAST_TEST_TYPE(pc::cpu),
       PLANECAST_TEST_TYPE(pc::plain_cpu),
       PLANECAST_TEST_TYPE(pc::instruction_set),
@@ -198,6 +220,9 @@ auto all_layouts() {
       PLANECAST_TEST_AGGREGATE((tokens, first, heads, dim, page_tokens, value_bytes, bytes, tail_ends, coded),
                                pc::device_tiles<pc::per_token, pc::planes<4, 4, pc::tail>>),
       PLANECAST_TEST_AGGREGATE((threads, block_bytes, bytes_to_share), pc::cuda_tuning),
+      PLANECAST_TEST_TYPE(pc::device_queue),
+      PLANECAST_TEST_TYPE(pc::device_coded_cache<standard_policy, some_device>),
+      PLANECAST_TEST_TYPE(pc::device_assembly<standard_policy, some_device>),
 
       PLANECAST_TEST_TYPE(pc::token_tag),
       PLANECAST_TEST_AGGREGATE((index, id, tag), pc::token_event),

@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
+#include <memory>
 #include <numeric>
 #include <string>
 #include <vector>
@@ -21,9 +22,10 @@ namespace test {
 /// One side's memory: every layer's K and V as a random engine would have them, in arrays of any named
 /// layout, padded or not, at slots in order, behind a slot mapping, a block table or a page table. Where a
 /// value lies is worked out here by hand, not by the library.
-class cache_memory {
+template <template <class> class Allocator>
+class basic_cache_memory {
 public:
-  cache_memory(const planecast::geometry& shape, std::uint32_t tokens, dice& random)
+  basic_cache_memory(const planecast::geometry& shape, std::uint32_t tokens, dice& random)
       : shape_(shape), tokens_(tokens) {
     draw_slots(random);
     draw_arrays(random);
@@ -61,7 +63,7 @@ public:
       for (std::uint32_t t = 0; t < tokens_; ++t)
         for (std::uint32_t h = 0; h < shape_.heads(l); ++h)
           for (const bool is_value : {false, true}) {
-            std::vector<std::uint16_t>& from = arrays_[number_of(l, is_value)];
+            auto& from = arrays_[number_of(l, is_value)];
             const lengths n = lengths_of(l, is_value);
             place p = place_of(l, is_value, t, h);
             for (p.c = 0; p.c < n.hs; ++p.c)
@@ -79,7 +81,8 @@ public:
     return all;
   }
   /// Whether tokens first … tokens − 1 are `sent`'s, bit for bit, and nothing else was ever written.
-  bool received(cache_memory& sent, std::uint32_t first = 0) {
+  template <template <class> class Other>
+  bool received(basic_cache_memory<Other>& sent, std::uint32_t first = 0) {
     const std::vector<std::uint16_t> wanted = sent.values();
     std::size_t i = 0, written = 0;
     bool same = true;
@@ -214,8 +217,10 @@ private:
   planecast::token_slots slots_;
   const engine_array* array_[2] = {}; // of keys, of values
   std::size_t pack_[2] = {}, gap_[2] = {};
-  std::vector<std::vector<std::uint16_t>> arrays_;
+  std::vector<std::vector<std::uint16_t, Allocator<std::uint16_t>>> arrays_;
 };
+/// In memory as any other.
+using cache_memory = basic_cache_memory<std::allocator>;
 
 inline planecast::geometry random_geometry(dice& random) {
   planecast::geometry g;
@@ -239,7 +244,8 @@ inline std::uint32_t random_tokens(dice& random) {
 }
 
 /// Mostly what real caches hold; now and then what they should not.
-inline void fill(cache_memory& cache, planecast::number dtype, dice& random) {
+template <template <class> class Allocator>
+void fill(basic_cache_memory<Allocator>& cache, planecast::number dtype, dice& random) {
   const bool wild = random.one_in(4);
   cache.each([&](std::uint16_t& x) {
     const float f = random.gaussian();

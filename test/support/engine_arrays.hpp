@@ -35,7 +35,8 @@ struct engine_array {
   const char* name;  ///< in LMCache's vocabulary, or as near as it comes
   const char* shape; ///< of one array
   planecast::kv_layout layout;
-  std::size_t place::*slowest; ///< along which axis the gaps are
+  using step_of = std::size_t place::*; // nvcc puts such a type into parentheses, of which g++ warns
+  step_of slowest;                      ///< along which axis the gaps are
   std::size_t (*index)(const lengths&, const place&);
 
   [[nodiscard]] bool has(planecast::axis a) const { return layout.has(a); }

@@ -18,10 +18,11 @@ using default_policy = planecast::precision_policy<planecast::tiers<4, 8, planec
                                                    planecast::values<planecast::per_token>>;
 
 /// Both ends over loopback; `door` holds back and records what the sender sends.
-template <class Policy = default_policy, class Link = gated<planecast::loopback>>
+template <class Policy = default_policy, class Link = gated<planecast::loopback>,
+          class Backend = planecast::cpu>
 struct stream_pair {
-  using sender = typename planecast::plane_stream<Policy, Link>::sender;
-  using receiver = typename planecast::plane_stream<Policy, planecast::loopback>::receiver;
+  using sender = typename planecast::plane_stream<Policy, Link, Backend>::sender;
+  using receiver = typename planecast::plane_stream<Policy, planecast::loopback, Backend>::receiver;
 
   std::shared_ptr<gate> door = std::make_shared<gate>();
   std::pair<planecast::loopback, planecast::loopback> ends = planecast::loopback::pair();

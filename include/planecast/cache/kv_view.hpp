@@ -186,6 +186,19 @@ public:
     return {at(a, token, head), bytes(a.strides.token), slots_.run(token, most, a.strides.block_size)};
   }
 
+  /// Keys, or values, as an array and its strides: for a backend whose memory the processor does not reach.
+  struct array_of {
+    Byte* first = nullptr; ///< slot 0, head 0, channel 0
+    kv_strides strides;    ///< in values
+  };
+  /// Of K, or of V.
+  [[nodiscard]] array_of array_at(bool is_value) const noexcept {
+    const array& a = is_value ? values_ : keys_;
+    return {a.first + bytes(a.offset), a.strides};
+  }
+  /// In which slots the tokens lie.
+  [[nodiscard]] const token_slots& slots() const noexcept { return slots_; }
+
   /// The same without its first heads: what a stream that carries a shard takes from an engine that holds
   /// more.
   [[nodiscard]] basic_kv_view from_head(std::uint32_t head) const noexcept {

@@ -118,6 +118,9 @@ public:
     return slots_ ? (*slots_)[token] : std::int64_t{token};
   }
 
+  /// The slot of each token, one after the other; null where token t lies in slot t. Copies share it.
+  [[nodiscard]] const std::int64_t* data() const noexcept { return slots_ ? slots_->data() : nullptr; }
+
   /// How many of the `most` tokens from `token` on lie in slots that follow each other within one block of
   /// `slots_of_block` slots (0: there are no blocks); at least 1.
   /// Preconditions: token + most ≤ tokens(), most ≥ 1.

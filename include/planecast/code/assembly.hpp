@@ -2,11 +2,9 @@
 #pragma once
 
 #include "planecast/cache/kv_view.hpp"
+#include "planecast/code/arrived_planes.hpp"
 #include "planecast/code/backend.hpp"
 #include "planecast/code/executor.hpp"
-#include "planecast/code/item_map.hpp"
-#include "planecast/code/scalars.hpp"
-#include "planecast/code/tile_map.hpp"
 
 #include <algorithm>
 #include <array>
@@ -26,86 +24,45 @@ namespace planecast::inline v0 {
 /// Errors: what takes bytes says `corrupt`, and is not called again then. What was taken before stays.
 template <class Policy, class Backend>
 requires backend<Backend>
-class assembly {
+class assembly : public arrived_planes<Policy> {
+  using arrived = arrived_planes<Policy>;
+  using arrived::state;
+  using typename arrived::found_tile, typename arrived::tile_state;
+
 public:
   using map_type = tile_map<Policy>;      ///< which tiles there are
   using planes = typename Policy::planes; ///< the policy's
+  using arrived::map;
 
   /// Empty. Borrows what the views point to, for as long as it lives.
   /// Preconditions: one view per layer, each of the sequence's tokens.
-  assembly(map_type map, std::vector<kv_pages> pages)
-      : map_(std::move(map)), pages_(std::move(pages)), tiles_(map_.all_tiles(), tile_state::missing),
-        missing_(tiles_.size()), held_(std::size_t{map_.shape.layers} * map_.count(), 0) {
-    std::size_t code_bytes_before = 0;
-    for (std::uint32_t layer = 0, heads = 0; layer < map_.shape.layers; ++layer) {
-      heads_before_.push_back(heads);
-      codes_before_.push_back(code_bytes_before);
-      code_bytes_before += layer_code_bytes(map_, layer);
-      heads += map_.shape.heads(layer);
-    }
-    codes_.resize(code_bytes_before);
-    if (map_.shape.raw_bytes(map_.count()) > past_cache_bytes)
+  assembly(map_type tiles, std::vector<kv_pages> pages)
+      : arrived(std::move(tiles)), pages_(std::move(pages)), codes_(this->code_bytes()) {
+    if (map().shape.raw_bytes(map().count()) > past_cache_bytes)
       stores_ = stores::past_cache;
   }
 
-  /// Which tiles it is made of.
-  [[nodiscard]] const map_type& map() const noexcept { return map_; }
-
-  /// Bytes that an assembly of this shape keeps.
-  [[nodiscard]] static std::uint64_t bytes_needed(const map_type& map) noexcept {
-    std::uint64_t bytes = map.all_tiles() + std::uint64_t{map.shape.layers} * map.count();
-    for (std::uint32_t layer = 0; layer < map.shape.layers; ++layer)
-      bytes += layer_code_bytes(map, layer);
-    return bytes;
-  }
   /// Forgets the codes, when no plane is to come any more. The pages stay as they are.
   void release_codes() noexcept { std::vector<std::byte>().swap(codes_); }
-
-  /// Whether the base of every tile is there. Before, no upgrade may be placed.
-  [[nodiscard]] bool base_complete() const noexcept { return missing_ == 0; }
-  /// Whether a tile's base is there, and so its values in the pages.
-  [[nodiscard]] bool has_tile(std::uint32_t layer, std::uint32_t tile) const noexcept {
-    return state(layer, tile) != tile_state::missing;
-  }
-  /// Whether it is there and stored: then it is exact from the base on.
-  [[nodiscard]] bool has_stored_tile(std::uint32_t layer, std::uint32_t tile) const noexcept {
-    return state(layer, tile) == tile_state::stored;
-  }
-  /// How many planes of a token of a layer are in the pages; 0 until the base is complete.
-  [[nodiscard]] std::uint32_t planes_held(std::uint32_t layer, std::uint32_t token) const noexcept {
-    return base_complete() ? Policy::base_planes + held_[held_at(layer, token)] : 0;
-  }
-  /// How many planes of a token all layers have.
-  [[nodiscard]] std::uint32_t planes_held(std::uint32_t token) const noexcept {
-    std::uint32_t least = planes::count;
-    for (std::uint32_t layer = 0; layer < map_.shape.layers; ++layer)
-      least = std::min(least, planes_held(layer, token));
-    return least;
-  }
-  /// Whether every token has that plane in the pages, in all layers.
-  [[nodiscard]] bool all_hold(std::uint32_t plane) const noexcept {
-    return base_complete() &&
-           (plane < Policy::base_planes || holding_[plane - Policy::base_planes] == held_.size());
-  }
 
   /// Takes the base of tiles first … first + count − 1 of a layer and writes their values, in pieces on the
   /// executor's threads. Tiles that are there already are passed over. What is before a bad tile is taken.
   status place_base(std::uint32_t layer, std::uint32_t first, std::uint32_t count,
                     std::span<const std::byte> bytes, const executor& threads = {}) {
-    if (layer >= map_.shape.layers || first > map_.tiles(layer) || count > map_.tiles(layer) - first)
+    if (!this->has_tiles(layer, first, count))
       return {errc::corrupt, "base: tiles that the request does not have"};
     std::vector<found_tile> found; // where they begin, so that threads can take them
     status result;
     for (std::uint32_t i = first; i < first + count && result.ok(); ++i) {
       found_tile tile{i};
-      result = find_tile(layer, tile, bytes);
+      result = this->find_tile(layer, tile, bytes);
       if (!result.ok() || state(layer, i) != tile_state::missing)
         continue;
       if (threads)
         found.push_back(tile);
       else {
         write_tile(layer, tile);
-        take_tile(layer, tile);
+        this->take_tile(layer, tile);
       }
     }
     const std::size_t pieces = (found.size() + piece_tiles - 1) / piece_tiles;
@@ -114,7 +71,7 @@ public:
         write_tile(layer, found[i]);
     });
     for (const found_tile& tile : found)
-      take_tile(layer, tile);
+      this->take_tile(layer, tile);
     if (result.ok() && !bytes.empty())
       return {errc::corrupt, "base: bytes beyond its tiles"};
     return result;
@@ -124,18 +81,18 @@ public:
   /// Preconditions: the base is complete; every token is one of the map's and holds just the planes below.
   status place_upgrade(std::uint32_t plane, std::span<const std::uint32_t> tokens,
                        std::span<const std::byte> bytes) {
-    return place_upgrade(plane, detail::listed_items(map_.shape.layers, tokens), bytes);
+    return place_upgrade(plane, detail::listed_items(map().shape.layers, tokens), bytes);
   }
   /// Likewise of the tokens that are listed for each layer.
   status place_upgrade(std::uint32_t plane, const detail::listed_items& items,
                        std::span<const std::byte> bytes) {
-    for (std::uint32_t layer = 0; layer < map_.shape.layers; ++layer)
-      for (std::uint32_t head = 0; head < map_.shape.heads(layer) && !items.of(layer).empty(); ++head)
+    for (std::uint32_t layer = 0; layer < map().shape.layers; ++layer)
+      for (std::uint32_t head = 0; head < map().shape.heads(layer) && !items.of(layer).empty(); ++head)
         for (const bool is_value : {false, true})
           for (auto rest = items.of(layer); !rest.empty();) {
             // Neighbours of one page go together.
-            const auto [page, row] = map_.place(rest[0]);
-            const std::uint32_t last = map_.tokens_of(page) - row;
+            const auto [page, row] = map().place(rest[0]);
+            const std::uint32_t last = map().tokens_of(page) - row;
             std::uint32_t rows = 1;
             while (rows < last && rows < rest.size() && rest[rows] == rest[0] + rows)
               ++rows;
@@ -145,52 +102,15 @@ public:
           }
     if (!bytes.empty())
       return {errc::corrupt, "upgrade: bytes beyond its tokens"};
-    for (std::uint32_t layer = 0; layer < map_.shape.layers; ++layer) {
-      for (const std::uint32_t token : items.of(layer))
-        ++held_[held_at(layer, token)];
-      holding_[plane - Policy::base_planes] += items.of(layer).size();
-    }
+    this->take_plane(plane, items);
     return {};
   }
 
 private:
-  enum class tile_state : std::uint8_t { missing, coded, stored };
-  // A tile in a frame of the base.
-  struct found_tile {
-    std::uint32_t index = 0;
-    bool stored = false;
-    std::span<const std::byte> bytes = {};
-  };
-
   static constexpr std::size_t piece_tiles = 8; // that one thread takes at a time
 
-  std::size_t held_at(std::uint32_t layer, std::uint32_t token) const noexcept {
-    return std::size_t{layer} * map_.count() + (token - map_.first);
-  }
-  // Room for the codes of a whole page of keys, and of values: all of a tile but its tails.
-  static std::pair<std::uint64_t, std::uint64_t> code_bytes(const map_type& map,
-                                                            std::uint32_t layer) noexcept {
-    std::array<std::uint64_t, 2> bytes{};
-    std::size_t i = 0;
-    map.with_whole_layouts(layer,
-                           [&](auto layout) { bytes[i++] = layout.always_stored() ? 0 : layout.tails_at(); });
-    return {detail::align_up(bytes[0], std::uint64_t{tile_alignment}),
-            detail::align_up(bytes[1], std::uint64_t{tile_alignment})};
-  }
-  static std::uint64_t layer_code_bytes(const map_type& map, std::uint32_t layer) noexcept {
-    const auto [key, value] = code_bytes(map, layer);
-    return map.shape.heads(layer) * map.pages() * (key + value);
-  }
   std::byte* codes(std::uint32_t layer, tile_id id) noexcept {
-    const auto [key, value] = code_bytes(map_, layer);
-    return codes_.data() + codes_before_[layer] + id.head * map_.pages() * (key + value) +
-           (id.is_value ? map_.pages() * key + id.page * value : id.page * key);
-  }
-  std::size_t number(std::uint32_t layer, std::uint32_t tile) const noexcept {
-    return std::size_t{heads_before_[layer]} * 2 * map_.pages() + tile;
-  }
-  tile_state state(std::uint32_t layer, std::uint32_t tile) const noexcept {
-    return tiles_[number(layer, tile)];
+    return codes_.data() + this->codes_at(layer, id);
   }
 
   // Calls f(first row, rows, target_rows) for parts of a tile's rows row … row + count − 1 whose values can
@@ -200,7 +120,7 @@ private:
              F&& f) {
     const kv_pages& pages = pages_[layer];
     while (count > 0) {
-      const std::uint32_t token = map_.first_of(id.page) + row;
+      const std::uint32_t token = map().first_of(id.page) + row;
       const auto run = pages.rows(id.is_value, token, id.head, count);
       if (run.tokens != 0)
         f(row, run.tokens, target_rows{run.first, run.step, stores_});
@@ -215,33 +135,10 @@ private:
     }
   }
 
-  // Finds one tile at the front of bytes, and what may be wrong with it.
-  status find_tile(std::uint32_t layer, found_tile& tile, std::span<const std::byte>& bytes) const {
-    return map_.with_layout(layer, map_.tile(tile.index), [&](auto layout) -> status {
-      if (bytes.size() < tile_header_bytes)
-        return {errc::corrupt, "base: a tile's header is cut short"};
-      tile.stored = detail::load<std::uint32_t>(bytes.data()) == stored_tile;
-      for (std::uint32_t i = 4; i < tile_header_bytes; ++i)
-        if (bytes[i] != std::byte{0})
-          return {errc::corrupt, "base: a tile's header has bits that mean nothing"};
-      const std::size_t length =
-          tile.stored ? layout.stored_bytes() : layout.plane_at(map_.base_planes(layer));
-      if (bytes.size() < length)
-        return {errc::corrupt, "base: a tile is cut short"};
-      if (!tile.stored && !with_format(map_.shape.dtype, [&]<class Number>(Number) {
-            return valid_scalars<Number>(layout, bytes.data());
-          }))
-        return {errc::corrupt, "base: a tile's scalars are out of range"};
-      tile.bytes = bytes.first(length);
-      bytes = bytes.subspan(length);
-      return {};
-    });
-  }
-
   // Writes what a tile that was found says. Different tiles may be written at the same time.
   void write_tile(std::uint32_t layer, const found_tile& tile) noexcept {
-    const tile_id id = map_.tile(tile.index);
-    map_.with_layout(layer, id, [&](auto layout) {
+    const tile_id id = map().tile(tile.index);
+    map().with_layout(layer, id, [&](auto layout) {
       if (tile.stored)
         return write(layer, id, layout.shape.dim, 0, layout.shape.tokens,
                      [&](std::uint32_t row, std::uint32_t count, target_rows out) {
@@ -252,20 +149,16 @@ private:
                      });
       std::byte* const to = codes(layer, id);
       std::memcpy(to, tile.bytes.data(), tile.bytes.size());
-      show(layout, layer, id, to, 0, layout.shape.tokens, map_.base_planes(layer));
+      show(layout, layer, id, to, 0, layout.shape.tokens, map().base_planes(layer));
     });
-  }
-  void take_tile(std::uint32_t layer, const found_tile& tile) noexcept {
-    tiles_[number(layer, tile.index)] = tile.stored ? tile_state::stored : tile_state::coded;
-    --missing_;
   }
 
   // Takes rows row … row + count − 1 of one tile from the front of bytes.
   status place_rows(std::uint32_t layer, tile_id id, std::uint32_t plane, std::uint32_t row,
                     std::uint32_t count, std::span<const std::byte>& bytes) {
-    if (plane < map_.base_planes(layer) || state(layer, map_.index(id)) == tile_state::stored)
+    if (plane < map().base_planes(layer) || state(layer, map().index(id)) == tile_state::stored)
       return {};
-    return map_.with_layout(layer, id, [&](auto layout) -> status {
+    return map().with_layout(layer, id, [&](auto layout) -> status {
       std::byte* const tile = codes(layer, id);
       if (plane == planes::fixed)
         return place_tails(layout, layer, id, tile, row, count, bytes);
@@ -293,7 +186,7 @@ private:
       some = std::min(some, count - done);
       std::size_t used = 0;
       const status s =
-          Backend::decode_exact(map_.shape.dtype, layout, tile, row + done, some, bytes, rows, used);
+          Backend::decode_exact(map().shape.dtype, layout, tile, row + done, some, bytes, rows, used);
       if (!s.ok() && some == 1)
         return s;
       if (!s.ok()) {
@@ -301,7 +194,7 @@ private:
         continue;
       }
       for (std::uint32_t t = 0; t < some; ++t)
-        pages_[layer].write(id.is_value, map_.first_of(id.page) + row + done + t, id.head, dim, rows[t]);
+        pages_[layer].write(id.is_value, map().first_of(id.page) + row + done + t, id.head, dim, rows[t]);
       bytes = bytes.subspan(used);
       done += some;
     }
@@ -313,20 +206,13 @@ private:
             std::uint32_t count, std::uint32_t plane_count) {
     write(layer, id, layout.shape.dim, row, count,
           [&](std::uint32_t first, std::uint32_t rows, target_rows out) {
-            Backend::decode(map_.shape.dtype, layout, tile, first, rows, plane_count, out);
+            Backend::decode(map().shape.dtype, layout, tile, first, rows, plane_count, out);
           });
   }
 
-  map_type map_;
   std::vector<kv_pages> pages_;
-  std::vector<std::uint32_t> heads_before_; // of a layer: the heads of all layers before it
-  std::vector<std::size_t> codes_before_;   // likewise the bytes of their codes
   std::vector<std::byte> codes_;
-  std::vector<tile_state> tiles_;
-  std::size_t missing_;
   stores stores_ = stores::cached;
-  std::vector<std::uint8_t> held_;                     // planes above the base, per layer, per token
-  std::array<std::uint64_t, planes::count> holding_{}; // tokens of layers, by plane above the base
 };
 
 } // namespace planecast::inline v0

@@ -83,6 +83,10 @@ struct tile_map {
     const std::uint32_t page = token / page_tokens - first / page_tokens;
     return {page, token - first_of(page)};
   }
+  /// Where a tile's tokens stand among all that a layer's tiles have: by head, K then V, token.
+  [[nodiscard]] constexpr std::size_t ends_at(tile_id t) const noexcept {
+    return (std::size_t{t.head} * 2 + (t.is_value ? 1 : 0)) * count() + first_of(t.page) - first;
+  }
   /// Bytes of a layer's tiles at rest if all are stored: no coded layer is longer.
   [[nodiscard]] constexpr std::uint64_t stored_bytes(std::uint32_t layer) const noexcept {
     std::uint64_t bytes = 0;
@@ -117,16 +121,18 @@ struct tile_map {
     Policy::with_each([&](auto which) { whole_layouts(which, f); });
   }
 
+  /// Calls f with the policy of a layer. Returns what f does.
+  template <class F>
+  constexpr decltype(auto) with_policy(std::uint32_t layer, F&& f) const {
+    return Policy::with_layer(layer_first + layer, model_layers != 0 ? model_layers : shape.layers, f);
+  }
+
 private:
   template <class Layer>
   using key_layout_of = tile_layout<typename Layer::key_quantizer, planes>;
   template <class Layer>
   using value_layout_of = tile_layout<typename Layer::value_quantizer, planes>;
 
-  template <class F>
-  constexpr decltype(auto) with_policy(std::uint32_t layer, F&& f) const {
-    return Policy::with_layer(layer_first + layer, model_layers != 0 ? model_layers : shape.layers, f);
-  }
   template <class Layer, class F>
   constexpr void whole_layouts(Layer, F&& f) const {
     const std::uint32_t bytes = value_bytes(shape.dtype);

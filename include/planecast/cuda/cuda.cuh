@@ -1,17 +1,19 @@
-// Codes and decodes tiles in device memory: the same bytes as the CPU's.
+// CUDA as a backend: codes and decodes tiles in device memory, the same bytes as the CPU's, and streams them.
 #pragma once
 
 #include "planecast/cache/number.hpp"
-#include "planecast/cuda/detail/decode_program.hpp"
-#include "planecast/cuda/detail/encode_program.hpp"
+#include "planecast/code/caches.hpp"
+#include "planecast/cuda/detail/cuda_device.cuh"
 #include "planecast/cuda/detail/launch.cuh"
+#include "planecast/cuda/detail/launch_coding.hpp"
+#include "planecast/cuda/device_assembly.hpp"
+#include "planecast/cuda/device_coded_cache.hpp"
 #include "planecast/cuda/device_rows.hpp"
 #include "planecast/cuda/device_tiles.hpp"
 #include "planecast/policy/planes.hpp"
 #include "planecast/policy/quantizer.hpp"
 #include "planecast/status.hpp"
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cuda_runtime.h>
@@ -27,23 +29,31 @@ namespace planecast::inline v0 {
 /// Stream behaviour: calls only enqueue, one kernel each. They do not wait, allocate or use another stream,
 /// and can be captured in a graph.
 /// Example: test/cuda/code_test.cu.
+///
+/// As the backend of a stream it keeps caches in the device that is current when a stream's end is made, and
+/// in every call of it: views then point to device memory, their slots to the host's. Coding and copies run
+/// in two CUDA streams of that end; put() takes the caller's, behind which a layer is computed. poll() and
+/// wait() return when what they took is in the pages, whatever CUDA stream reads them next.
 struct cuda {
+  using place = detail::cuda_device; ///< what a stream's end keeps: as layer_backend says
+  using order = cudaStream_t;        ///< of the caller's
+  template <class Policy>
+  using coded_cache = device_coded_cache<Policy, place>; ///< at the sender
+  template <class Policy>
+  using assembly = device_assembly<Policy, place>; ///< at the receiver
+
   /// Codes all tiles: planes, tails, their ends, and what became of each tile. Reads the rows once.
   template <quantizer Q, class Planes>
   static status encode(number dtype, const device_tiles<Q, Planes>& to,
                        const device_rows<const std::byte>& from, cudaStream_t stream) noexcept {
     return with_format(dtype, [&]<class Number>(Number) {
-      using program = detail::encode_program<Number, Q, Planes>;
       cuda_tuning how;
       if (const status s = detail::current_tuning(how); !s)
         return s;
-      const tile_shape largest = largest_tile(to);
-      const auto room = [&](bool keep) {
-        return typename program::room({largest, to.value_bytes}, keep).all;
-      };
-      const bool keep = room(true) <= how.bytes_to_share;
-      return detail::launch(program{to, from, whole_groups(from, to.value_bytes), keep}, to.tiles(),
-                            room(keep), how, stream);
+      return detail::launch_encode<Number>(
+          to, from, how, [&](const auto& program, std::uint32_t blocks, std::uint32_t bytes) {
+            return detail::launch(program, blocks, bytes, how, stream);
+          });
     });
   }
 
@@ -57,7 +67,8 @@ struct cuda {
       if (const status s = detail::current_tuning(how); !s)
         return s;
       return detail::launch(
-          detail::decode_program<Number, Q, Planes>{from, to, planes, whole_groups(to, from.value_bytes)},
+          detail::decode_program<Number, Q, Planes>{from, to, planes,
+                                                    detail::whole_groups(to, from.value_bytes)},
           from.tiles(), 0, how, stream);
     });
   }
@@ -74,23 +85,13 @@ struct cuda {
       cuda_tuning how;
       if (const status s = detail::current_tuning(how); !s)
         return s;
-      return detail::launch(program{from, to, corrupt, whole_groups(to, from.value_bytes)}, from.tiles(),
-                            program::memory_bytes(largest_tile(from)), how, stream);
+      return detail::launch(program{from, to, corrupt, detail::whole_groups(to, from.value_bytes)},
+                            from.tiles(), program::memory_bytes(detail::largest_tile(from)), how, stream);
     });
   }
-
-private:
-  template <quantizer Q, class Planes>
-  static tile_shape largest_tile(const device_tiles<Q, Planes>& of) noexcept {
-    return {std::min(of.page_tokens, of.tokens - of.first), of.dim};
-  }
-  // Whether groups of channels lie at multiples of their bytes.
-  template <class Byte>
-  static bool whole_groups(const device_rows<Byte>& of, std::uint32_t value_bytes) noexcept {
-    constexpr std::ptrdiff_t channels = detail::group;
-    return reinterpret_cast<std::uintptr_t>(of.first) % (detail::group * value_bytes) == 0 &&
-           of.token % channels == 0 && of.head % channels == 0 && of.block % channels == 0;
-  }
 };
+
+static_assert(
+    layer_backend<cuda, precision_policy<tiers<4, 8, lossless>, keys<per_token>, values<per_token>>>);
 
 } // namespace planecast::inline v0

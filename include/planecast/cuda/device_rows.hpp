@@ -48,4 +48,14 @@ struct device_rows {
   }
 };
 
+namespace detail {
+// Whether groups of eight channels lie at multiples of their bytes.
+template <class Byte>
+bool whole_groups(const device_rows<Byte>& of, std::uint32_t value_bytes) noexcept {
+  constexpr std::ptrdiff_t channels = 8;
+  return reinterpret_cast<std::uintptr_t>(of.first) % (8 * value_bytes) == 0 && of.token % channels == 0 &&
+         of.head % channels == 0 && of.block % channels == 0;
+}
+} // namespace detail
+
 } // namespace planecast::inline v0

@@ -1,7 +1,7 @@
 // One request at the receiver: frames that wait, the plan, and how far it has come.
 #pragma once
 
-#include "planecast/code/assembly.hpp"
+#include "planecast/code/caches.hpp"
 #include "planecast/stream/connection.hpp"
 #include "planecast/stream/messages.hpp"
 #include "planecast/stream/metrics.hpp"
@@ -11,6 +11,7 @@
 #include <compare>
 #include <cstdint>
 #include <list>
+#include <memory>
 #include <span>
 #include <utility>
 #include <vector>
@@ -28,6 +29,8 @@ namespace detail {
 
 template <class Policy, class Backend>
 class incoming_request {
+  using caches = detail::caches<Policy, Backend>;
+
 public:
   using planes = typename Policy::planes;
 
@@ -36,15 +39,17 @@ public:
                                                   std::uint32_t model_layers = 0) {
     const std::uint64_t most_ranks =
         std::uint64_t{shape.layers} * (r.tokens - r.first) * (planes::count - Policy::base_planes);
-    return assembly<Policy, Backend>::bytes_needed({shape, r.tokens, r.first, first_layer, model_layers}) +
+    return arrived_planes<Policy>::bytes_needed({shape, r.tokens, r.first, first_layer, model_layers}) +
            4 * most_ranks;
   }
 
   /// `shape` is what the stream carries of a model of `model_layers` layers (0: it is all), from layer
   /// `first_layer` on.
   incoming_request(request r, const geometry& shape, std::uint32_t first_layer, std::vector<kv_pages> pages,
-                   std::uint32_t model_layers = 0, executor threads = {})
-      : id(r), cache({shape, r.tokens, r.first, first_layer, model_layers}, std::move(pages)),
+                   std::uint32_t model_layers = 0, executor threads = {},
+                   const std::shared_ptr<typename caches::place>& where = {})
+      : id(r), cache(caches::make_received(where, {shape, r.tokens, r.first, first_layer, model_layers},
+                                           std::move(pages))),
         layered_{shape.layers, r.tokens, r.first}, first_layer_(first_layer), threads_(std::move(threads)) {
     metrics.raw_bytes = shape.raw_bytes(std::uint64_t{cache.map().count()} + r.dropped);
     metrics.dropped = r.dropped;
@@ -55,7 +60,7 @@ public:
   std::uint32_t opening = 0; ///< the sender's number of it; 0 until it is announced
   status result;
   request_metrics metrics;
-  assembly<Policy, Backend> cache;
+  typename caches::received cache;
 
   /// A frame that has come; it waits for apply().
   void stage(const frame_header& h, buffer memory) { staged_.emplace_back(h, std::move(memory)); }

@@ -1,7 +1,7 @@
 // One request at the sender: its codes, its plan, and the frames that the two make.
 #pragma once
 
-#include "planecast/code/coded_cache.hpp"
+#include "planecast/code/caches.hpp"
 #include "planecast/plan/budget.hpp"
 #include "planecast/stream/messages.hpp"
 #include "planecast/stream/metrics.hpp"
@@ -12,6 +12,8 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -27,14 +29,19 @@ inline constexpr status no_rate_yet{errc::unknown,
 
 template <class Policy, class Backend>
 class outgoing_request {
+  using caches = detail::caches<Policy, Backend>;
+
 public:
+  using order = typename caches::order; ///< a queue of the caller's on its device
+
   /// `shape` is what the stream carries of a model of `model_layers` layers (0: it is all), from layer
   /// `first_layer` on.
   outgoing_request(request r, std::uint32_t number, const geometry& shape, std::uint32_t first_layer,
-                   std::uint32_t chunk_bytes, std::uint32_t model_layers = 0)
+                   std::uint32_t chunk_bytes, std::uint32_t model_layers = 0,
+                   const std::shared_ptr<typename caches::place>& where = {})
       : id(r), opening(number), shape_(shape), first_layer_(first_layer), chunk_bytes_(chunk_bytes),
-        cache_({shape, r.tokens, r.first, first_layer, model_layers}, r.how), base_frames_(shape.layers),
-        queued_(shape.layers) {
+        cache_(caches::make_sent(where, {shape, r.tokens, r.first, first_layer, model_layers}, r.how)),
+        base_frames_(shape.layers), put_(shape.layers), queued_(shape.layers) {
     metrics.raw_bytes = shape.raw_bytes(std::uint64_t{r.tokens} - r.first + r.dropped);
     metrics.dropped = r.dropped;
     metrics.opened = std::chrono::steady_clock::now();
@@ -60,22 +67,43 @@ public:
   /// Whether any layer was put.
   [[nodiscard]] bool begun() const noexcept { return layers_put_ > 0; }
 
-  /// Layers go by their numbers in the model.
-  void put(std::uint32_t layer, const kv_view& view, const executor& threads = {}) {
+  /// Layers go by their numbers in the model. One that a device codes is there later: see collect().
+  void put(std::uint32_t layer, const kv_view& view, const executor& threads = {},
+           [[maybe_unused]] std::optional<order> behind = {}) {
     const std::uint32_t number = layer - first_layer_;
     // Two neighbouring frames are longer than one may be. Room before, so that a layer that is there has all
     // of its frames.
     base_frames_[number].reserve(2 * cache_.map().stored_bytes(number) / chunk_bytes_ + 2);
-    cache_.put(number, view, threads);
-    split_base(number);
-    if (++layers_put_ < shape_.layers)
-      return;
-    metrics.stored_tiles = cache_.stored_tiles();
-    metrics.note(source_free);
-    metrics.note(quiesced); // the pages were read into memory of our own
+    if constexpr (layer_backend<Backend, Policy>) {
+      (void)threads;
+      cache_.put(number, view, behind);
+    } else {
+      cache_.put(number, view, threads);
+      come_to_rest(number);
+    }
+    put_[number] = true;
+    ++layers_put_;
   }
   /// Whether a layer was put.
-  [[nodiscard]] bool has(std::uint32_t layer) const noexcept { return cache_.has(layer - first_layer_); }
+  [[nodiscard]] bool has(std::uint32_t layer) const noexcept { return put_[layer - first_layer_]; }
+  /// Whether a device is still coding what was put.
+  [[nodiscard]] bool busy() const noexcept {
+    if constexpr (layer_backend<Backend, Policy>)
+      return cache_.busy();
+    else
+      return false;
+  }
+  /// Takes the layers that a device has coded meanwhile; with `wait`, all that it is coding. Whether there
+  /// was one.
+  bool collect(bool wait = false) {
+    bool any = false;
+    if constexpr (layer_backend<Backend, Policy>)
+      while (const std::optional<std::uint32_t> layer = cache_.come_to_rest(wait)) {
+        come_to_rest(*layer);
+        any = true;
+      }
+    return any;
+  }
 
   template <class I>
   requires importance<I> || layered_importance<I>
@@ -84,6 +112,7 @@ public:
       throw std::logic_error(planned_ ? "planecast: plan: called twice"
                                       : "planecast: plan: called with " + std::to_string(layers_put_) +
                                             " of " + std::to_string(shape_.layers) + " layers put");
+    collect(true);
     const std::uint32_t end = Policy::planes::holding(static_cast<std::uint32_t>(how.until));
     if (!Policy::tiers::has(how.until))
       throw std::invalid_argument("planecast: plan: no tier ends there");
@@ -126,7 +155,7 @@ public:
     if (!accepted || (!id.whole() && !planned_)) // what drops tokens does not stream
       return;
     for (std::uint32_t layer = 0; layer < shape_.layers; ++layer) {
-      if (queued_[layer] || !cache_.has(layer))
+      if (queued_[layer] || base_frames_[layer].empty())
         continue;
       queued_[layer] = true;
       for (const base_frame& f : base_frames_[layer]) {
@@ -178,6 +207,16 @@ private:
     std::uint32_t first = 0, count = 0;
     std::uint64_t bytes = 0; // payload
   };
+
+  // A layer's tiles are there.
+  void come_to_rest(std::uint32_t layer) {
+    split_base(layer);
+    if (++layers_at_rest_ < shape_.layers)
+      return;
+    metrics.stored_tiles = cache_.stored_tiles();
+    metrics.note(source_free);
+    metrics.note(quiesced); // the pages were read into memory of our own
+  }
 
   // Forgets what is behind the cut, and with it all that would be said of it.
   void drop_focus() {
@@ -237,11 +276,12 @@ private:
   geometry shape_;
   std::uint32_t first_layer_;
   std::uint32_t chunk_bytes_;
-  coded_cache<Policy, Backend> cache_;
+  typename caches::sent cache_;
   upgrade_plan plan_;
   cut_order cut_;
-  std::uint32_t layers_put_ = 0;
-  std::vector<std::vector<base_frame>> base_frames_; // of the layers that were put
+  std::uint32_t layers_put_ = 0, layers_at_rest_ = 0;
+  std::vector<std::vector<base_frame>> base_frames_; // of the layers that are there
+  std::vector<bool> put_;                            // layers that were put
   std::vector<bool> queued_;                         // layers whose base is in the schedule
   bool planned_ = false, plan_queued_ = false;
 };

@@ -7,6 +7,22 @@
 
 namespace planecast::inline v0 {
 
+namespace detail {
+// What has to code tile by tile: the backend, or, where that codes layers (layer_backend), nothing of its
+// own.
+template <class Backend>
+struct tiles_by {
+  using type = Backend;
+};
+template <class Backend>
+requires requires {
+  typename Backend::place;
+}
+struct tiles_by<Backend> {
+  using type = cpu;
+};
+} // namespace detail
+
 /// A bit-plane stream: what changes the bytes × how they cross × what codes them.
 /// Example:
 ///
@@ -27,9 +43,11 @@ namespace planecast::inline v0 {
 ///     check(kv.wait(first_light, 2s));
 ///     auto text = speculate(engine, kv, {.first = t0, .max_tokens = 256, .on_token = show});
 template <class Policy, transport Transport, class Backend = cpu>
-requires backend<Backend, typename Policy::key_quantizer, typename Policy::planes> &&
-    backend<Backend, typename Policy::value_quantizer, typename Policy::planes>
-struct plane_stream {
+requires backend < typename detail::tiles_by<Backend>::type,
+typename Policy::key_quantizer,
+    typename Policy::planes >
+        &&backend<typename detail::tiles_by<Backend>::type, typename Policy::value_quantizer,
+                  typename Policy::planes> struct plane_stream {
   using policy = Policy;                                        ///< what changes the bytes
   using sender = stream_sender<Policy, Transport, Backend>;     ///< the prefill node's end
   using receiver = stream_receiver<Policy, Transport, Backend>; ///< the decode node's end

@@ -24,6 +24,7 @@ namespace planecast::inline v0::detail {
 template <class Policy, transport Transport, class Backend>
 struct receiving {
   using request_state = incoming_request<Policy, Backend>;
+  static constexpr bool codes_layers = layer_backend<Backend, Policy>; ///< on a device, later
   using request_pointer = std::shared_ptr<request_state>;
 
   receiving(Transport l, const hello& mine, const receiver_options& o)
@@ -46,7 +47,7 @@ struct receiving {
       throw error(
           {errc::limit, "expect: bytes to keep for sharpening", options.code_bytes, code_bytes + needed});
     auto made = std::make_shared<request_state>(r, shape, options.carries.layer_first, std::move(pages),
-                                                model_layers, options.threads);
+                                                model_layers, options.threads, place);
     requests.emplace(r.id, made);
     code_bytes += needed;
     if (const auto known = announced.expect(r.id))
@@ -68,7 +69,7 @@ struct receiving {
       link.ask_again(sequence);
     if (r.staged() == 0)
       return make_room(r, waiting);
-    if (const status s = r.apply(to_light, [&](buffer memory) { release(std::move(memory)); }); !s.ok()) {
+    if (const status s = take_staged(r, to_light); !s.ok()) {
       say(r.id.id, r.opening, frame_kind::cancel);
       return close(r, s);
     }
@@ -80,6 +81,22 @@ struct receiving {
       tell(r, focused);
       close(r, {});
     }
+  }
+
+  // What is taken is in the pages when it returns; on a device that is waited for.
+  status take_staged(request_state& r, bool to_light) {
+    const auto apply_all = [&] {
+      return r.apply(to_light, [&](buffer memory) { release(std::move(memory)); });
+    };
+    if constexpr (codes_layers)
+      try {
+        const status taken = apply_all(), there = r.cache.finish();
+        return taken.ok() ? there : taken;
+      } catch (const error& e) {
+        return e.status();
+      }
+    else
+      return apply_all();
   }
 
   void cancel(request_state& r) {
@@ -232,6 +249,8 @@ struct receiving {
   }
 
   receiver_options options;
+  std::shared_ptr<typename caches<Policy, Backend>::place> place =
+      std::make_shared<typename caches<Policy, Backend>::place>();
   geometry shape;
   std::uint32_t model_layers;
   std::map<std::uint64_t, request_pointer> requests;

@@ -108,6 +108,14 @@ public:
   planecast::status put(std::uint32_t layer, const kv_view& view) {
     return state_->put(*request_, layer, view);
   }
+  /// The same of a layer in a device's memory that is computed there behind what the caller has enqueued so
+  /// far in a queue of its own (of CUDA's: a stream).
+  /// Effects: enqueues, and returns before the pages were read; they stay as they are until source_free.
+  planecast::status put(std::uint32_t layer, const kv_view& view,
+                        typename detail::caches<Policy, Backend>::order behind) //
+      requires layer_backend<Backend, Policy> {
+    return state_->put(*request_, layer, view, behind);
+  }
 
   /// Orders all that follows by an importance and cuts it at a budget: tokens of all layers together, or, by
   /// an importance that tells layers apart, tokens of one layer each. (What models both is taken by layer.)

@@ -26,6 +26,7 @@ namespace planecast::inline v0::detail {
 template <class Policy, transport Transport, class Backend>
 struct sending {
   using request_state = outgoing_request<Policy, Backend>;
+  static constexpr bool codes_layers = layer_backend<Backend, Policy>; ///< on a device, later
   using request_pointer = std::shared_ptr<request_state>;
 
   sending(Transport l, const hello& mine, const sender_options& o)
@@ -56,14 +57,15 @@ struct sending {
   request_pointer open(request r) {
     check_request<Policy>("open", r, shape, requests.contains(r.id));
     auto made = std::make_shared<request_state>(r, ++openings, shape, options.carries.layer_first,
-                                                options.chunk_bytes, model_layers);
+                                                options.chunk_bytes, model_layers, place);
     requests.emplace(r.id, made);
     if (link.ready())
       announce(*made);
     return made;
   }
 
-  status put(request_state& r, std::uint32_t layer, const kv_view& view) {
+  status put(request_state& r, std::uint32_t layer, const kv_view& view,
+             const std::optional<typename request_state::order>& behind = {}) {
     const std::uint32_t first = options.carries.layer_first, number = layer - first;
     if (layer < first || number >= shape.layers)
       refuse("put", "layer " + std::to_string(layer) + ": the stream carries " + std::to_string(first) +
@@ -75,8 +77,9 @@ struct sending {
       if (!r.begun())
         r.decide(what_pays());
       const auto begun = std::chrono::steady_clock::now();
-      r.put(layer, view, options.threads);
-      if (r.metrics.coded_as == coding::planes) {
+      if (const status s = on_device([&] { r.put(layer, view, options.threads, behind); }); !s.ok())
+        return give_up(r, s);
+      if (!codes_layers && r.metrics.coded_as == coding::planes) {
         encoded.bytes += static_cast<double>(shape.heads(number)) * (shape.key_dim + shape.value_dim) *
                          static_cast<double>(value_bytes(shape.dtype)) * (r.id.tokens - r.id.first);
         encoded.time += std::chrono::steady_clock::now() - begun;
@@ -91,6 +94,8 @@ struct sending {
   status plan(request_state& r, budget b, const I& by, const plan_options& how) {
     if (const status s = status_of(r); !s)
       return s;
+    if (const status s = on_device([&] { r.collect(true); }); !s.ok())
+      return give_up(r, s);
     if (const status s = r.make_plan(b, by, how, load_of(r)); !s)
       return s;
     r.enqueue(to_send);
@@ -126,11 +131,12 @@ struct sending {
   void cancel(request_state& r) {
     if (const auto found = requests.find(r.id.id); found == requests.end() || found->second.get() != &r)
       return; // over; the id may be in use again
-    link.send_control({.kind = frame_kind::cancel, .request = r.id.id, .opening = r.opening});
-    close(r, {errc::cancelled, "by the sender"});
+    (void)give_up(r, {errc::cancelled, "by the sender"});
   }
 
   void progress(deadline until) {
+    if constexpr (codes_layers)
+      until = collect(until);
     pump();
     link.progress(*this, until);
     pump();
@@ -218,6 +224,41 @@ struct sending {
       return {errc::mismatch, which_are_kept, r.kept, load<std::uint64_t>(payload.data())};
     return {errc::mismatch, "tokens of the request", r.tokens, h.count};
   }
+  // Ends a request at both ends, and says why.
+  status give_up(request_state& r, const status& why) {
+    link.send_control({.kind = frame_kind::cancel, .request = r.id.id, .opening = r.opening});
+    close(r, why);
+    return why;
+  }
+  // Does f; where a device fails, its status.
+  template <class F>
+  static status on_device(F&& f) {
+    if constexpr (codes_layers)
+      try {
+        f();
+      } catch (const error& e) {
+        return e.status();
+      }
+    else
+      f();
+    return {};
+  }
+  // Takes what a device has coded meanwhile. While it is at it, waits end soon, so that it is looked at.
+  deadline collect(deadline until) {
+    for (auto it = requests.begin(); it != requests.end();) {
+      const request_pointer r = it->second;
+      ++it; // giving up takes it out
+      const status s = on_device([&] {
+        if (r->collect())
+          r->enqueue(to_send);
+      });
+      if (!s.ok())
+        (void)give_up(*r, s);
+      else if (r->busy())
+        until = until.sooner(std::chrono::microseconds(50));
+    }
+    return until;
+  }
   void close(request_state& r, status why) {
     r.result = why;
     r.metrics.note(quiesced);
@@ -263,6 +304,8 @@ struct sending {
   }
 
   sender_options options;
+  std::shared_ptr<typename caches<Policy, Backend>::place> place =
+      std::make_shared<typename caches<Policy, Backend>::place>();
   geometry shape;
   std::uint32_t model_layers;
   struct {

@@ -41,6 +41,13 @@ PLANECAST_HOST_DEVICE void meet_max(T& at, T value) noexcept {
   at = max(at, value);
 #endif
 }
+PLANECAST_HOST_DEVICE inline void meet_add(std::uint32_t& at, std::uint32_t value) noexcept {
+#if PLANECAST_ON_DEVICE
+  atomicAdd(&at, value);
+#else
+  at += value;
+#endif
+}
 PLANECAST_HOST_DEVICE inline void meet_or(std::uint32_t& at, std::uint32_t bits) noexcept {
 #if PLANECAST_ON_DEVICE
   atomicOr(&at, bits);

@@ -72,7 +72,7 @@ private:
     PLANECAST_HOST_DEVICE T* part(std::uint32_t where) const noexcept {
       return reinterpret_cast<T*>(memory + where);
     }
-    PLANECAST_HOST_DEVICE std::uint32_t groups() const noexcept { return layout.shape.dim / group; }
+    PLANECAST_HOST_DEVICE std::uint32_t groups() const noexcept { return layout.shape.dim / group_size; }
     PLANECAST_HOST_DEVICE std::byte* tile() const noexcept { return program.to.tile(at.block); }
 
     PLANECAST_HOST_DEVICE patterns read(std::uint32_t token, std::uint32_t g) const noexcept {
@@ -82,7 +82,8 @@ private:
     PLANECAST_HOST_DEVICE patterns values(std::uint32_t token, std::uint32_t g) const noexcept {
       if (!program.keep)
         return read(token, g);
-      return load_aligned<aligned_patterns>(memory + in.values + 2 * (token * layout.shape.dim + g * group))
+      return load_aligned<aligned_patterns>(memory + in.values +
+                                            2 * (token * layout.shape.dim + g * group_size))
           .is;
     }
     struct alignas(16) aligned_patterns {
@@ -111,16 +112,16 @@ private:
             layout.always_stored() || layout.tails_at() > layout.stored_bytes() ? 1 : 0;
       if (program.keep)
         for (std::uint32_t i = at.thread; i < layout.shape.tokens * groups(); i += at.threads)
-          store_aligned(memory + in.values + 2 * group * i,
+          store_aligned(memory + in.values + 2 * group_size * i,
                         aligned_patterns{read(i / groups(), i % groups())});
     }
 
     PLANECAST_HOST_DEVICE void find_sizes() const noexcept {
       for (std::uint32_t i = at.thread; i < layout.shape.tokens * groups(); i += at.threads) {
         const patterns x = values(i / groups(), i % groups());
-        for (std::uint32_t k = 0; k < group; ++k)
+        for (std::uint32_t k = 0; k < group_size; ++k)
           if (Number::finite(x.of[k]))
-            meet_max(part<std::uint32_t>(in.sizes)[i % groups() * group + k],
+            meet_max(part<std::uint32_t>(in.sizes)[i % groups() * group_size + k],
                      static_cast<std::uint32_t>(x.of[k] & (Number::sign - 1)));
       }
     }
@@ -139,8 +140,8 @@ private:
       for (std::uint32_t i = at.thread; i < layout.shape.tokens * groups(); i += at.threads) {
         const std::uint32_t token = i / groups(), g = i % groups();
         const patterns x = values(token, g);
-        for (std::uint32_t k = 0; k < group; ++k) {
-          const std::uint32_t c = g * group + k, row = Q::scale_row(layout.shape, token, c);
+        for (std::uint32_t k = 0; k < group_size; ++k) {
+          const std::uint32_t c = g * group_size + k, row = Q::scale_row(layout.shape, token, c);
           if constexpr (balancing_quantizer<Q>) {
             typename balance::extent e;
             e.add(x.of[k], static_cast<std::int8_t>(memory[in.prefix + layout.exponent_at(c)]));
@@ -187,8 +188,8 @@ private:
                                         std::uint32_t& bits) const noexcept {
       codes q;
       bits = 0;
-      for (std::uint32_t k = 0; k < group; ++k) {
-        const auto ruler = ruler_of<Number>(layout, memory + in.prefix, token, g * group + k);
+      for (std::uint32_t k = 0; k < group_size; ++k) {
+        const auto ruler = ruler_of<Number>(layout, memory + in.prefix, token, g * group_size + k);
         const std::uint32_t cell = ruler.code(Number::order(x.of[k]));
         q.of[k] = static_cast<std::uint8_t>(cell);
         if constexpr (Planes::has_tail)
@@ -206,7 +207,7 @@ private:
         if constexpr (Planes::has_tail)
           part<std::uint32_t>(in.bits)[i] = bits;
         if (program.keep)
-          store_aligned(memory + in.code + group * i, aligned_codes{q});
+          store_aligned(memory + in.code + group_size * i, aligned_codes{q});
       }
     }
 
@@ -247,7 +248,7 @@ private:
         const patterns x = values(token, g);
         codes q;
         if (program.keep)
-          q = load_aligned<aligned_codes>(memory + in.code + group * i).is;
+          q = load_aligned<aligned_codes>(memory + in.code + group_size * i).is;
         else {
           std::uint32_t bits = 0;
           q = code_of(token, g, x, bits);
@@ -257,8 +258,8 @@ private:
             part<std::uint32_t>(in.bits)[i];
         std::uint32_t word = bit / 32, count = bit % 32;
         std::uint64_t held = 0;
-        for (std::uint32_t k = 0; k < group; ++k) {
-          const auto ruler = ruler_of<Number>(layout, memory + in.prefix, token, g * group + k);
+        for (std::uint32_t k = 0; k < group_size; ++k) {
+          const auto ruler = ruler_of<Number>(layout, memory + in.prefix, token, g * group_size + k);
           held |= std::uint64_t{Number::order(x.of[k]) - ruler.first(q.of[k])} << count;
           count += ruler.tail_bits(q.of[k]);
           if (count >= 32) {

@@ -40,7 +40,7 @@ struct encode_room {
     greatest = take(4 * rows);
     any = take(4 * rows * balanced);
     sizes = take(4 * s.dim * balanced);
-    bits = take(Planes::has_tail ? 4 * s.tokens * (s.dim / group) : 0);
+    bits = take(Planes::has_tail ? 4 * s.tokens * (s.dim / group_size) : 0);
     lengths = take(4 * s.tokens);
     ends = take(4 * s.tokens);
     tail_bytes = Planes::has_tail && layout.stored_bytes() > layout.tails_at()

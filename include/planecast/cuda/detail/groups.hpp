@@ -9,11 +9,11 @@
 
 namespace planecast::inline v0::detail {
 
-inline constexpr std::uint32_t group = 8;
+inline constexpr std::uint32_t group_size = 8;
 
 /// Their patterns.
 struct patterns {
-  std::uint16_t of[group];
+  std::uint16_t of[group_size];
 };
 
 /// From where they lie side by side; `whole` says that this is a multiple of their bytes.
@@ -29,7 +29,7 @@ PLANECAST_HOST_DEVICE patterns load_group(const std::byte* from, bool whole) noe
   else
     for (std::uint32_t i = 0; i < Number::bits; ++i)
       p.of[i] = from[i];
-  for (std::uint32_t i = 0; i < group; ++i)
+  for (std::uint32_t i = 0; i < group_size; ++i)
     if constexpr (Number::bits == 8)
       x.of[i] = static_cast<std::uint16_t>(p.of[i]);
     else
@@ -44,7 +44,7 @@ PLANECAST_HOST_DEVICE void store_group(std::byte* to, const patterns& x, bool wh
     std::byte of[Number::bits];
   };
   packed p;
-  for (std::uint32_t i = 0; i < group; ++i)
+  for (std::uint32_t i = 0; i < group_size; ++i)
     if constexpr (Number::bits == 8)
       p.of[i] = static_cast<std::byte>(x.of[i]);
     else {
@@ -60,7 +60,7 @@ PLANECAST_HOST_DEVICE void store_group(std::byte* to, const patterns& x, bool wh
 
 /// Their codes.
 struct codes {
-  std::uint8_t of[group];
+  std::uint8_t of[group_size];
 };
 
 /// Each plane's part of them into a tile; `g` is their number in the token.
@@ -70,7 +70,7 @@ PLANECAST_HOST_DEVICE void store_planes(tile_layout<Q, Planes> layout, std::byte
   for (std::uint32_t p = 0; p < Planes::fixed; ++p) {
     const std::uint32_t width = Planes::width(p), below = Planes::code_bits - Planes::bits_before(p + 1);
     std::uint64_t bits = 0;
-    for (std::uint32_t i = 0; i < group; ++i)
+    for (std::uint32_t i = 0; i < group_size; ++i)
       bits |= static_cast<std::uint64_t>(q.of[i] >> below & ((1u << width) - 1)) << width * i;
     std::byte* const to = tile + layout.plane_row_at(p, token) + g * width;
     for (std::uint32_t i = 0; i < width; ++i)
@@ -88,7 +88,7 @@ PLANECAST_HOST_DEVICE codes load_planes(tile_layout<Q, Planes> layout, const std
     std::uint64_t bits = 0;
     for (std::uint32_t i = 0; i < width; ++i)
       bits |= static_cast<std::uint64_t>(from[i]) << 8 * i;
-    for (std::uint32_t i = 0; i < group; ++i)
+    for (std::uint32_t i = 0; i < group_size; ++i)
       q.of[i] = static_cast<std::uint8_t>(std::uint64_t{q.of[i]} << width |
                                           (bits >> width * i & ((1u << width) - 1)));
   }

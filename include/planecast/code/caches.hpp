@@ -1,0 +1,74 @@
+// What a stream's ends keep their caches in, by the backend.
+#pragma once
+
+#include "planecast/code/assembly.hpp"
+#include "planecast/code/backend.hpp"
+#include "planecast/code/coded_cache.hpp"
+
+#include <concepts>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+namespace planecast::inline v0 {
+
+/// A backend that codes whole layers at once, in memory that the host does not reach, and says itself what it
+/// keeps them in: a GPU. (One that codes tile by tile, as backend says, has coded_cache and assembly.)
+///
+///     place               What all requests of a stream's end share: made by default, once for each end.
+///     order               What put() may name: behind which of the caller's work it reads.
+///     coded_cache<P>      As device_coded_cache.
+///     assembly<P>         As device_assembly.
+///
+/// Example: `cuda`, in planecast/cuda/cuda.cuh.
+// clang-format off
+template <class B, class Policy>
+concept layer_backend = requires(std::shared_ptr<typename B::place> p, tile_map<Policy> map, kv_view view,
+                                 typename B::template coded_cache<Policy> sent,
+                                 typename B::template assembly<Policy> received,
+                                 std::optional<typename B::order> behind) {
+  { sent.put(std::uint32_t{}, view, behind) } -> std::same_as<void>;
+  { sent.come_to_rest(bool{}) } -> std::same_as<std::optional<std::uint32_t>>;
+  { sent.busy() } -> std::same_as<bool>;
+  { received.finish() } -> std::same_as<status>;
+};
+// clang-format on
+
+namespace detail {
+
+/// What a stream's ends keep: by a backend of tiles.
+template <class Policy, class Backend>
+struct caches {
+  struct place {};
+  struct order {};
+  using sent = planecast::coded_cache<Policy, Backend>;
+  using received = planecast::assembly<Policy, Backend>;
+
+  static sent make_sent(const std::shared_ptr<place>&, tile_map<Policy> map, coding how) {
+    return sent(std::move(map), how);
+  }
+  static received make_received(const std::shared_ptr<place>&, tile_map<Policy> map,
+                                std::vector<kv_pages> pages) {
+    return received(std::move(map), std::move(pages));
+  }
+};
+/// By one of layers.
+template <class Policy, layer_backend<Policy> Backend>
+struct caches<Policy, Backend> {
+  using place = typename Backend::place;
+  using order = typename Backend::order;
+  using sent = typename Backend::template coded_cache<Policy>;
+  using received = typename Backend::template assembly<Policy>;
+
+  static sent make_sent(const std::shared_ptr<place>& where, tile_map<Policy> map, coding how) {
+    return sent(where, std::move(map), how);
+  }
+  static received make_received(const std::shared_ptr<place>& where, tile_map<Policy> map,
+                                const std::vector<kv_pages>& pages) {
+    return received(where, std::move(map), pages);
+  }
+};
+
+} // namespace detail
+} // namespace planecast::inline v0

@@ -1,0 +1,80 @@
+// How blocks of threads take the tiles of a base frame: codes to where they are kept, values to the engine's
+// pages.
+#pragma once
+
+#include "planecast/cuda/detail/decode_group.hpp"
+#include "planecast/cuda/detail/kept_codes.hpp"
+
+#include <cstddef>
+#include <cstdint>
+
+namespace planecast::inline v0::detail {
+
+/// A tile that the host found in a frame, and found good.
+struct base_entry {
+  std::uint32_t tile;   ///< its number in the layer
+  std::uint32_t at;     ///< where it begins in the payload
+  std::uint32_t stored; ///< 1 if it is stored
+};
+
+/// A block takes the tile of an entry.
+template <class Number, class Layer>
+struct base_program {
+  static constexpr std::uint32_t phases = 2; ///< the codes, then what they tell
+
+  kept_tiles<Layer> tiles;
+  kept_layer layer;
+  const base_entry* entries;
+  const std::byte* payload; ///< begins at a multiple of 16
+
+  /// One phase.
+  template <std::uint32_t Phase>
+  PLANECAST_HOST_DEVICE void run(block_place at, std::byte*) const noexcept {
+    const base_entry e = entries[at.block];
+    const std::uint32_t page = e.tile % tiles.pages(), row = e.tile / tiles.pages(), head = row / 2;
+    const bool is_value = row % 2 == 1;
+    const std::byte* const from = payload + e.at;
+    const bool aligned = e.at % 16 == 0;
+    tiles.with_layout(is_value, page, [&](auto layout) {
+      if constexpr (Phase == 0)
+        if (at.thread == 0)
+          layer.stored[e.tile] = static_cast<std::uint8_t>(e.stored);
+      if (e.stored != 0) {
+        if constexpr (Phase == 1)
+          decode_stored<Number>(at, layout, from, aligned, layer.rows(is_value), tiles.first_of(page), head,
+                                layer.whole(is_value));
+        return;
+      }
+      std::byte* const codes = tiles.codes(layer, head, is_value, page);
+      if constexpr (Phase == 0)
+        copy(at, codes, from, layout.plane_at(Layer::base_planes), aligned);
+      else
+        show(at, layout, codes, page, head, is_value);
+    });
+  }
+
+private:
+  PLANECAST_HOST_DEVICE static void copy(block_place at, std::byte* to, const std::byte* from,
+                                         std::uint32_t bytes, bool aligned) noexcept {
+    struct alignas(16) word {
+      std::byte of[16];
+    };
+    const std::uint32_t words = aligned ? bytes / 16 : 0;
+    for (std::uint32_t i = at.thread; i < words; i += at.threads)
+      store_aligned(to + 16 * i, load_aligned<word>(from + 16 * i));
+    for (std::uint32_t i = 16 * words + at.thread; i < bytes; i += at.threads)
+      to[i] = from[i];
+  }
+  template <class Layout>
+  PLANECAST_HOST_DEVICE void show(block_place at, Layout layout, const std::byte* codes, std::uint32_t page,
+                                  std::uint32_t head, bool is_value) const noexcept {
+    const std::uint32_t groups = layout.shape.dim / group_size, first = tiles.first_of(page);
+    for (std::uint32_t i = at.thread; i < layout.shape.tokens * groups; i += at.threads)
+      store_group<Number>(layer.rows(is_value).row(first + i / groups, head, layout.value_bytes) +
+                              i % groups * Number::bits,
+                          shown_group<Number>(layout, codes, i / groups, i % groups, Layer::base_planes),
+                          layer.whole(is_value));
+  }
+};
+
+} // namespace planecast::inline v0::detail

@@ -1,0 +1,84 @@
+// The codes of a request where a receiver keeps them in device memory, until nothing is to come any more.
+#pragma once
+
+#include "planecast/code/tile.hpp"
+#include "planecast/cuda/device_rows.hpp"
+
+#include <cstddef>
+#include <cstdint>
+
+namespace planecast::inline v0::detail {
+
+/// What kernels know of a layer.
+struct kept_layer {
+  device_rows<std::byte> keys, values; ///< the engine's pages
+  std::byte* codes;                    ///< of its tiles: see kept_tiles
+  std::uint8_t* stored;                ///< of each tile, by its number: 1 if it is stored
+  std::uint32_t heads;
+  std::uint32_t policy;          ///< which of the policies that layers have is its own
+  bool whole_keys, whole_values; ///< groups of channels lie at multiples of their bytes
+
+  PLANECAST_HOST_DEVICE const device_rows<std::byte>& rows(bool is_value) const noexcept {
+    return is_value ? values : keys;
+  }
+  PLANECAST_HOST_DEVICE bool whole(bool is_value) const noexcept {
+    return is_value ? whole_values : whole_keys;
+  }
+};
+
+/// How the tiles of a request's layers lie that have one policy: as tile_map and arrived_planes say it of the
+/// host's.
+template <class Layer>
+struct kept_tiles {
+  using planes = typename Layer::planes;
+  using key_layout = tile_layout<typename Layer::key_quantizer, planes>;
+  using value_layout = tile_layout<typename Layer::value_quantizer, planes>;
+
+  std::uint32_t tokens, first; ///< of the sequence, and the first that is carried
+  std::uint32_t page_tokens;
+  std::uint32_t key_dim, value_dim, value_bytes;
+
+  PLANECAST_HOST_DEVICE std::uint32_t pages() const noexcept {
+    return (tokens + page_tokens - 1) / page_tokens - first / page_tokens;
+  }
+  PLANECAST_HOST_DEVICE std::uint32_t first_of(std::uint32_t page) const noexcept {
+    return max(first, (first / page_tokens + page) * page_tokens);
+  }
+  PLANECAST_HOST_DEVICE std::uint32_t page_of(std::uint32_t token) const noexcept {
+    return token / page_tokens - first / page_tokens;
+  }
+  PLANECAST_HOST_DEVICE std::uint32_t dim(bool is_value) const noexcept {
+    return is_value ? value_dim : key_dim;
+  }
+  /// Calls f with the layout of a page's tile.
+  template <class F>
+  PLANECAST_HOST_DEVICE void with_layout(bool is_value, std::uint32_t page, F&& f) const noexcept {
+    const std::uint32_t end = min(tokens, (first / page_tokens + page + 1) * page_tokens),
+                        count = end - first_of(page);
+    if (is_value)
+      f(value_layout{{count, value_dim}, value_bytes});
+    else
+      f(key_layout{{count, key_dim}, value_bytes});
+  }
+  /// A tile's number in its layer.
+  PLANECAST_HOST_DEVICE std::uint32_t number(std::uint32_t head, bool is_value,
+                                             std::uint32_t page) const noexcept {
+    return (2 * head + (is_value ? 1 : 0)) * pages() + page;
+  }
+  /// Where its codes begin.
+  PLANECAST_HOST_DEVICE std::byte* codes(const kept_layer& layer, std::uint32_t head, bool is_value,
+                                         std::uint32_t page) const noexcept {
+    const std::size_t key = code_bytes(key_layout{{page_tokens, key_dim}, value_bytes}),
+                      value = code_bytes(value_layout{{page_tokens, value_dim}, value_bytes});
+    return layer.codes + head * pages() * (key + value) +
+           (is_value ? pages() * key + page * value : page * key);
+  }
+
+private:
+  template <class Layout>
+  PLANECAST_HOST_DEVICE static std::size_t code_bytes(Layout whole) noexcept {
+    return align_up(whole.always_stored() ? 0u : whole.tails_at(), tile_alignment);
+  }
+};
+
+} // namespace planecast::inline v0::detail

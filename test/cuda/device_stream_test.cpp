@@ -1,0 +1,245 @@
+// Streams whose caches lie in a device's memory, over a device on the host that does what it is told when it
+// likes: the same bytes cross as from the processor's memory, and the same values arrive at every step.
+#include "planecast/cuda/device_assembly.hpp"
+#include "planecast/cuda/device_coded_cache.hpp"
+
+#include "code/rows.hpp"
+#include "cuda/host_device.hpp"
+#include "cuda/stream_case.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <doctest/doctest.h>
+#include <functional>
+#include <memory>
+#include <numeric>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace cuda_device_stream_test {
+
+using namespace planecast;
+using planecast_test::device_memory, planecast_test::host_device, planecast_test::on_host_device,
+    planecast_test::rounds;
+
+namespace {
+
+template <class Policy>
+using device_pair = test::stream_pair<Policy, test::gated<loopback>, on_host_device>;
+
+template <class Policy>
+void as_on_the_host(std::uint64_t seed) {
+  host_device::next = {.seed = seed + 1};
+  planecast_test::same_from_device<Policy, on_host_device>(seed);
+  CHECK_FALSE(host_device::written_beyond);
+}
+
+// A layer's values, from one memory to another of the same layout.
+void copy_layer(test::cache_memory& from, test::cache_memory& to, const geometry& g, std::uint32_t layer) {
+  for (std::uint32_t t = 0; t < to.view<kv_view>(layer).tokens(); ++t)
+    for (std::uint32_t h = 0; h < g.heads(layer); ++h)
+      for (const bool is_value : {false, true}) {
+        const std::uint32_t dim = is_value ? g.value_dim : g.key_dim;
+        std::array<std::uint16_t, max_head_dim> row;
+        from.view<kv_view>(layer).read(is_value, t, h, dim, row.data());
+        to.view<kv_pages>(layer).write(is_value, t, h, dim, row.data());
+      }
+}
+
+using edged = layered_policy<test::default_policy,
+                             edges<1, 1,
+                                   precision_policy<tiers<8, lossless>, keys<per_token>,
+                                                    planecast::values<balanced>, planes<4, 4, tail>>>>;
+
+} // namespace
+
+TEST_CASE("device stream: what crosses and what arrives is what it is from the host's memory") {
+  const std::uint64_t before = host_device::programs;
+  for (std::uint64_t seed = 0; seed < rounds(30, 8); ++seed)
+    as_on_the_host<test::default_policy>(seed);
+  CHECK(host_device::programs > before);
+}
+TEST_CASE("device stream: other policies") {
+  using pairs = precision_policy<tiers<2, 4, 8, lossless>, keys<per_channel_groups<32, 16>>,
+                                 planecast::values<per_token_groups<24>>, planes<2, 2, 2, 2, tail>>;
+  using ends_at_8 = precision_policy<tiers<4, 8>, keys<balanced>, planecast::values<verbatim>>;
+  for (std::uint64_t seed = 100; seed < 100 + rounds(12, 4); ++seed) {
+    as_on_the_host<edged>(seed);
+    as_on_the_host<pairs>(seed);
+    as_on_the_host<ends_at_8>(seed);
+  }
+}
+
+TEST_CASE(
+    "device stream: a layer is read behind what its engine has enqueued, and may change after source_free") {
+  for (std::uint64_t seed = 0; seed < rounds(20, 6); ++seed) {
+    CAPTURE(seed);
+    test::dice random(seed);
+    host_device::next = {.seed = seed};
+    const geometry g{number::bf16, 4, 2, 24, 16};
+    const std::uint32_t n = test::random_tokens(random);
+    device_pair<test::default_policy> streams(g);
+    test::cache_memory source = device_memory(g, n, random), target = device_memory(g, n, random);
+    test::cache_memory computed = source;
+    test::fill(computed, g.dtype, random);
+    auto kv = streams.in.expect({.id = 1, .tokens = n}, target.pages());
+    auto shot = streams.out.open({.id = 1, .tokens = n});
+    std::deque<std::function<void()>> engine;
+    for (std::uint32_t l = 0; l < g.layers; ++l) {
+      engine.push_back([&, l] { copy_layer(computed, source, g, l); });
+      REQUIRE(shot.put(l, source.view<kv_view>(l), &engine).ok());
+      CHECK(engine.size() <= 3); // two under way, and the one that was put
+    }
+    REQUIRE(streams.run(kv, [&] { return shot.reached(source_free); }));
+    source.each([](std::uint16_t& x) { x = 0x1234; });
+    REQUIRE(shot.plan(budget::base()).ok());
+    REQUIRE(streams.run(kv, [&] { return kv.reached(focused) && shot.reached(focused); }));
+    CHECK(target.received(computed));
+    CHECK(shot.bytes_held() == 0);
+    CHECK_FALSE(host_device::written_beyond);
+  }
+}
+
+TEST_CASE("device stream: where a device fails, its request ends at both ends, and says so") {
+  const geometry g{number::bf16, 3, 2, 24, 16};
+  for (std::uint64_t program = 0; program < 12 + 15; ++program) {
+    CAPTURE(program);
+    const bool at_sender = program < 12;
+    test::dice random(program);
+    test::cache_memory source = device_memory(g, 100, random), target = device_memory(g, 100, random);
+    test::fill(source, g.dtype, random);
+    host_device::next = {.seed = program};
+    if (at_sender)
+      host_device::made_first = {{.fails_after = program}};
+    else
+      host_device::made_first = {{}, {.fails_after = program - 12}};
+    device_pair<test::default_policy> streams(g); // each end has a device of its own, the sender first
+    auto kv = streams.in.expect({.id = 1, .tokens = 100}, target.pages());
+    auto shot = streams.out.open({.id = 1, .tokens = 100});
+    streams.settle(); // each knows of the other
+    for (std::uint32_t l = 0; l < g.layers; ++l)
+      (void)shot.put(l, source.view<kv_view>(l));
+    if (shot.status().ok())
+      (void)shot.plan(budget::base());
+    streams.run(
+        kv, [&] { return kv.reached(quiesced) && shot.status().code != errc::ok; }, 500);
+    CHECK(shot.status().code == (at_sender ? errc::device : errc::cancelled));
+    CHECK(kv.status().code == (at_sender ? errc::cancelled : errc::device));
+    CHECK(shot.bytes_held() == 0);
+  }
+}
+
+TEST_CASE("device stream: what kernels cannot follow is refused") {
+  const geometry g{number::bf16, 1, 1, 16, 16};
+  device_pair<test::default_policy> streams(g);
+  std::vector<std::uint16_t> k(16 * 8), v(16 * 8);
+  const kv_strides across{.token = 1, .head = 0, .channel = 8};
+  auto shot = streams.out.open({.id = 1, .tokens = 8});
+  CHECK_THROWS_AS((void)shot.put(0, kv_view(k.data(), across, v.data(), across, 8)),
+                  const std::invalid_argument&);
+  CHECK_THROWS_AS(
+      (void)streams.in.expect({.id = 1, .tokens = 8}, {kv_pages(k.data(), across, v.data(), across, 8)}),
+      const std::invalid_argument&);
+  std::vector<float> wide(16 * 8);
+  const kv_strides plain = kv_strides::nhd(1, 16);
+  CHECK_THROWS_AS((void)shot.put(0, kv_view(wide.data(), plain, wide.data(), plain, 8).fp32_as(number::bf16)),
+                  const std::invalid_argument&);
+  CHECK(shot.status().ok());
+}
+
+// Any frames, as a bad peer may send them: what the processor's assembly takes a device takes, and what the
+// one calls corrupt the other does.
+TEST_CASE("device stream: bad bytes are corrupt to a device as they are to the processor") {
+  using policy = test::default_policy;
+  std::uint32_t taken = 0, refused = 0;
+  for (std::uint64_t seed = 0; seed < rounds(300, 60); ++seed) {
+    CAPTURE(seed);
+    test::dice random(seed);
+    const geometry g = test::random_geometry(random);
+    const std::uint32_t n = random.between(1, 130);
+    test::cache_memory source = device_memory(g, n, random), here = device_memory(g, n, random), there = here;
+    test::fill(source, g.dtype, random);
+    coded_cache<policy, cpu> sent({g, n}, coding::planes);
+    const auto device = std::make_shared<host_device>();
+    assembly<policy, cpu> on_host({g, n}, here.pages());
+    device_assembly<policy, host_device> on_device(device, {g, n}, there.pages());
+    bool good = true; // so far
+    const auto take = [&](auto&& payload_of, auto&& place) {
+      std::vector<std::byte> bytes;
+      payload_of(
+          [&](std::span<const std::byte> piece) { bytes.insert(bytes.end(), piece.begin(), piece.end()); });
+      if (random.one_in(4)) {
+        const std::size_t at = bytes.empty() ? 0 : random.below(static_cast<std::uint32_t>(bytes.size()));
+        if (random.one_in(2) && !bytes.empty())
+          bytes[at] ^= std::byte{1} << random.below(8);
+        else if (random.one_in(2))
+          bytes.resize(at);
+        else
+          bytes.push_back(std::byte{0});
+      }
+      const status expected = place(on_host, bytes), said = place(on_device, bytes),
+                   in_the_end = on_device.finish();
+      CAPTURE(expected.message());
+      CAPTURE(said.message());
+      CHECK((said.ok() ? in_the_end : said).code == expected.code);
+      good = good && expected.ok();
+      (expected.ok() ? taken : refused) += 1;
+      if (good)
+        REQUIRE((there.values() == here.values()));
+    };
+    for (std::uint32_t l = 0; l < g.layers && good; ++l) {
+      sent.put(l, source.view<kv_view>(l));
+      const std::uint32_t tiles = sent.map().tiles(l);
+      take([&](auto&& sink) { sent.give_base(l, 0, tiles, sink); },
+           [&](auto& to, std::span<const std::byte> bytes) { return to.place_base(l, 0, tiles, bytes); });
+    }
+    std::vector<std::uint32_t> tokens(n);
+    std::iota(tokens.begin(), tokens.end(), 0u);
+    std::shuffle(tokens.begin(), tokens.end(), random.engine());
+    for (std::uint32_t plane = 1; plane < 3 && good; ++plane)
+      for (std::uint32_t first = 0; first < n && good;) {
+        const std::uint32_t count = random.between(1, n - first);
+        const detail::listed_items items(g.layers, std::span(tokens).subspan(first, count));
+        take([&](auto&& sink) { sent.give_upgrade(plane, items, sink); },
+             [&](auto& to, std::span<const std::byte> bytes) {
+               return to.place_upgrade(plane, items, bytes);
+             });
+        first += count;
+      }
+    if (good)
+      CHECK(on_device.all_hold(2));
+    CHECK_FALSE(host_device::written_beyond);
+  }
+  CHECK(taken > 100);
+  CHECK(refused > 20);
+}
+
+// Tails of values that are all alike take no bytes, so that one frame may be about any number of rows.
+TEST_CASE("device stream: frames of more rows than are worked on at a time") {
+  const geometry g{number::bf16, 3, 3, 8, 8};
+  const std::uint32_t n = 33000;
+  host_device::next = {.seed = 5};
+  device_pair<test::default_policy> streams(g);
+  std::vector<std::uint16_t> from(std::size_t{n} * 3 * 8, 0x3F80), to(6 * from.size());
+  from[100] = 0x4000;
+  const kv_strides nhd = kv_strides::nhd(3, 8);
+  std::vector<kv_pages> pages;
+  for (std::uint32_t l = 0; l < 3; ++l)
+    pages.emplace_back(&to[2 * l * from.size()], nhd, &to[(2 * l + 1) * from.size()], nhd, n);
+  auto kv = streams.in.expect({.id = 1, .tokens = n}, pages);
+  auto shot = streams.out.open({.id = 1, .tokens = n});
+  for (std::uint32_t l = 0; l < 3; ++l)
+    REQUIRE(shot.put(l, kv_view(from.data(), nhd, from.data(), nhd, n)).ok());
+  REQUIRE(shot.plan(budget::base()).ok());
+  REQUIRE(streams.run(kv, [&] { return kv.reached(focused); }));
+  for (std::size_t part = 0; part < 6; ++part)
+    CHECK(std::equal(from.begin(), from.end(), to.begin() + static_cast<std::ptrdiff_t>(part * from.size())));
+  CHECK_FALSE(host_device::written_beyond);
+}
+
+} // namespace cuda_device_stream_test

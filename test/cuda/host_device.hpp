@@ -1,0 +1,156 @@
+// A device on the host: what it is told to do waits in two queues, and is done at any time, by turns of
+// chance.
+#pragma once
+
+#include "planecast/cuda/device.hpp"
+#include "planecast/cuda/device_assembly.hpp"
+#include "planecast/cuda/device_coded_cache.hpp"
+#include "planecast/status.hpp"
+
+#include "code/rows.hpp"
+#include "cuda/host_block.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <utility>
+
+namespace planecast_test {
+
+/// What chance does to a device.
+struct host_device_options {
+  std::uint64_t seed = 1;
+  std::uint64_t fails_after = ~std::uint64_t{0}; ///< so many programs it fails
+};
+
+/// As CUDA's, with memory that is poisoned before and after.
+class host_device {
+public:
+  static inline host_device_options next;                   ///< of what is made from now on
+  static inline std::deque<host_device_options> made_first; ///< but first these, one each
+  static inline std::uint64_t programs = 0;                 ///< that were run, by all
+
+  using mark = std::shared_ptr<bool>; // whether it has passed
+  /// A queue of the caller's: what is in it is done before what follows it.
+  using order = std::deque<std::function<void()>>*;
+
+  host_device() {
+    if (!made_first.empty()) {
+      mine_ = made_first.front();
+      made_first.pop_front();
+    }
+  }
+  host_device(const host_device&) = delete;
+  host_device& operator=(const host_device&) = delete;
+  ~host_device() {
+    while (step()) {
+    }
+  }
+
+  std::shared_ptr<std::byte> memory(std::size_t bytes) {
+    const std::size_t all = bytes + 256;
+    auto* const first = static_cast<std::byte*>(::operator new (all, std::align_val_t{256}));
+    std::memset(first, 0xC3, all);
+    return {first, [bytes](std::byte* p) {
+              bool whole = true;
+              for (std::size_t i = bytes; i < bytes + 256; ++i)
+                whole = whole && p[i] == std::byte{0xC3};
+              if (!whole)
+                written_beyond = true;
+              std::memset(p, 0x3C, bytes); // who still uses it will see
+              ::operator delete (p, std::align_val_t{256});
+            }};
+  }
+  std::shared_ptr<std::byte> pinned(std::size_t bytes) { return memory(bytes); }
+  static inline bool written_beyond = false;
+
+  void to_device(planecast::device_queue q, std::byte* to, const std::byte* from, std::size_t n) {
+    add(q, [=] { std::memcpy(to, from, n); });
+  }
+  void to_host(planecast::device_queue q, std::byte* to, const std::byte* from, std::size_t n) {
+    add(q, [=] { std::memcpy(to, from, n); });
+  }
+  template <class Program>
+  void launch(planecast::device_queue q, const Program& program, std::uint32_t blocks, std::uint32_t bytes) {
+    if (mine_.fails_after == 0)
+      throw planecast::error({planecast::errc::device, "a test's", 0, 7});
+    --mine_.fails_after;
+    const std::uint32_t threads = tuning().threads;
+    add(q, [=, this] {
+      ++programs;
+      if (!run_on_host(program, blocks, threads, bytes, random_))
+        written_beyond = true;
+    });
+  }
+  mark set(planecast::device_queue q) {
+    auto made = std::make_shared<bool>(false);
+    add(q, [made] { *made = true; });
+    return made;
+  }
+  bool passed(const mark& m) {
+    for (std::uint32_t steps = random_.below(4); steps > 0 && !*m; --steps)
+      step();
+    return *m;
+  }
+  void wait(const mark& m) {
+    while (!*m && step()) {
+    }
+  }
+  void follow(planecast::device_queue q, const mark& m) {
+    queue(q).push_back({m, [] {}});
+  }
+  void after(planecast::device_queue q, order behind) {
+    add(q, [behind] {
+      while (!behind->empty()) {
+        behind->front()();
+        behind->pop_front();
+      }
+    });
+  }
+  [[nodiscard]] planecast::cuda_tuning tuning() const noexcept { return {32, 163 * 1024, 52 * 1024}; }
+
+private:
+  struct task {
+    mark behind; // what has to have passed; or nothing
+    std::function<void()> run;
+  };
+
+  std::deque<task>& queue(planecast::device_queue q) { return queues_[static_cast<std::size_t>(q)]; }
+  void add(planecast::device_queue q, std::function<void()> run) {
+    queue(q).push_back({nullptr, std::move(run)});
+  }
+  // Does one thing of either queue. False if there is nothing that can be done.
+  bool step() {
+    const std::size_t first = random_.below(2);
+    for (const std::size_t i : {first, 1 - first})
+      if (auto& q = queues_[i]; !q.empty() && (q.front().behind == nullptr || *q.front().behind)) {
+        const task t = std::move(q.front());
+        q.pop_front();
+        t.run();
+        return true;
+      }
+    return false;
+  }
+
+  host_device_options mine_ = next;
+  random_source random_{mine_.seed};
+  std::array<std::deque<task>, 2> queues_;
+};
+static_assert(planecast::device<host_device>);
+
+/// A backend on it.
+struct on_host_device {
+  using place = host_device;
+  using order = host_device::order;
+  template <class Policy>
+  using coded_cache = planecast::device_coded_cache<Policy, host_device>;
+  template <class Policy>
+  using assembly = planecast::device_assembly<Policy, host_device>;
+};
+
+} // namespace planecast_test

@@ -1,0 +1,21 @@
+// Streams from and to a GPU's memory: what crosses and what arrives is what it is from the processor's.
+#include "planecast/cuda/cuda.cuh"
+#include "planecast/planecast.hpp"
+
+#include "code/rows.hpp"
+#include "cuda/managed.hpp"
+#include "cuda/stream_case.hpp"
+
+#include <cstdint>
+#include <doctest/doctest.h>
+
+namespace cuda_stream_test {
+
+using namespace planecast_test;
+
+TEST_CASE("GPU stream: what crosses and what arrives is what it is from the host's memory") {
+  for (std::uint64_t seed = 0; seed < rounds(30, 8); ++seed)
+    same_from_device<test::default_policy, planecast::cuda, managed>(seed);
+}
+
+} // namespace cuda_stream_test
