@@ -46,6 +46,7 @@ struct decode_program {
       const std::uint32_t token = i / groups, g = i % groups;
       const codes q = load_planes(layout, tile, token, g, planes);
       patterns x;
+      PLANECAST_DEVICE_UNROLL
       for (std::uint32_t k = 0; k < group; ++k)
         x.of[k] = ruler_of<Number>(layout, tile, token, g * group + k).middle(q.of[k], bits);
       store_group<Number>(to.row(first + token, head, layout.value_bytes) + g * Number::bits, x, whole);
@@ -89,6 +90,7 @@ struct decode_exact_program {
         const std::uint32_t token = i / groups, g = i % groups;
         const codes q = load_planes(layout, tile, token, g, Planes::fixed);
         std::uint32_t bits = 0;
+        PLANECAST_DEVICE_UNROLL
         for (std::uint32_t k = 0; k < group; ++k)
           bits += ruler_of<Number>(layout, tile, token, g * group + k).tail_bits(q.of[k]);
         begins[i] = bits;
@@ -119,6 +121,7 @@ struct decode_exact_program {
         const std::uint32_t bytes = begin <= end_of_token ? end_of_token - begin : 0;
         std::uint32_t bit = begins[i];
         patterns x;
+        PLANECAST_DEVICE_UNROLL
         for (std::uint32_t k = 0; k < group; ++k) {
           const auto ruler = ruler_of<Number>(layout, tile, token, g * group + k);
           const std::uint32_t count = ruler.tail_bits(q.of[k]), end = ruler.first(q.of[k] + 1);
