@@ -1,4 +1,5 @@
-// The main program of tests that take a GPU: without one it says so and fails.
+// The main program of tests that take a GPU: without one it says so and fails. With --device it says which
+// one it is, as JSON's members.
 #define DOCTEST_CONFIG_IMPLEMENT
 #include <cstdio>
 #include <cstring>
@@ -6,14 +7,30 @@
 #include <doctest/doctest.h>
 
 int main(int count, char** arguments) {
-  doctest::Context context(count, arguments);
-  bool listing = false; // which takes no GPU
-  for (int i = 1; i < count; ++i)
-    listing = listing || std::strstr(arguments[i], "list-") != nullptr;
-  int devices = 0;
-  if (const cudaError_t e = cudaGetDeviceCount(&devices); !listing && (e != cudaSuccess || devices == 0)) {
-    std::printf("no GPU: %s\n", e != cudaSuccess ? cudaGetErrorString(e) : "none is there");
+  bool listing = false, asking = false;
+  for (int i = 1; i < count; ++i) {
+    listing = listing || std::strstr(arguments[i], "list-") != nullptr; // takes no GPU
+    asking = asking || std::strcmp(arguments[i], "--device") == 0;
+  }
+  int devices = 0, driver = 0, runtime = 0;
+  cudaDeviceProp device{};
+  cudaError_t failed = listing ? cudaSuccess : cudaGetDeviceCount(&devices);
+  if (!listing && failed == cudaSuccess && devices == 0)
+    failed = cudaErrorNoDevice;
+  if (asking && failed == cudaSuccess)
+    failed = cudaGetDeviceProperties(&device, 0);
+  if (failed != cudaSuccess) {
+    std::printf("no GPU: %s\n", cudaGetErrorString(failed));
     return 1;
   }
-  return context.run();
+  if (asking) {
+    cudaDriverGetVersion(&driver);
+    cudaRuntimeGetVersion(&runtime);
+    std::printf("\"device\": \"%s\", \"architecture\": \"sm_%d\", \"driver_speaks_CUDA\": \"%d.%d\", "
+                "\"CUDA\": \"%d.%d\"\n",
+                device.name, 10 * device.major + device.minor, driver / 1000, driver % 1000 / 10,
+                runtime / 1000, runtime % 1000 / 10);
+    return 0;
+  }
+  return doctest::Context(count, arguments).run();
 }
