@@ -7,6 +7,7 @@
 #include "on_device.cuh"
 
 #include <cstdio>
+#include <cstdlib>
 
 namespace planecast_bench {
 
@@ -115,6 +116,8 @@ int main(int count, char** arguments) {
     check(cudaRuntimeGetVersion(&runtime));
     results.note("device", is.name);
     results.note("architecture", "sm_" + std::to_string(10 * is.major + is.minor));
+    if (const char* said = std::getenv("PLANECAST_DRIVER"); said != nullptr) // cmake/gpu.sh asks nvidia-smi
+      results.note("driver", said);
     results.note("driver_speaks_CUDA", version(driver));
     results.note("CUDA", version(runtime));
     results.note("L2_MiB", std::to_string(is.l2CacheSize >> 20));

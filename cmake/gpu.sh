@@ -27,13 +27,19 @@ export PLANECAST_GOLDEN="$PWD/test/code/golden"
   export LD_LIBRARY_PATH="$PLANECAST_GPU_BINARIES${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
 
 from_smi() { nvidia-smi --query-gpu="$1" --format=csv,noheader 2>/dev/null | head -n 1; }
-# context STAGE RESULT SECONDS [more lines]: what every JSON says.
+PLANECAST_DRIVER=$(from_smi driver_version)
+export PLANECAST_DRIVER="${PLANECAST_DRIVER:-unknown}"
+# context STAGE RESULT SECONDS [more lines]: what every stage's JSON says.
 context() {
-  driver=$(from_smi driver_version)
-  printf '{\n  "date": "%s", "commit": "%s",\n  %s,\n  "driver": "%s", "stage": "%s", "result": "%s", "seconds": %s%s\n}\n' \
-    "$(date -u +%Y-%m-%d)" "$commit" "$("$built/planecast-cuda-test" --device 2>/dev/null || echo '"device": "none"')" \
-    "${driver:-unknown}" "$1" "$2" "$3" "${4:+,
-  $4}" >"$out/$1.json"
+  device=$("$built/planecast-cuda-test" --device 2>/dev/null) || device='"device": "none"'
+  cat >"$out/$1.json" <<END
+{
+  "date": "$(date -u +%Y-%m-%d)", "commit": "$commit",
+  $device,
+  "driver": "$PLANECAST_DRIVER", "stage": "$1", "result": "$2", "seconds": $3${4:+,
+  $4}
+}
+END
 }
 
 # has_run LOG: whether every test case of that log ran and passed.
