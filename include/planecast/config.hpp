@@ -46,6 +46,13 @@
 #define PLANECAST_UNROLL _Pragma("GCC unroll 16")
 #endif
 
+/// The same for kernels; on the host, where tests alone run such loops, it would only take a compiler's time.
+#if PLANECAST_ON_DEVICE
+#define PLANECAST_DEVICE_UNROLL _Pragma("unroll")
+#else
+#define PLANECAST_DEVICE_UNROLL
+#endif
+
 namespace planecast::inline v0::detail {
 
 // std::bit_cast and the like are host functions to nvcc; these few serve both sides.

@@ -2,71 +2,20 @@
 // the library reads from them what the library reads.
 #include "planecast/cpu/cpu.hpp"
 
-#include "code/independent_decoder.hpp"
+#include "code/golden.hpp"
 
 #include <cstdint>
 #include <doctest/doctest.h>
 #include <filesystem>
-#include <fstream>
-#include <sstream>
 #include <string>
 #include <vector>
 
 namespace code_golden_test {
 
 namespace pc = planecast;
+using namespace planecast_test;
 
 namespace {
-
-struct golden {
-  independent::description what;
-  bool stored = false;
-  std::vector<std::uint16_t> values;
-  std::vector<std::uint8_t> tile;
-  std::vector<std::vector<std::uint16_t>> shown; // by the first plane, the first two, …
-};
-
-golden read(const std::filesystem::path& path) {
-  golden g;
-  std::ifstream in(path);
-  std::string line, part, digits;
-  std::size_t unused = 0;
-  while (std::getline(in, line)) {
-    std::istringstream words(line);
-    std::string key, word;
-    words >> key;
-    if (key == "values" || key == "tile")
-      part = key;
-    else if (key == "planes_shown") {
-      part = key;
-      g.shown.emplace_back();
-    } else if (part == "values")
-      for (words.seekg(0); words >> word;)
-        g.values.push_back(static_cast<std::uint16_t>(std::stoul(word, nullptr, 16)));
-    else if (part == "planes_shown")
-      for (words.seekg(0); words >> word;)
-        g.shown.back().push_back(static_cast<std::uint16_t>(std::stoul(word, nullptr, 16)));
-    else if (part == "tile")
-      for (words.seekg(0); words >> word;)
-        for (std::size_t i = 0; i + 1 < word.size(); i += 2)
-          g.tile.push_back(static_cast<std::uint8_t>(std::stoul(word.substr(i, 2), nullptr, 16)));
-    else if (key == "dtype")
-      words >> g.what.dtype;
-    else if (key == "quantizer")
-      words >> g.what.quantizer >>
-          (g.what.quantizer.find("groups") != std::string::npos ? g.what.group : unused);
-    else if (key == "planes")
-      for (unsigned width = 0; words >> width;)
-        g.what.planes.push_back(width);
-    else if (key == "tokens")
-      words >> g.what.tokens;
-    else if (key == "dim")
-      words >> g.what.dim;
-    else if (key == "stored")
-      words >> g.stored;
-  }
-  return g;
-}
 
 template <class Number, class Q, class Planes>
 void check(const golden& g) {
@@ -154,7 +103,7 @@ TEST_CASE("golden: the encoder writes these bytes, and an independent decoder re
   for (const auto& entry : std::filesystem::directory_iterator(PLANECAST_GOLDEN)) {
     const std::string name = entry.path().filename().string();
     CAPTURE(name);
-    const golden g = read(entry.path());
+    const golden g = read_golden(entry.path());
     const bool known =
         check_if<pc::planes<4, 4, pc::tail>>(g, {4, 4, 0}) ||
         check_if<pc::planes<2, 2, 2, 2, pc::tail>>(g, {2, 2, 2, 2, 0}) ||

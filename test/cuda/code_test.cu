@@ -1,14 +1,16 @@
-// What kernels do to tiles, on a device: the same bytes and values as the plain loops.
+// What kernels do to tiles, on a device: the same bytes and values as the plain loops, and nothing beside
+// them.
 #include "planecast/cuda/cuda.cuh"
 
-#include "cuda/managed.hpp"
+#include "cuda/golden_case.hpp"
+#include "cuda/on_device.cuh"
 #include "cuda/tile_case.hpp"
 
-#include <cstddef>
 #include <cstdint>
 #include <cuda_runtime.h>
 #include <doctest/doctest.h>
 #include <string>
+#include <thread>
 
 namespace cuda_code_test {
 
@@ -18,59 +20,90 @@ using namespace planecast_test;
 using standard = pc::planes<4, 4, pc::tail>;
 using short_code = pc::planes<4, pc::tail>;
 
-struct on_device {
-  template <class T>
-  using allocator = managed<T>;
-
-  cudaStream_t stream = nullptr;
-  on_device() { REQUIRE(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking) == cudaSuccess); }
-  ~on_device() { cudaStreamDestroy(stream); }
-
-  template <class Number, class Q, class Planes>
-  std::string encode(const pc::device_tiles<Q, Planes>& to, const pc::device_rows<const std::byte>& from,
-                     bool) {
-    return done(pc::cuda::encode(Number::id, to, from, stream));
-  }
-  template <class Number, class Q, class Planes>
-  std::string decode(const pc::device_tiles<Q, Planes>& from, std::uint32_t planes,
-                     const pc::device_rows<std::byte>& to, bool) {
-    return done(pc::cuda::decode(Number::id, from, planes, to, stream));
-  }
-  template <class Number, class Q, class Planes>
-  std::string decode_exact(const pc::device_tiles<Q, Planes>& from, const pc::device_rows<std::byte>& to,
-                           std::uint32_t* corrupt, bool) {
-    return done(pc::cuda::decode_exact(Number::id, from, to, corrupt, stream));
-  }
-
-private:
-  std::string done(pc::status s) {
-    if (s.ok())
-      if (const cudaError_t failed = cudaStreamSynchronize(stream); failed != cudaSuccess)
-        s = pc::detail::device_status(failed);
-    return s.ok() ? "" : s.message();
-  }
-};
-
 template <class Number, class Q, class Planes>
-void kernels_do_as_plain_loops(std::uint32_t count) {
+void kernels_do_as_plain_loops(bool through_graph, std::uint32_t count) {
   tiles_seen found;
-  on_device run;
-  for (std::uint32_t k = 0; k < count; ++k) {
+  on_device run(through_graph);
+  // Few hard tiles may all be stored: then more of them.
+  for (std::uint32_t k = 0; k < count || (found.coded == 0 && k < 100 * count); ++k) {
     const std::uint64_t seed = first_seed() + k;
     CAPTURE(seed);
     CHECK(tiles_trouble<Number, Q, Planes>(run, seed, found) == "");
   }
   CHECK(found.coded > 0);
 }
+void every_kernel_does(bool through_graph, std::uint32_t count) {
+  kernels_do_as_plain_loops<pc::bf16, pc::per_channel<64>, standard>(through_graph, count);
+  kernels_do_as_plain_loops<pc::fp16, pc::per_channel<64>, standard>(through_graph, count);
+  kernels_do_as_plain_loops<pc::bf16, pc::per_token, standard>(through_graph, count);
+  kernels_do_as_plain_loops<pc::fp16, pc::per_token, standard>(through_graph, count);
+  kernels_do_as_plain_loops<pc::e4m3, pc::per_token, short_code>(through_graph, count);
+  kernels_do_as_plain_loops<pc::e5m2, pc::per_token, short_code>(through_graph, count);
+  kernels_do_as_plain_loops<pc::bf16, pc::balanced, standard>(through_graph, count);
+  kernels_do_as_plain_loops<pc::fp16, pc::balanced, standard>(through_graph, count);
+}
 
 TEST_CASE("cuda: kernels code and decode as the plain loops do") {
-  kernels_do_as_plain_loops<pc::bf16, pc::per_channel<64>, standard>(200);
-  kernels_do_as_plain_loops<pc::fp16, pc::per_channel<64>, standard>(200);
-  kernels_do_as_plain_loops<pc::bf16, pc::per_token, standard>(200);
-  kernels_do_as_plain_loops<pc::fp16, pc::per_token, standard>(200);
-  kernels_do_as_plain_loops<pc::e4m3, pc::per_token, short_code>(200);
-  kernels_do_as_plain_loops<pc::e5m2, pc::per_token, short_code>(200);
-  kernels_do_as_plain_loops<pc::bf16, pc::balanced, standard>(200);
+  every_kernel_does(false, device_rounds(200));
+}
+TEST_CASE("cuda: captured in a graph, they do the same each time it is launched") {
+  every_kernel_does(true, device_rounds(20));
+}
+
+TEST_CASE("cuda: in two streams at once, they do the same") {
+  const auto in_a_stream = [](std::uint64_t seed, std::string& wrong) {
+    on_device run;
+    tiles_seen found;
+    for (std::uint32_t k = 0; k < device_rounds(100) && wrong.empty(); ++k)
+      wrong = k % 2 == 0 ? tiles_trouble<pc::bf16, pc::per_channel<64>, standard>(run, seed + k, found)
+                         : tiles_trouble<pc::bf16, pc::per_token, standard>(run, seed + k, found);
+  };
+  std::string here, there;
+  const std::uint64_t seed = first_seed();
+  CAPTURE(seed);
+  std::thread other([&] { in_a_stream(seed + 1'000'000, there); });
+  in_a_stream(seed, here);
+  other.join();
+  CHECK(here == "");
+  CHECK(there == "");
+}
+
+TEST_CASE("cuda: the golden tiles") {
+  std::uint32_t found = 0;
+  CHECK(golden_trouble(on_device{}, found) == "");
+  CHECK(found == 36);
+}
+
+// One call, one kernel, which a graph shows.
+TEST_CASE("cuda: a call enqueues one kernel and nothing else") {
+  cudaStream_t stream = nullptr;
+  cudaGraph_t graph = nullptr;
+  void* memory = nullptr;
+  const pc::device_tiles<pc::per_token, standard> shape{.tokens = 100, .heads = 2, .dim = 128};
+  const std::size_t ends = shape.memory_bytes(), coded = ends + 4 * shape.ends(),
+                    rows = coded + sizeof(pc::encoded_tile) * shape.tiles();
+  REQUIRE(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking) == cudaSuccess);
+  REQUIRE(cudaMalloc(&memory, rows + std::size_t{2} * 100 * 2 * 128 + 64) == cudaSuccess);
+  auto tiles = shape;
+  auto* const at = static_cast<std::byte*>(memory);
+  tiles.bytes = at;
+  tiles.tail_ends = reinterpret_cast<std::uint32_t*>(at + ends);
+  tiles.coded = reinterpret_cast<pc::encoded_tile*>(at + coded);
+  const pc::device_rows<const std::byte> from{.first = at + (rows + 15) / 16 * 16, .token = 256, .head = 128};
+  REQUIRE(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal) == cudaSuccess);
+  CHECK(pc::cuda::encode(pc::number::bf16, tiles, from, stream).ok());
+  REQUIRE(cudaStreamEndCapture(stream, &graph) == cudaSuccess);
+  std::size_t nodes = 0;
+  REQUIRE(cudaGraphGetNodes(graph, nullptr, &nodes) == cudaSuccess);
+  REQUIRE(nodes == 1);
+  cudaGraphNode_t node{};
+  cudaGraphNodeType type{};
+  REQUIRE(cudaGraphGetNodes(graph, &node, &nodes) == cudaSuccess);
+  REQUIRE(cudaGraphNodeGetType(node, &type) == cudaSuccess);
+  CHECK(type == cudaGraphNodeTypeKernel);
+  cudaGraphDestroy(graph);
+  cudaFree(memory);
+  cudaStreamDestroy(stream);
 }
 
 } // namespace cuda_code_test

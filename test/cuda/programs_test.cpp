@@ -2,6 +2,7 @@
 #include "planecast/cuda/detail/decode_program.hpp"
 #include "planecast/cuda/detail/encode_program.hpp"
 
+#include "cuda/golden_case.hpp"
 #include "cuda/host_block.hpp"
 #include "cuda/tile_case.hpp"
 
@@ -96,6 +97,11 @@ TEST_CASE("block programs: fp16, as the plain loops do") {
 TEST_CASE("block programs: e4m3 and e5m2, as the plain loops do") {
   through_every_quantizer<pc::e4m3>();
   through_every_quantizer<pc::e5m2>();
+}
+TEST_CASE("block programs: the golden tiles") {
+  std::uint32_t found = 0;
+  CHECK(golden_trouble(on_host{random_source(1)}, found) == "");
+  CHECK(found == 36);
 }
 TEST_CASE("block programs: verbatim tiles are stored") {
   tiles_seen found;

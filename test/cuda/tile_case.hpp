@@ -109,7 +109,8 @@ std::string tiles_trouble(Runner&& run, std::uint64_t seed, tiles_seen& found) {
   });
 
   for (std::uint32_t planes = 1; planes <= Planes::count && wrong.empty(); ++planes) {
-    auto expected = to.memory; // the values, and nothing beside them
+    std::fill(to.memory.begin(), to.memory.end(), std::byte{0x5A}); // nothing is left from fewer planes
+    auto expected = to.memory;                                      // the values, and nothing beside them
     tiles.each([&](std::uint32_t k, std::uint32_t h, auto layout, std::uint32_t first) {
       for (std::uint32_t t = 0; t < layout.shape.tokens; ++t) {
         std::byte* const at = expected.data() + (to.row(first + t, h) - to.memory.data());

@@ -17,6 +17,7 @@ PLANECAST_HOST_DEVICE patterns shown_group(tile_layout<Q, Planes> layout, const 
                                            std::uint32_t planes) noexcept {
   const codes q = load_planes(layout, tile, token, g, planes);
   patterns x;
+  PLANECAST_DEVICE_UNROLL
   for (std::uint32_t k = 0; k < group_size; ++k)
     x.of[k] = ruler_of<Number>(layout, tile, token, g * group_size + k)
                   .middle(q.of[k], Planes::bits_before(planes));
@@ -29,6 +30,7 @@ PLANECAST_HOST_DEVICE std::uint32_t tail_bits_of(tile_layout<Q, Planes> layout, 
                                                  std::uint32_t token, std::uint32_t g) noexcept {
   const codes q = load_planes(layout, tile, token, g, Planes::fixed);
   std::uint32_t bits = 0;
+  PLANECAST_DEVICE_UNROLL
   for (std::uint32_t k = 0; k < group_size; ++k)
     bits += ruler_of<Number>(layout, tile, token, g * group_size + k).tail_bits(q.of[k]);
   return bits;
@@ -52,6 +54,7 @@ PLANECAST_HOST_DEVICE bool exact_group(tile_layout<Q, Planes> layout, const std:
                                        std::uint32_t tail_bytes, std::uint32_t bit, patterns& x) noexcept {
   const codes q = load_planes(layout, tile, token, g, Planes::fixed);
   bool good = true;
+  PLANECAST_DEVICE_UNROLL
   for (std::uint32_t k = 0; k < group_size; ++k) {
     const auto ruler = ruler_of<Number>(layout, tile, token, g * group_size + k);
     const std::uint32_t count = ruler.tail_bits(q.of[k]), end = ruler.first(q.of[k] + 1);

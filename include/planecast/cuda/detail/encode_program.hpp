@@ -119,6 +119,7 @@ private:
     PLANECAST_HOST_DEVICE void find_sizes() const noexcept {
       for (std::uint32_t i = at.thread; i < layout.shape.tokens * groups(); i += at.threads) {
         const patterns x = values(i / groups(), i % groups());
+        PLANECAST_DEVICE_UNROLL
         for (std::uint32_t k = 0; k < group_size; ++k)
           if (Number::finite(x.of[k]))
             meet_max(part<std::uint32_t>(in.sizes)[i % groups() * group_size + k],
@@ -140,6 +141,7 @@ private:
       for (std::uint32_t i = at.thread; i < layout.shape.tokens * groups(); i += at.threads) {
         const std::uint32_t token = i / groups(), g = i % groups();
         const patterns x = values(token, g);
+        PLANECAST_DEVICE_UNROLL
         for (std::uint32_t k = 0; k < group_size; ++k) {
           const std::uint32_t c = g * group_size + k, row = Q::scale_row(layout.shape, token, c);
           if constexpr (balancing_quantizer<Q>) {
@@ -188,6 +190,7 @@ private:
                                         std::uint32_t& bits) const noexcept {
       codes q;
       bits = 0;
+      PLANECAST_DEVICE_UNROLL
       for (std::uint32_t k = 0; k < group_size; ++k) {
         const auto ruler = ruler_of<Number>(layout, memory + in.prefix, token, g * group_size + k);
         const std::uint32_t cell = ruler.code(Number::order(x.of[k]));
@@ -258,6 +261,7 @@ private:
             part<std::uint32_t>(in.bits)[i];
         std::uint32_t word = bit / 32, count = bit % 32;
         std::uint64_t held = 0;
+        PLANECAST_DEVICE_UNROLL
         for (std::uint32_t k = 0; k < group_size; ++k) {
           const auto ruler = ruler_of<Number>(layout, memory + in.prefix, token, g * group_size + k);
           held |= std::uint64_t{Number::order(x.of[k]) - ruler.first(q.of[k])} << count;

@@ -29,6 +29,7 @@ PLANECAST_HOST_DEVICE patterns load_group(const std::byte* from, bool whole) noe
   else
     for (std::uint32_t i = 0; i < Number::bits; ++i)
       p.of[i] = from[i];
+  PLANECAST_DEVICE_UNROLL
   for (std::uint32_t i = 0; i < group_size; ++i)
     if constexpr (Number::bits == 8)
       x.of[i] = static_cast<std::uint16_t>(p.of[i]);
@@ -44,6 +45,7 @@ PLANECAST_HOST_DEVICE void store_group(std::byte* to, const patterns& x, bool wh
     std::byte of[Number::bits];
   };
   packed p;
+  PLANECAST_DEVICE_UNROLL
   for (std::uint32_t i = 0; i < group_size; ++i)
     if constexpr (Number::bits == 8)
       p.of[i] = static_cast<std::byte>(x.of[i]);
@@ -70,6 +72,7 @@ PLANECAST_HOST_DEVICE void store_planes(tile_layout<Q, Planes> layout, std::byte
   for (std::uint32_t p = 0; p < Planes::fixed; ++p) {
     const std::uint32_t width = Planes::width(p), below = Planes::code_bits - Planes::bits_before(p + 1);
     std::uint64_t bits = 0;
+    PLANECAST_DEVICE_UNROLL
     for (std::uint32_t i = 0; i < group_size; ++i)
       bits |= static_cast<std::uint64_t>(q.of[i] >> below & ((1u << width) - 1)) << width * i;
     std::byte* const to = tile + layout.plane_row_at(p, token) + g * width;
@@ -88,6 +91,7 @@ PLANECAST_HOST_DEVICE codes load_planes(tile_layout<Q, Planes> layout, const std
     std::uint64_t bits = 0;
     for (std::uint32_t i = 0; i < width; ++i)
       bits |= static_cast<std::uint64_t>(from[i]) << 8 * i;
+    PLANECAST_DEVICE_UNROLL
     for (std::uint32_t i = 0; i < group_size; ++i)
       q.of[i] = static_cast<std::uint8_t>(std::uint64_t{q.of[i]} << width |
                                           (bits >> width * i & ((1u << width) - 1)));

@@ -1,6 +1,7 @@
 // The other unit, by nvcc: every header, and the code's math in device code. No GPU is needed: the kernel is
 // compiled for each architecture and not launched.
 #include "unit.hpp"
+#include "unit_cuda_headers.cuh" // made by CMake: every header of planecast::cuda
 
 using namespace planecast; // beside CUDA's global names: int4 and its like
 
