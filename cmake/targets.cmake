@@ -54,6 +54,7 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/cpu/key_norm.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cpu/self_test.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/base_program.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/accept_plan.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/block_program.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/decode_group.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/decode_program.hpp
@@ -69,12 +70,20 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/device.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/device_assembly.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/device_coded_cache.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/judge_program.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/race_program.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/device_rows.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/device_tiles.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/tuning.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/accept.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/decode/accept_sampled.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/arriving_cache.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/decode/draft_batch.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/engine.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/decode/noise.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/decode/philox.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/decode/race.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/decode/softmax.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/speculate.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/plan/attention_mass.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/plan/budget.hpp
@@ -137,6 +146,7 @@ add_library(planecast_cuda INTERFACE)
 add_library(planecast::cuda ALIAS planecast_cuda)
 target_compile_options(planecast_cuda INTERFACE $<$<COMPILE_LANGUAGE:CUDA>:-std=c++20>)
 target_sources(planecast_cuda INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR}/include FILES
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/accept.cuh
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/cuda.cuh
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/cuda_device.cuh
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/launch.cuh)
