@@ -45,16 +45,29 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/cpu/attention.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cpu/attention_avx2.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cpu/attention_avx512.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cpu/attention_options.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cpu/attention_pass.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cpu/attention_plain.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cpu/attention_sets.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cpu/key_norm.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cpu/self_test.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/attention_tuning.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/attention_program.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/attention_reads.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/attention_shape.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/block_program.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/decode_program.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/encode_program.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/encode_room.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/groups.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/key_norm_program.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/rounds.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/score_program.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/score_target.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/warp_product.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/widened.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/device_attention.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/device_queries.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/device_rows.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/device_tiles.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/tuning.hpp
@@ -124,7 +137,9 @@ add_library(planecast::cuda ALIAS planecast_cuda)
 target_compile_options(planecast_cuda INTERFACE $<$<COMPILE_LANGUAGE:CUDA>:-std=c++20>)
 target_sources(planecast_cuda INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR}/include FILES
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/cuda.cuh
-  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/launch.cuh)
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/launch.cuh
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/launch_rounds.cuh
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/importance.cuh)
 
 # TCP, on standalone Asio (Debian: libasio-dev) and threads. The headers are installed in any case; who links
 # them finds Asio on the machine at hand, and where it is not there, there is no planecast::socket.
