@@ -61,6 +61,7 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/encode_room.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/groups.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/key_norm_program.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/order_programs.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/rounds.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/score_program.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/score_target.hpp
@@ -139,7 +140,8 @@ target_sources(planecast_cuda INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOU
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/cuda.cuh
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/launch.cuh
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/launch_rounds.cuh
-  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/importance.cuh)
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/importance.cuh
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/order.cuh)
 
 # TCP, on standalone Asio (Debian: libasio-dev) and threads. The headers are installed in any case; who links
 # them finds Asio on the machine at hand, and where it is not there, there is no planecast::socket.

@@ -4,11 +4,13 @@
 #include "planecast/cuda/detail/launch.cuh"
 #include "planecast/status.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <cuda_runtime.h>
 #include <doctest/doctest.h>
 #include <new>
 #include <string>
+#include <vector>
 
 namespace planecast_test {
 
@@ -27,6 +29,22 @@ struct managed_memory {
   }
   void deallocate(T* memory, std::size_t) noexcept { cudaFree(memory); }
   friend bool operator==(managed_memory, managed_memory) { return true; }
+};
+
+/// So many bytes that hold anything, with a guard behind them.
+class guarded_workspace {
+public:
+  explicit guarded_workspace(std::size_t bytes) : bytes_(bytes), memory_(bytes + 256, guard) {}
+  unsigned char* data() { return memory_.data(); }
+  [[nodiscard]] bool is_whole() const {
+    return std::all_of(memory_.begin() + static_cast<std::ptrdiff_t>(bytes_), memory_.end(),
+                       [](unsigned char b) { return b == guard; });
+  }
+
+private:
+  static constexpr unsigned char guard = 0xA5;
+  std::size_t bytes_;
+  std::vector<unsigned char, managed_memory<unsigned char>> memory_;
 };
 
 /// A stream of its own.

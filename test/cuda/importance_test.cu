@@ -10,7 +10,6 @@
 #include <cuda_runtime.h>
 #include <doctest/doctest.h>
 #include <string>
-#include <vector>
 
 namespace cuda_importance_device_test {
 
@@ -29,16 +28,12 @@ struct on_device {
     std::size_t bytes = 0;
     if (const pc::status s = pc::device_importance::attention_mass_bytes(of, bytes); !s)
       return s.message();
-    constexpr unsigned guard = 0xA5A5A5A5u;
-    std::vector<unsigned, managed_memory<unsigned>> workspace((bytes + 3) / 4 + 64, guard);
+    guarded_workspace room(bytes);
     captured = !captured;
-    std::string wrong = stream.run(captured, [&](cudaStream_t s) {
-      return pc::device_importance::attention_mass(of, to, workspace.data(), bytes, s);
+    const std::string wrong = stream.run(captured, [&](cudaStream_t s) {
+      return pc::device_importance::attention_mass(of, to, room.data(), bytes, s);
     });
-    for (std::size_t i = (bytes + 3) / 4; i < workspace.size(); ++i)
-      if (workspace[i] != guard)
-        wrong = "written behind the workspace";
-    return wrong;
+    return wrong.empty() && !room.is_whole() ? "written behind the workspace" : wrong;
   }
   template <class Layer>
   std::string key_norm(const Layer& of, const pc::device_scores& to) {

@@ -1,8 +1,8 @@
 // How the queries and keys of a layer are shared out among blocks, and where memory holds what.
 #pragma once
 
+#include "planecast/cache/bytes.hpp"
 #include "planecast/config.hpp"
-#include "planecast/cuda/detail/groups.hpp"
 #include "planecast/cuda/detail/warp_product.hpp"
 
 #include <cstddef>
