@@ -56,6 +56,7 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/attention_reads.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/attention_shape.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/block_program.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/cut_programs.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/decode_program.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/encode_program.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/encode_room.hpp
@@ -71,6 +72,7 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/device_queries.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/device_rows.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/device_tiles.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/device_upgrades.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/tuning.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/accept.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/arriving_cache.hpp

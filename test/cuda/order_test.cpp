@@ -1,6 +1,9 @@
-// What blocks do to rank tokens, on the host; the sort between them is the standard library's.
+// What blocks do to rank tokens and to cut their upgrades, on the host; sort and scan between them are the
+// standard library's.
+#include "planecast/cuda/detail/cut_programs.hpp"
 #include "planecast/cuda/detail/order_programs.hpp"
 
+#include "cuda/cut_case.hpp"
 #include "cuda/host_block.hpp"
 #include "cuda/order_case.hpp"
 
@@ -41,6 +44,31 @@ struct on_host {
       ranked[are.sinks + are.recent + k] = positions[order[k]];
     return "";
   }
+
+  std::string cut(const pc::device_upgrades& of, pc::device_cut* to) {
+    const std::uint32_t all = of.count * of.planes, threads = 1 + random.below(64);
+    std::vector<std::uint64_t> sums(all);
+    std::vector<std::uint32_t> next(all);
+    std::vector<pc::detail::chain_exit> exits(all);
+    bool whole = run_on_host(pc::detail::list_bytes_program{of, sums.data()}, (all + threads - 1) / threads,
+                             threads, 0, random);
+    std::partial_sum(sums.begin(), sums.end(), sums.begin());
+    whole = whole && run_rounds_on_host(pc::detail::link_program{of, sums.data(), next.data(), exits.data()},
+                                        (all + pc::detail::cut_segment - 1) / pc::detail::cut_segment,
+                                        threads, pc::detail::link_program::memory_bytes, random);
+    whole = whole && run_on_host(pc::detail::cut_program{of, sums.data(), next.data(), exits.data(), to}, 1,
+                                 threads, pc::detail::cut_program::memory_bytes, random);
+    return whole ? "" : "a block writes beyond its memory";
+  }
+  template <class Q, class Planes>
+  std::string upgrade_bytes(const pc::device_tiles<Q, Planes>& tiles, std::uint32_t base_planes,
+                            std::uint32_t* bytes, bool add) {
+    const std::uint32_t threads = 1 + random.below(64);
+    return run_on_host(pc::detail::upgrade_bytes_program<Q, Planes>{tiles, base_planes, bytes, add},
+                       (tiles.tokens - tiles.first + threads - 1) / threads, threads, 0, random)
+               ? ""
+               : "a block writes beyond its memory";
+  }
 };
 
 } // namespace
@@ -50,6 +78,23 @@ TEST_CASE("cuda order: blocks rank as the CPU does") {
     const std::uint64_t seed = first_seed() + k;
     CAPTURE(seed);
     CHECK(order_trouble(on_host{random_source(~seed)}, seed, 2000) == "");
+  }
+}
+
+TEST_CASE("cuda order: blocks cut as the CPU does") {
+  for (std::uint32_t k = 0; k < rounds(150, 20); ++k) {
+    const std::uint64_t seed = first_seed() + k;
+    CAPTURE(seed);
+    CHECK(cut_trouble(on_host{random_source(~seed)}, seed, 4000) == "");
+  }
+}
+TEST_CASE("cuda order: bytes of upgrades are those of planes and tails") {
+  for (std::uint32_t k = 0; k < rounds(50, 10); ++k) {
+    const std::uint64_t seed = first_seed() + k;
+    CAPTURE(seed);
+    on_host run{random_source(~seed)};
+    CHECK(upgrade_bytes_trouble<pc::per_channel<64>, pc::planes<4, 4, pc::tail>>(run, seed) == "");
+    CHECK(upgrade_bytes_trouble<pc::per_token, pc::planes<2, 1, 1>>(run, seed) == "");
   }
 }
 

@@ -1,6 +1,7 @@
-// Rankings that kernels make on a device: the CPU's.
+// Rankings and cuts that kernels make on a device: the CPU's.
 #include "planecast/cuda/order.cuh"
 
+#include "cuda/cut_case.hpp"
 #include "cuda/device_memory.hpp"
 #include "cuda/order_case.hpp"
 
@@ -35,6 +36,24 @@ struct on_device {
     });
     return wrong.empty() && !room.is_whole() ? "written behind the workspace" : wrong;
   }
+  std::string cut(const pc::device_upgrades& of, pc::device_cut* to) {
+    std::size_t bytes = 0;
+    if (const pc::status s = pc::device_order::cut_bytes(of, bytes); !s)
+      return s.message();
+    guarded_workspace room(bytes);
+    captured = !captured;
+    const std::string wrong = stream.run(
+        captured, [&](cudaStream_t s) { return pc::device_order::cut(of, to, room.data(), bytes, s); });
+    return wrong.empty() && !room.is_whole() ? "written behind the workspace" : wrong;
+  }
+  template <class Q, class Planes>
+  std::string upgrade_bytes(const pc::device_tiles<Q, Planes>& tiles, std::uint32_t base_planes,
+                            std::uint32_t* bytes, bool add) {
+    captured = !captured;
+    return stream.run(captured, [&](cudaStream_t s) {
+      return pc::device_order::upgrade_bytes(tiles, base_planes, bytes, add, s);
+    });
+  }
 };
 
 TEST_CASE("cuda: kernels rank as the CPU does") {
@@ -43,6 +62,24 @@ TEST_CASE("cuda: kernels rank as the CPU does") {
     const std::uint64_t seed = first_seed() + k;
     CAPTURE(seed);
     CHECK(order_trouble(run, seed, k < 190 ? 3000 : 300000) == "");
+  }
+}
+
+TEST_CASE("cuda: kernels cut as the CPU does") {
+  on_device run;
+  for (std::uint32_t k = 0; k < 200; ++k) {
+    const std::uint64_t seed = first_seed() + k;
+    CAPTURE(seed);
+    CHECK(cut_trouble(run, seed, k < 190 ? 5000 : 100000) == "");
+  }
+}
+TEST_CASE("cuda: kernels count the bytes of upgrades") {
+  on_device run;
+  for (std::uint32_t k = 0; k < 50; ++k) {
+    const std::uint64_t seed = first_seed() + k;
+    CAPTURE(seed);
+    CHECK(upgrade_bytes_trouble<pc::per_channel<64>, pc::planes<4, 4, pc::tail>>(run, seed) == "");
+    CHECK(upgrade_bytes_trouble<pc::per_token, pc::planes<2, 1, 1>>(run, seed) == "");
   }
 }
 

@@ -202,6 +202,9 @@ auto all_layouts() {
       PLANECAST_TEST_AGGREGATE((first, dtype, rows, heads, dim, row, head, softmax_lse, lse_head), pc::device_queries),
       PLANECAST_TEST_AGGREGATE((dtype, tokens, kv_heads, keys, queries, how), pc::device_attention),
       PLANECAST_TEST_AGGREGATE((scores, weight, add, not_finite), pc::device_scores),
+      PLANECAST_TEST_AGGREGATE((ranked, count, first, pinned, planes, bytes, chunk_bytes, header_bytes, available, base),
+                               pc::device_upgrades),
+      PLANECAST_TEST_AGGREGATE((frames, upgrades, bytes, infeasible), pc::device_cut),
 
       PLANECAST_TEST_TYPE(pc::token_tag),
       PLANECAST_TEST_AGGREGATE((index, id, tag), pc::token_event),

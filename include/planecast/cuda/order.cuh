@@ -1,21 +1,26 @@
-// Ranks tokens in device memory.
+// Ranks tokens in device memory, and cuts the order of their upgrades.
 #pragma once
 
 #include "planecast/cache/bytes.hpp"
+#include "planecast/cuda/detail/cut_programs.hpp"
 #include "planecast/cuda/detail/launch.cuh"
+#include "planecast/cuda/detail/launch_rounds.cuh"
 #include "planecast/cuda/detail/order_programs.hpp"
+#include "planecast/cuda/device_tiles.hpp"
+#include "planecast/cuda/device_upgrades.hpp"
 #include "planecast/plan/importance.hpp"
 #include "planecast/status.hpp"
 
 #include <cstddef>
 #include <cstdint>
 #include <cub/device/device_radix_sort.cuh>
+#include <cub/device/device_scan.cuh>
 #include <cuda_runtime.h>
 
 namespace planecast::inline v0 {
 
-/// The order of tokens on a GPU: the same as the CPU's, token for token. It holds nothing; all of it is
-/// static.
+/// The order of tokens on a GPU and its cut: the same as the CPU's, token for token and byte for byte. It
+/// holds nothing; all of it is static.
 /// Preconditions: the stream belongs to the current device, as does all memory that is named; a workspace is
 /// aligned to 256.
 /// Errors: `device` where CUDA's runtime refuses, `limit` where the workspace is too small; then nothing was
@@ -27,6 +32,7 @@ namespace planecast::inline v0 {
 ///     std::size_t bytes = 0;
 ///     check(device_order::rank_bytes(tokens, {}, 0, bytes));
 ///     check(device_order::rank(scores, tokens, {}, 0, ranked, flag, workspace, bytes, stream));
+///     check(device_order::cut(upgrades, cut, other_workspace, other_bytes, stream));
 struct device_order {
   /// So many of the ranked tokens, the first, are pinned: ranking::pinned.
   [[nodiscard]] static constexpr std::uint32_t pinned(std::uint32_t count, pinned_tokens pins,
@@ -71,7 +77,7 @@ struct device_order {
                      reinterpret_cast<std::uint32_t*>(room + 2 * aligned(others))};
     if (const status s = detail::launch(
             detail::order_program{scores, count, first, are, ranked, both.keys, both.positions, not_a_number},
-            (count + how.threads - 1) / how.threads, 0, how, stream);
+            blocks_of(count, how.threads), 0, how, stream);
         !s || others == 0)
       return s;
     std::size_t sort = bytes - sort_at(others);
@@ -80,7 +86,83 @@ struct device_order {
     return {};
   }
 
+  /// What a layer's keys, or its values, add to the bytes of each token's upgrades: bytes[plane][token], of
+  /// the planes from base_planes on, as coded_cache::upgrade_bytes() counts them. Written over, or added to
+  /// what is there. One kernel, no workspace.
+  /// Preconditions: the tiles' tail_ends and `coded` are in place; base_planes ≤ the planes.
+  template <class Q, class Planes>
+  static status upgrade_bytes(const device_tiles<Q, Planes>& tiles, std::uint32_t base_planes,
+                              std::uint32_t* bytes, bool add, cudaStream_t stream) noexcept {
+    cuda_tuning how;
+    if (const status s = detail::current_tuning(how); !s)
+      return s;
+    return detail::launch(detail::upgrade_bytes_program<Q, Planes>{tiles, base_planes, bytes, add},
+                          blocks_of(tiles.tokens - tiles.first, how.threads), 0, how, stream);
+  }
+
+  /// Bytes of workspace that cut() takes.
+  static status cut_bytes(const device_upgrades& of, std::size_t& bytes) noexcept {
+    std::size_t scan = 0;
+    if (numbers(of) != 0)
+      PLANECAST_CUDA(sum_up(nullptr, scan, nullptr, numbers(of), nullptr));
+    bytes = scan_at(of) + scan;
+    return {};
+  }
+
+  /// Cuts the order at the first upgrade that no longer fits: *cut, in device memory, becomes what plan()
+  /// would make of the same bytes.
+  static status cut(const device_upgrades& of, device_cut* cut, void* workspace, std::size_t bytes,
+                    cudaStream_t stream) noexcept {
+    std::size_t needed = 0;
+    if (const status s = cut_bytes(of, needed); !s)
+      return s;
+    if (bytes < needed)
+      return {errc::limit, "the workspace of a cut", bytes, needed};
+    cuda_tuning how;
+    if (const status s = detail::current_tuning(how); !s)
+      return s;
+    auto* const room = static_cast<std::byte*>(workspace);
+    auto* const exits = reinterpret_cast<detail::chain_exit*>(room);
+    auto* const sums = reinterpret_cast<std::uint64_t*>(room + sums_at(of));
+    auto* const next = reinterpret_cast<std::uint32_t*>(room + next_at(of));
+    if (numbers(of) != 0) {
+      if (const status s = detail::launch(detail::list_bytes_program{of, sums},
+                                          blocks_of(numbers(of), how.threads), 0, how, stream);
+          !s)
+        return s;
+      std::size_t scan = bytes - scan_at(of);
+      PLANECAST_CUDA(sum_up(room + scan_at(of), scan, sums, numbers(of), stream));
+      using links = detail::link_program;
+      if (const status s =
+              detail::launch_rounds(links{of, sums, next, exits}, blocks_of(numbers(of), detail::cut_segment),
+                                    links::most_threads, links::memory_bytes, stream);
+          !s)
+        return s;
+    }
+    return detail::launch(detail::cut_program{of, sums, next, exits, cut}, 1,
+                          detail::cut_program::memory_bytes, how, stream);
+  }
+
 private:
+  static constexpr std::uint32_t blocks_of(std::uint32_t count, std::uint32_t each) noexcept {
+    return (count + each - 1) / each;
+  }
+  static constexpr std::uint32_t numbers(const device_upgrades& of) noexcept { return of.count * of.planes; }
+  // The workspace of a cut: exits, sums, links, then what the scan takes.
+  static constexpr std::size_t sums_at(const device_upgrades& of) noexcept {
+    return detail::align_up(sizeof(detail::chain_exit) * numbers(of), std::size_t{256});
+  }
+  static constexpr std::size_t next_at(const device_upgrades& of) noexcept {
+    return sums_at(of) + 2 * aligned(numbers(of));
+  }
+  static constexpr std::size_t scan_at(const device_upgrades& of) noexcept {
+    return next_at(of) + aligned(numbers(of));
+  }
+  static cudaError_t sum_up(void* room, std::size_t& bytes, std::uint64_t* sums, std::uint32_t count,
+                            cudaStream_t stream) noexcept {
+    return cub::DeviceScan::InclusiveSum(room, bytes, sums, sums, static_cast<int>(count), stream);
+  }
+
   struct pairs {
     std::uint32_t *keys = nullptr, *positions = nullptr, *sorted_keys = nullptr;
   };
