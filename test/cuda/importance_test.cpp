@@ -16,6 +16,7 @@
 #include <limits>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace cuda_importance_test {
@@ -59,9 +60,10 @@ private:
   template <class Key, class Query, bool Given>
   std::string attention(const pc::device_attention& of, const pc::device_scores& to) {
     constexpr std::uint32_t kib[] = {64, 99, 163, 227};
-    const pc::detail::attention_shape shape(
-        of.tokens, of.kv_heads, of.queries.heads / of.kv_heads, pc::detail::window_of(of), of.queries.dim,
-        pc::detail::heads_apart(of.how), Given, 1024 * kib[random.below(4)], 1 + random.below(40));
+    const pc::detail::attention_shape shape(of.tokens, of.kv_heads, of.queries.heads / of.kv_heads,
+                                            pc::detail::window_of(of), of.queries.dim,
+                                            pc::detail::heads_apart(of.how), Given,
+                                            {1024 * kib[random.below(4)], 228 * 1024, 1 + random.below(20)});
     if (shape.stages == 0)
       return "no room in a block";
     struct alignas(16) word {
@@ -130,6 +132,49 @@ TEST_CASE("cuda importance: blocks find the lengths of keys as the CPU does") {
   lengths_are_the_cpus<pc::fp16>();
   lengths_are_the_cpus<pc::e4m3>();
   lengths_are_the_cpus<pc::e5m2>();
+}
+
+// CUDA's programming guide, "Compute capabilities": shared memory of a multiprocessor.
+TEST_CASE("cuda importance: shapes fit their architecture, and blocks share all of the work") {
+  constexpr std::pair<int, std::uint32_t> kib_of[] = {{80, 164}, {86, 100},  {89, 100},
+                                                      {90, 228}, {100, 228}, {120, 100}};
+  for (const auto& of : kib_of) {
+    const int architecture = of.first;
+    CAPTURE(architecture);
+    const pc::attention_tuning how = pc::attention_tuning_of(architecture);
+    CHECK(how.processor_bytes <= 1024 * of.second);
+    CHECK(how.block_bytes == pc::tuning_of(architecture).block_bytes);
+    for (std::uint32_t k = 0; k < rounds(200, 30); ++k) {
+      const std::uint64_t seed = first_seed() + k;
+      CAPTURE(seed);
+      random_source random(seed);
+      const std::uint32_t tokens = 1 + random.below(random.coin() ? 1000 : 1u << 20);
+      const pc::detail::attention_shape shape(tokens, 1 + random.below(8), 1 + random.below(16),
+                                              std::min(tokens, 1 + random.below(128)),
+                                              8 * (1 + random.below(32)), random.coin(), random.coin(), how);
+      REQUIRE(shape.stages > 0);
+      REQUIRE(shape.memory_bytes() <= how.block_bytes);
+      REQUIRE(shape.threads() <= pc::detail::attention_program<pc::bf16, pc::bf16, true>::most_threads);
+      CHECK(shape.strips * shape.panels >= shape.head_strips * shape.group);
+      CHECK(shape.strips * (shape.panels - 1) < shape.head_strips * shape.group);
+      const std::size_t of_pass = shape.panels_in_all() * shape.splits;
+      std::vector<std::uint8_t> first(of_pass), second(of_pass);
+      std::vector<std::uint32_t> done(shape.kv_heads);
+      bool once = true, behind = true;
+      for (std::uint32_t n = 0; n < shape.blocks(); ++n) {
+        const auto is = shape.work_of(n);
+        std::uint8_t& seen =
+            (is.second ? second : first)[shape.panel_of(is) * std::size_t{shape.splits} + is.split];
+        once = once && seen == 0 && is.first < is.end && is.end <= tokens;
+        seen = 1;
+        done[is.head] += is.second ? 0u : 1u;
+        behind = behind && (shape.given || !is.second || done[is.head] == shape.splits * shape.panels);
+      }
+      CHECK(once);
+      CHECK(behind); // a block waits for none that has a higher number
+      CHECK(std::all_of(second.begin(), second.end(), [](std::uint8_t n) { return n == 1; }));
+    }
+  }
 }
 
 // What the CPU refuses is said, whatever adds up.

@@ -198,7 +198,7 @@ auto all_layouts() {
       PLANECAST_TEST_AGGREGATE((tokens, first, heads, dim, page_tokens, value_bytes, bytes, tail_ends, coded),
                                pc::device_tiles<pc::per_token, pc::planes<4, 4, pc::tail>>),
       PLANECAST_TEST_AGGREGATE((threads, block_bytes, bytes_to_share), pc::cuda_tuning),
-      PLANECAST_TEST_AGGREGATE((block_bytes, blocks), pc::attention_tuning),
+      PLANECAST_TEST_AGGREGATE((block_bytes, processor_bytes, processors), pc::attention_tuning),
       PLANECAST_TEST_AGGREGATE((first, dtype, rows, heads, dim, row, head, softmax_lse, lse_head), pc::device_queries),
       PLANECAST_TEST_AGGREGATE((dtype, tokens, kv_heads, keys, queries, how), pc::device_attention),
       PLANECAST_TEST_AGGREGATE((scores, weight, add, not_finite), pc::device_scores),

@@ -10,8 +10,9 @@ namespace planecast::inline v0 {
 
 /// Upgrades of tokens in greedy_order(): the pinned tokens' planes, then of all others the first plane, then
 /// the next. Borrows device memory.
-/// Preconditions: pinned ≤ count; count × planes fits 31 bits; `ranked` has count positions, each of the
-/// tokens first … first + count − 1 once. Example: device_order::cut.
+/// Preconditions: pinned ≤ count; count × planes fits 31 bits; `ranked` has each token from position `first`
+/// on once.
+/// Example: device_order::cut.
 struct device_upgrades {
   const std::uint32_t* ranked = nullptr; ///< tokens, as device_order::rank() leaves them
   std::uint32_t count = 0;               ///< of tokens

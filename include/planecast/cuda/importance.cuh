@@ -121,8 +121,7 @@ private:
             of.queries.dim,
             detail::heads_apart(of.how),
             of.queries.softmax_lse != nullptr,
-            how.block_bytes,
-            how.blocks};
+            how};
   }
 
   template <class F>

@@ -3,6 +3,7 @@
 
 #include "planecast/cache/bytes.hpp"
 #include "planecast/config.hpp"
+#include "planecast/cuda/attention_tuning.hpp"
 #include "planecast/cuda/detail/warp_product.hpp"
 
 #include <cstddef>
@@ -29,11 +30,10 @@ struct attention_shape {
   std::uint32_t splits;
   std::uint32_t lag; ///< KV heads in whose first pass blocks are before those of the first head's second pass
 
-  /// For blocks of at most block_bytes, of which about `blocks` run at once.
   /// Preconditions: nothing is 0; window ≤ tokens; dim is a multiple of 8.
   constexpr attention_shape(std::uint32_t of_tokens, std::uint32_t of_kv_heads, std::uint32_t of_group,
                             std::uint32_t of_window, std::uint32_t of_dim, bool keeps_apart, bool is_given,
-                            std::uint32_t block_bytes, std::uint32_t blocks) noexcept
+                            const attention_tuning& how) noexcept
       : tokens(of_tokens), kv_heads(of_kv_heads), group(of_group), window(of_window), dim(of_dim),
         apart(keeps_apart), given(is_given), head_strips((window + 15) / 16), strips(0), panels(1), slots(1),
         stages(0), split_tokens(tile), splits(1), lag(1) {
@@ -45,10 +45,13 @@ struct attention_shape {
       panels = (all + strips - 1) / strips;
       slots = apart ? min(group, (strips + head_strips - 2) / head_strips + 1) : 1;
       stages = of_stages;
-      if (memory_bytes() <= block_bytes)
+      if (memory_bytes() <= how.block_bytes)
         break;
       stages = 0;
     }
+    // Blocks that run at once. A thread has 128 registers, and CUDA takes 1 KiB of a block's memory.
+    const std::uint32_t of_processor = min(how.processor_bytes / (memory_bytes() + 1024), 512 / threads());
+    const std::uint32_t blocks = how.processors * max(1u, of_processor);
     // With one pass all blocks run at once. With two a head's blocks are half as many, so that its keys are
     // still in L2 when its second pass comes; but not so small that queries outweigh keys.
     constexpr std::uint32_t few_tokens = 256;

@@ -31,6 +31,7 @@ struct warp_product {
   PLANECAST_HOST_DEVICE void multiply(const std::byte* a, const std::byte* b, std::uint32_t step,
                                       std::uint32_t channels, std::uint32_t lane) noexcept {
 #if PLANECAST_ON_DEVICE
+    __syncwarp();
     for (auto& strip : of)
       for (auto& eight : strip)
         for (float& x : eight)
