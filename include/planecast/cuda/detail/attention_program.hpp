@@ -22,7 +22,8 @@ template <class Key, class Query, bool Given>
 struct attention_program {
   static constexpr std::uint32_t begin_phases = 3, round_phases = 2, end_phases = Given ? 0 : 5;
 
-  static constexpr std::uint32_t most_threads = 128;
+  static constexpr std::uint32_t most_threads = 128,
+                                 blocks_together = 3; ///< of a multiprocessor, if memory lets them
 
   attention_shape shape;
   attention_reads<Key, Query> in;

@@ -49,8 +49,9 @@ struct attention_shape {
         break;
       stages = 0;
     }
-    // Blocks that run at once. A thread has 128 registers, and CUDA takes 1 KiB of a block's memory.
-    const std::uint32_t of_processor = min(how.processor_bytes / (memory_bytes() + 1024), 512 / threads());
+    // Blocks that run at once, by their memory, of which CUDA takes 1 KiB, and by the registers of 384
+    // threads.
+    const std::uint32_t of_processor = min(how.processor_bytes / (memory_bytes() + 1024), 384 / threads());
     const std::uint32_t blocks = how.processors * max(1u, of_processor);
     // With one pass all blocks run at once. With two a head's blocks are half as many, so that its keys are
     // still in L2 when its second pass comes; but not so small that queries outweigh keys.

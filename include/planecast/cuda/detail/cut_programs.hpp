@@ -58,7 +58,7 @@ struct list_bytes_program {
 /// A block has a segment. It finds links, then goes them twice as far in each round.
 struct link_program {
   static constexpr std::uint32_t begin_phases = 1, round_phases = 1, end_phases = 1;
-  static constexpr std::uint32_t most_threads = 1024;
+  static constexpr std::uint32_t most_threads = 1024, blocks_together = 1;
   static constexpr std::uint32_t memory_bytes = 2 * cut_segment * 8;
   struct kept {};
 

@@ -30,7 +30,8 @@ __device__ void run_end(const Program& program, block_place at, std::byte* memor
 }
 
 template <class Program>
-__global__ void __launch_bounds__(Program::most_threads) run_rounds(const __grid_constant__ Program program) {
+__global__ void __launch_bounds__(Program::most_threads, Program::blocks_together)
+    run_rounds(const __grid_constant__ Program program) {
   extern __shared__ __align__(16) unsigned char planecast_block_memory[];
   auto* const memory = reinterpret_cast<std::byte*>(planecast_block_memory);
   const block_place at{threadIdx.x, blockDim.x, blockIdx.x};

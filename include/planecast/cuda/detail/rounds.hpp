@@ -13,6 +13,8 @@ namespace planecast::inline v0::detail {
 // A program with rounds is a block program whose phases are of three kinds, and whose threads keep something:
 //
 //     begin_phases, round_phases, end_phases     How many. Constants.
+//     most_threads, blocks_together              Of a block, and on a multiprocessor that has the room: what
+//                                                registers are counted by. Constants.
 //     kept                                       What one thread keeps from phase to phase: registers.
 //     begin<P>(where, memory, kept)              What one thread does first,
 //     rounds(kept)                               so often, the same for all threads,

@@ -16,7 +16,7 @@ namespace planecast::inline v0::detail {
 /// added in the order of panels.
 struct score_program {
   static constexpr std::uint32_t begin_phases = 1, round_phases = 2, end_phases = 1;
-  static constexpr std::uint32_t most_threads = 256;
+  static constexpr std::uint32_t most_threads = 256, blocks_together = 4;
 
   attention_shape shape;
   const float* mass; ///< of the workspace
