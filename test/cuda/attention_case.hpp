@@ -3,6 +3,7 @@
 
 #include "planecast/cache/kv_view.hpp"
 #include "planecast/cache/query_view.hpp"
+#include "planecast/code/value_rows.hpp"
 #include "planecast/cpu/attention.hpp"
 #include "planecast/cpu/attention_plain.hpp"
 #include "planecast/cuda/device_attention.hpp"
@@ -153,11 +154,13 @@ template <class Key, class Query, class Runner>
 std::string attention_trouble(Runner&& run, std::uint64_t seed, std::uint32_t most_tokens) {
   using runner = std::remove_cvref_t<Runner>;
   random_source random(seed);
-  const attention_layer<Key, Query, runner::template allocator> layer(random, most_tokens);
+  attention_layer<Key, Query, runner::template allocator> layer(random, most_tokens);
   const std::vector<float> expected = layer.by_cpu();
   constexpr float poison = -3.5f;
   std::vector<float, typename runner::template allocator<float>> scores(expected.size() + 8, poison);
-  std::vector<std::uint32_t, typename runner::template allocator<std::uint32_t>> not_finite(1);
+  std::vector<std::uint32_t, typename runner::template allocator<std::uint32_t>> not_finite(1), not_one(1);
+  if (random.coin())
+    layer.is.not_one = not_one.data();
   const float weight = random.coin() ? 1.0f : 0.25f;
   for (const bool add : {false, true}) {
     if (const std::string wrong = run.template attention<Key, Query>(
@@ -174,7 +177,9 @@ std::string attention_trouble(Runner&& run, std::uint64_t seed, std::uint32_t mo
       if (scores[t] != poison)
         return "written behind the scores";
   }
-  return not_finite[0] == 0 ? "" : "finite scores that are not finite";
+  return not_finite[0] != 0 ? "finite scores that are not finite"
+         : not_one[0] != 0  ? "attention that does not add up"
+                            : "";
 }
 
 } // namespace planecast_test

@@ -70,9 +70,12 @@ private:
       std::uint32_t of[4];
     };
     constexpr std::uint32_t nan = 0x7FC0ABCDu; // what nobody wrote
-    std::vector<word> workspace((shape.workspace_bytes() + 15) / 16 + 1, word{{nan, nan, nan, nan}});
+    const std::uint32_t threads = 1 + random.below(64);
+    const std::size_t size = shape.workspace_bytes(threads);
+    std::vector<word> workspace((size + 15) / 16 + 1, word{{nan, nan, nan, nan}});
     auto* const bytes = reinterpret_cast<std::byte*>(workspace.data());
     std::memset(bytes, 0, 4 * shape.counters());
+    std::memset(bytes + shape.check_at(), 0, 4);
     if (!run_rounds_on_host(
             pc::detail::attention_program<Key, Query, Given>{
                 shape,
@@ -82,19 +85,21 @@ private:
                 bytes},
             shape.blocks(), shape.threads(), shape.memory_bytes(), random))
       return "a block writes beyond its memory";
-    if (workspace.back().of[3] != nan)
-      return "written behind the workspace";
     const pc::detail::score_program scores{
         shape,
         reinterpret_cast<const float*>(bytes + shape.mass_at()),
         of.how.kernel_size,
         of.how.pooling,
-        {to.scores, pc::detail::score_factor(of, to.weight), to.add, to.not_finite}};
-    const std::uint32_t threads = 1 + random.below(64);
-    return run_rounds_on_host(scores, (of.tokens + threads - 1) / threads, threads,
-                              scores.memory_bytes(threads), random)
-               ? ""
-               : "a block writes beyond its memory";
+        {to.scores, pc::detail::score_factor(of, to.weight), to.add, to.not_finite},
+        {reinterpret_cast<float*>(bytes + shape.check_at() + 4),
+         reinterpret_cast<std::uint32_t*>(bytes + shape.check_at()), of.not_one}};
+    if (!run_rounds_on_host(scores, (of.tokens + threads - 1) / threads, threads,
+                            scores.memory_bytes(threads), random))
+      return "a block writes beyond its memory";
+    for (std::size_t i = (size + 3) / 4; i < 4 * workspace.size(); ++i)
+      if (workspace[i / 4].of[i % 4] != nan)
+        return "written behind the workspace";
+    return "";
   }
 };
 
@@ -190,6 +195,25 @@ TEST_CASE("cuda importance: scores that are not finite are said") {
     CHECK(run.attention<pc::bf16, pc::bf16>(layer.is, {scores.data(), 1, false, &not_finite}) == "");
     const bool all = std::all_of(scores.begin(), scores.end(), [](float s) { return std::isfinite(s); });
     CHECK(not_finite == (all ? 0u : 1u));
+  }
+}
+
+TEST_CASE("cuda importance: a softmax_lse to another base is said") {
+  std::uint32_t tried = 0;
+  for (std::uint32_t k = 0; tried < rounds(10, 3); ++k) {
+    random_source random(first_seed() + k);
+    attention_layer<pc::bf16, pc::bf16, std::allocator> layer(random, 200);
+    if (layer.lse.empty() || layer.is.tokens < 20) // that of one token may be near 0
+      continue;
+    tried += 1;
+    for (float& lse : layer.lse)
+      lse *= 1.44269504f;
+    std::vector<float> scores(layer.is.tokens);
+    std::uint32_t not_one = 0;
+    layer.is.not_one = &not_one;
+    on_host run{random_source(k)};
+    CHECK(run.attention<pc::bf16, pc::bf16>(layer.is, {scores.data()}) == "");
+    CHECK(not_one == 1);
   }
 }
 

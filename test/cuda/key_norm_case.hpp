@@ -2,6 +2,7 @@
 #pragma once
 
 #include "planecast/cache/kv_view.hpp"
+#include "planecast/code/value_rows.hpp"
 #include "planecast/cpu/attention_plain.hpp"
 #include "planecast/cpu/key_norm.hpp"
 #include "planecast/cuda/device_attention.hpp"

@@ -17,7 +17,8 @@ namespace planecast::inline v0 {
 /// Preconditions: tokens ≥ 1, and the keys have them all; query heads are a multiple of the KV heads, none of
 /// them 0; queries and keys have the same number of channels, a multiple of 8; queries.rows is at least the
 /// smaller of window_size and tokens, and at most tokens; window_size ≥ 1, the scale is finite and not
-/// negative, kernel_size 0 or odd. Keys are of the queries' dtype, or fp8.
+/// negative, kernel_size 0 or odd. Keys are of the queries' dtype, or fp8, whose k_scale is a factor of the
+/// scale.
 /// Example: device_importance.
 struct device_attention {
   number dtype = number::bf16;       ///< of the keys
@@ -26,6 +27,10 @@ struct device_attention {
   device_rows<const std::byte> keys; ///< of all tokens
   device_queries queries;            ///< of the last
   attention_options how;             ///< as on the CPU; layers are reduced by what device_scores says
+  /// Becomes 1, in device memory, if the queries' attention does not add up to about one each, taken
+  /// together: a softmax_lse to another base, or of other keys. It is not cleared; or null. (FlashInfer's
+  /// logarithms are to the base 2: multiply them by ln 2.)
+  std::uint32_t* not_one = nullptr;
 };
 
 /// One score for each token, in device memory. Layers add up in the order of the calls, each token's by one

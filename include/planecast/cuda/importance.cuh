@@ -26,7 +26,8 @@ namespace planecast::inline v0 {
 /// Errors: `device` where CUDA's runtime refuses, `limit` where a block has not enough shared memory or the
 /// workspace is too small, `unsupported` for keys of another 16-bit type than the queries; then nothing was
 /// enqueued. Nothing throws. Numbers that are not finite, which the CPU refuses, make scores that are not
-/// (device_scores::not_finite); a softmax_lse that is not that of the queries and keys is not noticed.
+/// (device_scores::not_finite); so does a softmax_lse that is not that of the queries and keys
+/// (device_attention::not_one).
 /// Stream behaviour: calls only enqueue. They do not wait, allocate or use another stream, and can be
 /// captured in a graph.
 /// Example:
@@ -40,7 +41,7 @@ struct device_importance {
     attention_tuning how;
     if (const status s = current_tuning(how); !s)
       return s;
-    bytes = shape_of(of, how).workspace_bytes();
+    bytes = shape_of(of, how).workspace_bytes(score_threads);
     return {};
   }
 
@@ -54,27 +55,30 @@ struct device_importance {
     const detail::attention_shape shape = shape_of(of, how);
     if (shape.stages == 0)
       return {errc::limit, "a block's shared memory, for so many channels", how.block_bytes, of.queries.dim};
-    if (bytes < shape.workspace_bytes())
-      return {errc::limit, "the workspace of attention mass", bytes, shape.workspace_bytes()};
+    if (bytes < shape.workspace_bytes(score_threads))
+      return {errc::limit, "the workspace of attention mass", bytes, shape.workspace_bytes(score_threads)};
     auto* const room = static_cast<std::byte*>(workspace);
     const detail::score_program scores{
         shape,
         reinterpret_cast<const float*>(room + shape.mass_at()),
         of.how.kernel_size,
         of.how.pooling,
-        {to.scores, detail::score_factor(of, to.weight), to.add, to.not_finite}};
-    constexpr std::uint32_t threads = detail::score_program::most_threads;
-    if (scores.memory_bytes(threads) > how.block_bytes)
+        {to.scores, detail::score_factor(of, to.weight), to.add, to.not_finite},
+        {reinterpret_cast<float*>(room + shape.check_at() + 4),
+         reinterpret_cast<std::uint32_t*>(room + shape.check_at()), of.not_one}};
+    if (scores.memory_bytes(score_threads) > how.block_bytes)
       return {errc::limit, "a block's shared memory, for so wide a pooling", how.block_bytes,
-              scores.memory_bytes(threads)};
+              scores.memory_bytes(score_threads)};
     const status summed = with_formats(of, [&]<class Key, class Query>(Key, Query) {
       return shape.given ? sum_attention<Key, Query, true>(of, shape, room, stream)
                          : sum_attention<Key, Query, false>(of, shape, room, stream);
     });
     if (!summed)
       return summed;
-    return detail::launch_rounds(scores, (of.tokens + threads - 1) / threads, threads,
-                                 scores.memory_bytes(threads), stream);
+    if (of.not_one != nullptr)
+      PLANECAST_CUDA(cudaMemsetAsync(room + shape.check_at(), 0, 4, stream));
+    return detail::launch_rounds(scores, (of.tokens + score_threads - 1) / score_threads, score_threads,
+                                 scores.memory_bytes(score_threads), stream);
   }
 
   /// One layer's key norms, the mean over its KV heads: one kernel, no workspace. Short keys first is the
@@ -105,6 +109,8 @@ struct device_importance {
   }
 
 private:
+  static constexpr std::uint32_t score_threads = detail::score_program::most_threads;
+
   static status current_tuning(attention_tuning& of) noexcept {
     int device = 0, major = 0, minor = 0;
     PLANECAST_CUDA(cudaGetDevice(&device));

@@ -116,8 +116,11 @@ struct attention_shape {
   PLANECAST_HOST_DEVICE constexpr std::size_t mass_at() const noexcept { // f32 by panel, slot, token
     return lse_at() + (given ? 0 : 4 * panels_in_all() * rows());
   }
-  PLANECAST_HOST_DEVICE constexpr std::size_t workspace_bytes() const noexcept {
+  PLANECAST_HOST_DEVICE constexpr std::size_t check_at() const noexcept { // u32, then f32 by block of scores
     return mass_at() + 4 * panels_in_all() * slots * tokens;
+  }
+  PLANECAST_HOST_DEVICE constexpr std::size_t workspace_bytes(std::uint32_t score_threads) const noexcept {
+    return check_at() + 4 + std::size_t{4} * ((tokens + score_threads - 1) / score_threads);
   }
 
   /// What a block does.
