@@ -22,17 +22,24 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/code/cell.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/code/coded_cache.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/code/coded_tiles.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/code/error_bound.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/code/executor.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/code/item_map.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/code/ruler.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/code/scalars.hpp
-  ${PROJECT_SOURCE_DIR}/include/planecast/code/error_bound.hpp
-  ${PROJECT_SOURCE_DIR}/include/planecast/code/item_map.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/code/spread.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/code/tail.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/code/tile.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/code/tile_map.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/code/value_rows.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/config.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cpu/attention.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cpu/attention_avx2.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cpu/attention_avx512.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cpu/attention_options.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cpu/attention_pass.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cpu/attention_plain.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cpu/attention_sets.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cpu/avx2.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cpu/avx512.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cpu/cpu.hpp
@@ -44,36 +51,45 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/cpu/detail/vector_rows.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cpu/detail/vector_tails.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cpu/instruction_set.hpp
-  ${PROJECT_SOURCE_DIR}/include/planecast/cpu/plain.hpp
-  ${PROJECT_SOURCE_DIR}/include/planecast/cpu/attention.hpp
-  ${PROJECT_SOURCE_DIR}/include/planecast/cpu/attention_avx2.hpp
-  ${PROJECT_SOURCE_DIR}/include/planecast/cpu/attention_avx512.hpp
-  ${PROJECT_SOURCE_DIR}/include/planecast/cpu/attention_pass.hpp
-  ${PROJECT_SOURCE_DIR}/include/planecast/cpu/attention_plain.hpp
-  ${PROJECT_SOURCE_DIR}/include/planecast/cpu/attention_sets.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cpu/key_norm.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cpu/plain.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cpu/self_test.hpp
-  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/base_program.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/attention_tuning.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/accept_plan.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/attention_program.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/attention_reads.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/attention_shape.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/base_program.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/block_program.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/cut_programs.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/decode_group.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/decode_program.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/encode_program.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/encode_room.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/groups.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/judge_program.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/kept_codes.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/key_norm_program.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/launch_coding.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/order_programs.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/pack_program.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/race_program.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/rounds.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/score_program.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/score_target.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/slot_tables.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/store_program.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/upgrade_programs.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/warp_product.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/widened.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/device.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/device_assembly.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/device_attention.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/device_coded_cache.hpp
-  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/judge_program.hpp
-  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/race_program.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/device_queries.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/device_rows.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/device_tiles.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/device_upgrades.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/tuning.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/accept.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/accept_sampled.hpp
@@ -94,9 +110,9 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/plan/key_norm.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/plan/layer_scores.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/plan/layered_importance.hpp
-  ${PROJECT_SOURCE_DIR}/include/planecast/plan/recency.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/plan/layered_ranking.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/plan/pays.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/plan/recency.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/plan/upgrades.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/plan/worth.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/planecast.hpp
@@ -123,8 +139,8 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/stream/metrics.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/stream/options.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/stream/outgoing_request.hpp
-  ${PROJECT_SOURCE_DIR}/include/planecast/stream/planning.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/stream/plane_stream.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/stream/planning.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/stream/receiver.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/stream/receiving.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/stream/request.hpp
@@ -149,7 +165,10 @@ target_sources(planecast_cuda INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOU
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/accept.cuh
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/cuda.cuh
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/cuda_device.cuh
-  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/launch.cuh)
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/launch.cuh
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/launch_rounds.cuh
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/importance.cuh
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/order.cuh)
 
 # TCP, on standalone Asio (Debian: libasio-dev) and threads. The headers are installed in any case; who links
 # them finds Asio on the machine at hand, and where it is not there, there is no planecast::socket.

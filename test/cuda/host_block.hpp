@@ -60,4 +60,41 @@ bool run_on_host(const Program& program, std::uint32_t blocks, std::uint32_t thr
   return whole;
 }
 
+/// The same for a program with rounds. Every thread keeps what it keeps.
+template <class Program>
+bool run_rounds_on_host(const Program& program, std::uint32_t blocks, std::uint32_t threads,
+                        std::size_t memory_bytes, random_source& random) {
+  bool whole = true;
+  std::vector<std::uint32_t> turns(threads);
+  std::iota(turns.begin(), turns.end(), 0u);
+  for (std::uint32_t block = 0; block < blocks; ++block) {
+    block_memory memory(memory_bytes);
+    std::vector<typename Program::kept> kept(threads);
+    const auto each = [&](auto&& phase) {
+      for (std::uint32_t i = threads; i > 1; --i)
+        std::swap(turns[i - 1], turns[random.below(i)]);
+      for (const std::uint32_t thread : turns)
+        phase(planecast::detail::block_place{thread, threads, block}, kept[thread]);
+    };
+    [&]<std::uint32_t... P>(std::integer_sequence<std::uint32_t, P...>) {
+      (each([&](auto at, auto& mine) { program.template begin<P>(at, memory.begin(), mine); }), ...);
+    }
+    (std::make_integer_sequence<std::uint32_t, Program::begin_phases>{});
+    const std::uint32_t rounds = program.rounds(kept[0]);
+    for (std::uint32_t r = 0; r < rounds; ++r)
+      [&]<std::uint32_t... P>(std::integer_sequence<std::uint32_t, P...>) {
+        (each([&](auto at, auto& mine) { program.template round<P>(at, memory.begin(), mine, r); }), ...);
+      }
+    (std::make_integer_sequence<std::uint32_t, Program::round_phases>{});
+    [&]<std::uint32_t... P>(std::integer_sequence<std::uint32_t, P...>) {
+      (each([&](auto at, auto& mine) { program.template end<P>(at, memory.begin(), mine); }), ...);
+    }
+    (std::make_integer_sequence<std::uint32_t, Program::end_phases>{});
+    for (const auto& mine : kept)
+      whole = whole && program.rounds(mine) == rounds;
+    whole = whole && memory.guard_is_whole();
+  }
+  return whole;
+}
+
 } // namespace planecast_test

@@ -46,9 +46,10 @@ public:
   /// Of the last `rows` queries. With `apart` there is a column for every query head of the group, else one
   /// for all. Exponentials may take most_bytes, or those of one panel if these are more.
   attention_pass(const kv_view& keys, number dtype, const query_view& queries, std::uint32_t rows,
-                 std::uint32_t group, float scale, bool apart, std::size_t most_bytes)
-      : keys_(keys), dtype_(dtype), queries_(queries), tokens_(keys.tokens()), window_(rows), group_(group),
-        columns_(apart ? group : 1), per_column_(up(apart ? rows : group * rows, Set::lanes)),
+                 std::uint32_t queries_of_key, float scale, bool apart, std::size_t most_bytes)
+      : keys_(keys), dtype_(dtype), queries_(queries), tokens_(keys.tokens()), window_(rows),
+        group_(queries_of_key), columns_(apart ? queries_of_key : 1),
+        per_column_(up(apart ? rows : queries_of_key * rows, Set::lanes)),
         panels_(up(columns_ * per_column_, Set::panel) / Set::panel), tiles_(up(tokens_, tile) / tile),
         scale_(scale * 1.44269504f), sums_(lanes()), last_seen_(lanes()), row_(queries.dim()),
         mass_(std::size_t{columns_} * tokens_), packed_(lanes() * queries.dim()), reference_(lanes()),

@@ -11,7 +11,15 @@
 #include <string>
 #include <vector>
 
-namespace planecast::inline v0::detail {
+namespace planecast::inline v0 {
+
+/// Which keys are the important ones. The two papers' heuristics are opposed, so there is no default.
+enum class key_norm_order : std::uint8_t {
+  long_first, ///< SpectrumKV's fallback where there is no attention: a long key has much to give
+  short_first ///< kvpress' Knorm (arXiv 2406.11430): tokens with short keys draw attention
+};
+
+namespace detail {
 
 /// Adds one layer's key norms to `norms`, one number for each token of the view: the root of the sum of a
 /// head's squares, meaned over the heads.
@@ -44,4 +52,5 @@ void add_key_norms(const kv_view& keys, number dtype, std::uint32_t kv_heads, st
   }
 }
 
-} // namespace planecast::inline v0::detail
+} // namespace detail
+} // namespace planecast::inline v0

@@ -17,8 +17,8 @@ namespace planecast::inline v0::detail {
 
 /// A whole number that falls as the score rises; −0 and +0 have the same.
 /// Preconditions: the score is not NaN.
-constexpr std::uint32_t falling_key(float score) noexcept {
-  auto bits = std::bit_cast<std::uint32_t>(score);
+PLANECAST_HOST_DEVICE constexpr std::uint32_t falling_key(float score) noexcept {
+  auto bits = bit_cast<std::uint32_t>(score);
   if (bits == 0x80000000u)
     bits = 0;
   return (bits >> 31) != 0 ? bits : ~bits & 0x7FFFFFFFu;

@@ -14,12 +14,6 @@
 
 namespace planecast::inline v0 {
 
-/// Which keys are the important ones. The two papers' heuristics are opposed, so there is no default.
-enum class key_norm_order : std::uint8_t {
-  long_first, ///< SpectrumKV's fallback where there is no attention: a long key has much to give
-  short_first ///< kvpress' Knorm (arXiv 2406.11430): tokens with short keys draw attention
-};
-
 /// Scores a sequence's tokens by the length of their keys, the mean over a layer's heads: it needs no
 /// queries. Short keys first is the same with a minus. Layers are added as prefill computes them. Example and
 /// errors are as those of basic_attention_mass; the names are key_norm and layered_key_norm.

@@ -21,6 +21,8 @@ requires requires {
 struct tiles_by<Backend> {
   using type = cpu;
 };
+template <class Backend>
+using tiles_of = typename tiles_by<Backend>::type;
 } // namespace detail
 
 /// A bit-plane stream: what changes the bytes × how they cross × what codes them.
@@ -43,11 +45,11 @@ struct tiles_by<Backend> {
 ///     check(kv.wait(first_light, 2s));
 ///     auto text = speculate(engine, kv, {.first = t0, .max_tokens = 256, .on_token = show});
 template <class Policy, transport Transport, class Backend = cpu>
-requires backend < typename detail::tiles_by<Backend>::type,
-typename Policy::key_quantizer,
-    typename Policy::planes >
-        &&backend<typename detail::tiles_by<Backend>::type, typename Policy::value_quantizer,
-                  typename Policy::planes> struct plane_stream {
+// clang-format off
+requires backend<detail::tiles_of<Backend>, typename Policy::key_quantizer, typename Policy::planes> &&
+         backend<detail::tiles_of<Backend>, typename Policy::value_quantizer, typename Policy::planes>
+struct plane_stream {
+  // clang-format on
   using policy = Policy;                                        ///< what changes the bytes
   using sender = stream_sender<Policy, Transport, Backend>;     ///< the prefill node's end
   using receiver = stream_receiver<Policy, Transport, Backend>; ///< the decode node's end

@@ -1,0 +1,110 @@
+// How a block of threads brings queries and keys into its memory.
+#pragma once
+
+#include "planecast/cuda/detail/attention_shape.hpp"
+#include "planecast/cuda/detail/groups.hpp"
+#include "planecast/cuda/detail/rounds.hpp"
+#include "planecast/cuda/detail/widened.hpp"
+#include "planecast/cuda/device_queries.hpp"
+#include "planecast/cuda/device_rows.hpp"
+
+#include <cstddef>
+#include <cstdint>
+
+namespace planecast::inline v0::detail {
+
+/// A panel of queries once, and keys tile by tile, all as numbers of the queries' format.
+template <class Key, class Query>
+struct attention_reads {
+  static constexpr std::uint32_t tile = attention_shape::tile;
+
+  attention_shape shape;
+  device_rows<const std::byte> keys;
+  device_queries queries;
+  bool whole_keys, whole_queries; ///< groups of channels lie at multiples of their bytes
+
+  /// Which query a row of a panel is.
+  struct query {
+    bool is;                  ///< or none
+    std::uint32_t row, head;  ///< of all queries
+    std::uint32_t last_token; ///< that it sees
+  };
+  PLANECAST_HOST_DEVICE query query_of(attention_shape::work w, std::uint32_t row) const noexcept {
+    const std::uint32_t strip = w.panel * shape.strips + row / 16;
+    const std::uint32_t of_group = strip / shape.head_strips, i = strip % shape.head_strips * 16 + row % 16;
+    if (of_group >= shape.group || i >= shape.window)
+      return {false, 0, 0, shape.tokens - 1};
+    return {true, queries.rows - shape.window + i, w.head * shape.group + of_group,
+            shape.tokens - shape.window + i};
+  }
+
+  /// All queries of the panel, and what each sees.
+  PLANECAST_HOST_DEVICE void read_queries(block_place at, std::byte* memory,
+                                          attention_shape::work w) const noexcept {
+    const std::uint32_t groups = shape.padded_dim() / group_size;
+    std::byte* const to = memory + shape.queries_at();
+    for (std::uint32_t i = at.thread; i < shape.rows() * groups; i += at.threads) {
+      const std::uint32_t row = i / groups, g = i % groups;
+      const query q = query_of(w, row);
+      aligned_patterns x{};
+      if (q.is && g < shape.dim / group_size)
+        x.is = load_group<Query>(queries.at(q.row, q.head) + 16 * g, whole_queries);
+      store_aligned(to + row * shape.step() + 16 * g, x);
+    }
+    for (std::uint32_t row = at.thread; row < shape.rows(); row += at.threads)
+      part<std::uint32_t>(memory, shape.seen_at())[row] = query_of(w, row).last_token;
+    // No tile of keys writes what lies beyond their channels: 0 once, and for all.
+    if (shape.dim != shape.padded_dim())
+      for (std::uint32_t row = at.thread; row < shape.stages * tile; row += at.threads)
+        store_aligned(memory + shape.keys_at(0) + row * shape.step() + 2 * shape.dim, aligned_patterns{});
+  }
+
+  /// Where a tile's keys lie. Tables are asked one tile before the keys are.
+  PLANECAST_HOST_DEVICE void find_keys(block_place at, std::byte* memory, attention_shape::work w,
+                                       std::uint32_t number) const noexcept {
+    const std::uint32_t from = w.first + number * tile;
+    const std::byte** const addresses =
+        part<const std::byte*>(memory, shape.addresses_at()) + number % 2 * tile;
+    for (std::uint32_t i = at.thread; i < tile && from + i < w.end; i += at.threads)
+      addresses[i] = keys.row(from + i, w.head, Key::bits / 8);
+  }
+  /// A tile's keys, or nothing behind the split's last. They are there after wait_for_copies().
+  PLANECAST_HOST_DEVICE void read_keys(block_place at, std::byte* memory, attention_shape::work w,
+                                       std::uint32_t number) const noexcept {
+    const std::uint32_t from = w.first + number * tile, groups = shape.dim / group_size;
+    const std::uint32_t rows = from < w.end ? min(tile, w.end - from) : 0;
+    const std::uint32_t rows_on = at.threads / groups, groups_on = at.threads % groups;
+    const std::byte* const* const addresses =
+        part<const std::byte*>(memory, shape.addresses_at()) + number % 2 * tile;
+    std::byte* const to = memory + shape.keys_at(number % shape.stages);
+    for (std::uint32_t row = at.thread / groups, g = at.thread % groups; row < rows;) {
+      read_group(to + row * shape.step() + 16 * g, addresses[row] + Key::bits * g);
+      row += rows_on;
+      g += groups_on;
+      if (g >= groups) {
+        g -= groups;
+        ++row;
+      }
+    }
+  }
+
+private:
+  struct alignas(16) aligned_patterns {
+    patterns is;
+  };
+  template <class T>
+  PLANECAST_HOST_DEVICE static T* part(std::byte* memory, std::uint32_t where) noexcept {
+    return reinterpret_cast<T*>(memory + where);
+  }
+  PLANECAST_HOST_DEVICE void read_group(std::byte* to, const std::byte* from) const noexcept {
+    if (Key::bits == 16 && whole_keys)
+      return copy_16(to, from);
+    aligned_patterns x{load_group<Key>(from, whole_keys)};
+    if constexpr (Key::bits == 8)
+      for (std::uint16_t& p : x.is.of)
+        p = widened<Key, Query>(p);
+    store_aligned(to, x);
+  }
+};
+
+} // namespace planecast::inline v0::detail

@@ -1,0 +1,100 @@
+// The product of 32 rows with 64 others, by a warp.
+#pragma once
+
+#include "planecast/cuda/detail/block_program.hpp"
+
+#include <cstddef>
+#include <cstdint>
+
+namespace planecast::inline v0::detail {
+
+/// One lane's part of the product: of[strip][eight][k] stands in row 16 · strip + row(lane, k) and in column
+/// 8 · eight + column(lane, k), as mma.m16n8k16 has it.
+struct warp_product {
+  static constexpr std::uint32_t strips = 2, eights = 8;           ///< of 16 rows, and of 8 columns
+  static constexpr std::uint32_t rows = 16 * strips, columns = 64; ///< of a warp
+
+  float of[strips][eights][4];
+
+  PLANECAST_HOST_DEVICE static constexpr std::uint32_t row(std::uint32_t lane, std::uint32_t k) noexcept {
+    return lane / 4 + 8 * (k / 2);
+  }
+  PLANECAST_HOST_DEVICE static constexpr std::uint32_t column(std::uint32_t lane, std::uint32_t k) noexcept {
+    return 2 * (lane % 4) + k % 2;
+  }
+
+  /// a[row] · b[column] over the channels. Both are in the block's memory, rows of 16-bit numbers, `step`
+  /// bytes apart and aligned to 16. On a device all lanes of the warp come here together.
+  /// Preconditions: channels is a multiple of 16. An odd multiple of 16 as step keeps clear of bank
+  /// conflicts.
+  template <class Number>
+  PLANECAST_HOST_DEVICE void multiply(const std::byte* a, const std::byte* b, std::uint32_t step,
+                                      std::uint32_t channels, std::uint32_t lane) noexcept {
+#if PLANECAST_ON_DEVICE
+    __syncwarp();
+    for (auto& strip : of)
+      for (auto& eight : strip)
+        for (float& x : eight)
+          x = 0;
+    // Four matrices of 8 × 8 each: lane l names row l % 8 of matrix l / 8.
+    const unsigned from_a = shared_address(a + lane % 16 * step + lane / 16 * 16);
+    const unsigned from_b = shared_address(b + (lane / 16 * 8 + lane % 8) * step + lane / 8 % 2 * 16);
+    for (unsigned at = 0; at < 2 * channels; at += 32) {
+      unsigned rows_of_a[strips][4];
+#pragma unroll
+      for (unsigned s = 0; s < strips; ++s)
+        load_matrices(rows_of_a[s], from_a + 16 * s * step + at);
+#pragma unroll
+      for (unsigned n = 0; n < eights; n += 2) {
+        unsigned rows_of_b[4]; // channels 0 … 7 and 8 … 15 of eight n, then of eight n + 1
+        load_matrices(rows_of_b, from_b + 8 * n * step + at);
+#pragma unroll
+        for (unsigned s = 0; s < strips; ++s) {
+          multiply_add<Number>(of[s][n], rows_of_a[s], rows_of_b[0], rows_of_b[1]);
+          multiply_add<Number>(of[s][n + 1], rows_of_a[s], rows_of_b[2], rows_of_b[3]);
+        }
+      }
+    }
+#else
+    for (std::uint32_t s = 0; s < strips; ++s)
+      for (std::uint32_t n = 0; n < eights; ++n)
+        for (std::uint32_t k = 0; k < 4; ++k) {
+          const std::byte* const x = a + (16 * s + row(lane, k)) * step;
+          const std::byte* const y = b + (8 * n + column(lane, k)) * step;
+          float sum = 0;
+          for (std::uint32_t c = 0; c < channels; ++c)
+            sum += Number::value(load_aligned<std::uint16_t>(x + 2 * c)) *
+                   Number::value(load_aligned<std::uint16_t>(y + 2 * c));
+          of[s][n][k] = sum;
+        }
+#endif
+  }
+
+private:
+#if PLANECAST_ON_DEVICE
+  __device__ static unsigned shared_address(const std::byte* at) {
+    return static_cast<unsigned>(__cvta_generic_to_shared(at));
+  }
+  __device__ static void load_matrices(unsigned (&to)[4], unsigned from) {
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
+                 : "r"(from)
+                 : "memory");
+  }
+  template <class Number>
+  __device__ static void multiply_add(float (&to)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
+    if constexpr (Number::id == number::bf16)
+      asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 "
+                   "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+                   : "+f"(to[0]), "+f"(to[1]), "+f"(to[2]), "+f"(to[3])
+                   : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+    else
+      asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 "
+                   "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+                   : "+f"(to[0]), "+f"(to[1]), "+f"(to[2]), "+f"(to[3])
+                   : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+  }
+#endif
+};
+
+} // namespace planecast::inline v0::detail

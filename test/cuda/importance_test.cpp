@@ -1,0 +1,239 @@
+// What blocks do to score tokens, on the host, thread by thread in any order.
+#include "planecast/cuda/detail/attention_program.hpp"
+#include "planecast/cuda/detail/key_norm_program.hpp"
+#include "planecast/cuda/detail/score_program.hpp"
+
+#include "cuda/attention_case.hpp"
+#include "cuda/host_block.hpp"
+#include "cuda/key_norm_case.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <doctest/doctest.h>
+#include <limits>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace cuda_importance_test {
+
+namespace pc = planecast;
+using namespace planecast_test;
+
+namespace {
+
+struct on_host {
+  template <class T>
+  using allocator = std::allocator<T>;
+
+  random_source random;
+
+  template <class Key, class Query>
+  std::string attention(const pc::device_attention& of, const pc::device_scores& to) {
+    return of.queries.softmax_lse != nullptr ? attention<Key, Query, true>(of, to)
+                                             : attention<Key, Query, false>(of, to);
+  }
+  template <class Layer>
+  std::string key_norm(const Layer& of, const pc::device_scores& to) {
+    using program = pc::detail::key_norm_program<typename Layer::format>;
+    const std::uint32_t of_block = 1 + random.below(40);
+    const float factor =
+        (of.order == pc::key_norm_order::short_first ? -to.weight : to.weight) / static_cast<float>(of.heads);
+    return run_on_host(program{of.keys.source(),
+                               of.tokens,
+                               of.heads,
+                               of.dim,
+                               of_block,
+                               of.keys.whole(),
+                               {to.scores, factor, to.add, to.not_finite}},
+                       (of.tokens + of_block - 1) / of_block, 1 + random.below(100),
+                       of_block * program::token_bytes(of.heads, of.dim), random)
+               ? ""
+               : "a block writes beyond its memory";
+  }
+
+private:
+  template <class Key, class Query, bool Given>
+  std::string attention(const pc::device_attention& of, const pc::device_scores& to) {
+    constexpr std::uint32_t kib[] = {64, 99, 163, 227};
+    const pc::detail::attention_shape shape(of.tokens, of.kv_heads, of.queries.heads / of.kv_heads,
+                                            pc::detail::window_of(of), of.queries.dim,
+                                            pc::detail::heads_apart(of.how), Given,
+                                            {1024 * kib[random.below(4)], 228 * 1024, 1 + random.below(20)});
+    if (shape.stages == 0)
+      return "no room in a block";
+    struct alignas(16) word {
+      std::uint32_t of[4];
+    };
+    constexpr std::uint32_t nan = 0x7FC0ABCDu; // what nobody wrote
+    const std::uint32_t threads = 1 + random.below(64);
+    const std::size_t size = shape.workspace_bytes(threads);
+    std::vector<word> workspace((size + 15) / 16 + 1, word{{nan, nan, nan, nan}});
+    auto* const bytes = reinterpret_cast<std::byte*>(workspace.data());
+    std::memset(bytes, 0, 4 * shape.counters());
+    std::memset(bytes + shape.check_at(), 0, 4);
+    if (!run_rounds_on_host(
+            pc::detail::attention_program<Key, Query, Given>{
+                shape,
+                {shape, of.keys, of.queries, pc::detail::whole_groups(of.keys, Key::bits / 8),
+                 pc::detail::whole_groups(of.queries)},
+                pc::detail::exponent_factor(of),
+                bytes},
+            shape.blocks(), shape.threads(), shape.memory_bytes(), random))
+      return "a block writes beyond its memory";
+    const pc::detail::score_program scores{
+        shape,
+        reinterpret_cast<const float*>(bytes + shape.mass_at()),
+        of.how.kernel_size,
+        of.how.pooling,
+        {to.scores, pc::detail::score_factor(of, to.weight), to.add, to.not_finite},
+        {reinterpret_cast<float*>(bytes + shape.check_at() + 4),
+         reinterpret_cast<std::uint32_t*>(bytes + shape.check_at()), of.not_one}};
+    if (!run_rounds_on_host(scores, (of.tokens + threads - 1) / threads, threads,
+                            scores.memory_bytes(threads), random))
+      return "a block writes beyond its memory";
+    for (std::size_t i = (size + 3) / 4; i < 4 * workspace.size(); ++i)
+      if (workspace[i / 4].of[i % 4] != nan)
+        return "written behind the workspace";
+    return "";
+  }
+};
+
+template <class Key, class Query>
+void attention_is_the_cpus(std::uint32_t count) {
+  for (std::uint32_t k = 0; k < count; ++k) {
+    const std::uint64_t seed = first_seed() + k;
+    CAPTURE(seed);
+    on_host run{random_source(~seed)};
+    CHECK(attention_trouble<Key, Query>(run, seed, rounds(300, 130)) == "");
+  }
+}
+
+} // namespace
+
+TEST_CASE("cuda importance: blocks sum attention as the CPU does") {
+  attention_is_the_cpus<pc::bf16, pc::bf16>(rounds(40, 5));
+  attention_is_the_cpus<pc::fp16, pc::fp16>(rounds(15, 3));
+  attention_is_the_cpus<pc::e4m3, pc::bf16>(rounds(8, 2));
+  attention_is_the_cpus<pc::e4m3, pc::fp16>(rounds(8, 2));
+  attention_is_the_cpus<pc::e5m2, pc::bf16>(rounds(8, 2));
+  attention_is_the_cpus<pc::e5m2, pc::fp16>(rounds(8, 2));
+}
+
+template <class Number>
+void lengths_are_the_cpus() {
+  for (std::uint32_t k = 0; k < rounds(30, 5); ++k) {
+    const std::uint64_t seed = first_seed() + k;
+    CAPTURE(seed);
+    CHECK(key_norm_trouble<Number>(on_host{random_source(~seed)}, seed) == "");
+  }
+}
+TEST_CASE("cuda importance: blocks find the lengths of keys as the CPU does") {
+  lengths_are_the_cpus<pc::bf16>();
+  lengths_are_the_cpus<pc::fp16>();
+  lengths_are_the_cpus<pc::e4m3>();
+  lengths_are_the_cpus<pc::e5m2>();
+}
+
+// CUDA's programming guide, "Compute capabilities": shared memory of a multiprocessor.
+TEST_CASE("cuda importance: shapes fit their architecture, and blocks share all of the work") {
+  constexpr std::pair<int, std::uint32_t> kib_of[] = {{80, 164}, {86, 100},  {89, 100},
+                                                      {90, 228}, {100, 228}, {120, 100}};
+  for (const auto& of : kib_of) {
+    const int architecture = of.first;
+    CAPTURE(architecture);
+    const pc::attention_tuning how = pc::attention_tuning_of(architecture);
+    CHECK(how.processor_bytes <= 1024 * of.second);
+    CHECK(how.block_bytes == pc::tuning_of(architecture).block_bytes);
+    for (std::uint32_t k = 0; k < rounds(200, 30); ++k) {
+      const std::uint64_t seed = first_seed() + k;
+      CAPTURE(seed);
+      random_source random(seed);
+      const std::uint32_t tokens = 1 + random.below(random.coin() ? 1000 : 1u << 20);
+      const pc::detail::attention_shape shape(tokens, 1 + random.below(8), 1 + random.below(16),
+                                              std::min(tokens, 1 + random.below(128)),
+                                              8 * (1 + random.below(32)), random.coin(), random.coin(), how);
+      REQUIRE(shape.stages > 0);
+      REQUIRE(shape.memory_bytes() <= how.block_bytes);
+      REQUIRE(shape.threads() <= pc::detail::attention_program<pc::bf16, pc::bf16, true>::most_threads);
+      CHECK(shape.strips * shape.panels >= shape.head_strips * shape.group);
+      CHECK(shape.strips * (shape.panels - 1) < shape.head_strips * shape.group);
+      const std::size_t of_pass = shape.panels_in_all() * shape.splits;
+      std::vector<std::uint8_t> first(of_pass), second(of_pass);
+      std::vector<std::uint32_t> done(shape.kv_heads);
+      bool once = true, behind = true;
+      for (std::uint32_t n = 0; n < shape.blocks(); ++n) {
+        const auto is = shape.work_of(n);
+        std::uint8_t& seen =
+            (is.second ? second : first)[shape.panel_of(is) * std::size_t{shape.splits} + is.split];
+        once = once && seen == 0 && is.first < is.end && is.end <= tokens;
+        seen = 1;
+        done[is.head] += is.second ? 0u : 1u;
+        behind = behind && (shape.given || !is.second || done[is.head] == shape.splits * shape.panels);
+      }
+      CHECK(once);
+      CHECK(behind); // a block waits for none that has a higher number
+      CHECK(std::all_of(second.begin(), second.end(), [](std::uint8_t n) { return n == 1; }));
+    }
+  }
+}
+
+// What the CPU refuses is said, whatever adds up.
+TEST_CASE("cuda importance: scores that are not finite are said") {
+  for (std::uint32_t k = 0; k < rounds(20, 4); ++k) {
+    random_source random(first_seed() + k);
+    attention_layer<pc::bf16, pc::bf16, std::allocator> layer(random, 100);
+    pc::detail::store_pattern<pc::bf16>(layer.keys.row(random.below(layer.is.tokens), 0), 0,
+                                        random.coin() ? infinity<pc::bf16> : infinity<pc::bf16> + 1);
+    std::vector<float> scores(layer.is.tokens);
+    std::uint32_t not_finite = 0;
+    on_host run{random_source(k)};
+    CHECK(run.attention<pc::bf16, pc::bf16>(layer.is, {scores.data(), 1, false, &not_finite}) == "");
+    const bool all = std::all_of(scores.begin(), scores.end(), [](float s) { return std::isfinite(s); });
+    CHECK(not_finite == (all ? 0u : 1u));
+  }
+}
+
+TEST_CASE("cuda importance: a softmax_lse to another base is said") {
+  std::uint32_t tried = 0;
+  for (std::uint32_t k = 0; tried < rounds(10, 3); ++k) {
+    random_source random(first_seed() + k);
+    attention_layer<pc::bf16, pc::bf16, std::allocator> layer(random, 200);
+    if (layer.lse.empty() || layer.is.tokens < 20) // that of one token may be near 0
+      continue;
+    tried += 1;
+    for (float& lse : layer.lse)
+      lse *= 1.44269504f;
+    std::vector<float> scores(layer.is.tokens);
+    std::uint32_t not_one = 0;
+    layer.is.not_one = &not_one;
+    on_host run{random_source(k)};
+    CHECK(run.attention<pc::bf16, pc::bf16>(layer.is, {scores.data()}) == "");
+    CHECK(not_one == 1);
+  }
+}
+
+template <class Narrow, class Wide>
+void widens_every_pattern() {
+  for (std::uint32_t pattern = 0; pattern < 256; ++pattern) {
+    const float value = Narrow::value(static_cast<std::uint16_t>(pattern));
+    const std::uint16_t wide = pc::detail::widened<Narrow, Wide>(pattern);
+    CAPTURE(pattern);
+    if (value != value)
+      CHECK(Wide::value(wide) != Wide::value(wide));
+    else
+      CHECK(wide == Wide::from_fp32(value));
+  }
+}
+TEST_CASE("cuda importance: fp8 patterns are widened exactly") {
+  widens_every_pattern<pc::e4m3, pc::bf16>();
+  widens_every_pattern<pc::e4m3, pc::fp16>();
+  widens_every_pattern<pc::e5m2, pc::bf16>();
+  widens_every_pattern<pc::e5m2, pc::fp16>();
+}
+
+} // namespace cuda_importance_test

@@ -1,0 +1,83 @@
+// Scores that kernels make on a device: the CPU's, but for rounding.
+#include "planecast/cuda/importance.cuh"
+
+#include "cuda/attention_case.hpp"
+#include "cuda/device_memory.hpp"
+#include "cuda/key_norm_case.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <cuda_runtime.h>
+#include <doctest/doctest.h>
+#include <string>
+
+namespace cuda_importance_device_test {
+
+namespace pc = planecast;
+using namespace planecast_test;
+
+struct on_device {
+  template <class T>
+  using allocator = managed_memory<T>;
+
+  device_stream stream;
+  bool captured = false; // every other call is, in a graph
+
+  template <class Key, class Query>
+  std::string attention(const pc::device_attention& of, const pc::device_scores& to) {
+    std::size_t bytes = 0;
+    if (const pc::status s = pc::device_importance::attention_mass_bytes(of, bytes); !s)
+      return s.message();
+    guarded_workspace room(bytes);
+    captured = !captured;
+    const std::string wrong = stream.run(captured, [&](cudaStream_t s) {
+      return pc::device_importance::attention_mass(of, to, room.data(), bytes, s);
+    });
+    return wrong.empty() && !room.is_whole() ? "written behind the workspace" : wrong;
+  }
+  template <class Layer>
+  std::string key_norm(const Layer& of, const pc::device_scores& to) {
+    captured = !captured;
+    return stream.run(captured, [&](cudaStream_t s) {
+      return pc::device_importance::key_norm(Layer::format::id, of.keys.source(), of.tokens, of.heads, of.dim,
+                                             of.order, to, s);
+    });
+  }
+};
+
+template <class Key, class Query>
+void attention_is_the_cpus(std::uint32_t count, std::uint32_t most_tokens) {
+  on_device run;
+  for (std::uint32_t k = 0; k < count; ++k) {
+    const std::uint64_t seed = first_seed() + k;
+    CAPTURE(seed);
+    CHECK(attention_trouble<Key, Query>(run, seed, most_tokens) == "");
+  }
+}
+template <class Number>
+void lengths_are_the_cpus() {
+  on_device run;
+  for (std::uint32_t k = 0; k < 50; ++k) {
+    const std::uint64_t seed = first_seed() + k;
+    CAPTURE(seed);
+    CHECK(key_norm_trouble<Number>(run, seed) == "");
+  }
+}
+
+TEST_CASE("cuda: kernels sum attention as the CPU does") {
+  attention_is_the_cpus<pc::bf16, pc::bf16>(200, 600);
+  attention_is_the_cpus<pc::bf16, pc::bf16>(4, 40000);
+  attention_is_the_cpus<pc::fp16, pc::fp16>(100, 600);
+  attention_is_the_cpus<pc::e4m3, pc::bf16>(50, 600);
+  attention_is_the_cpus<pc::e4m3, pc::fp16>(50, 600);
+  attention_is_the_cpus<pc::e5m2, pc::bf16>(50, 600);
+  attention_is_the_cpus<pc::e5m2, pc::fp16>(50, 600);
+}
+TEST_CASE("cuda: kernels find the lengths of keys as the CPU does") {
+  lengths_are_the_cpus<pc::bf16>();
+  lengths_are_the_cpus<pc::fp16>();
+  lengths_are_the_cpus<pc::e4m3>();
+  lengths_are_the_cpus<pc::e5m2>();
+}
+
+} // namespace cuda_importance_device_test
