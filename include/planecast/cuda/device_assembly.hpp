@@ -24,8 +24,9 @@ namespace planecast::inline v0 {
 /// As `assembly`, with codes and pages in the device's memory. Frames are brought there through pinned
 /// memory; what is taken is in the pages once finish() was called. Until then the pages are the device's.
 /// Preconditions: those of assembly; one thread at a time. Nothing else works on the pages from the first
-/// call that takes bytes to finish(). Errors: what takes bytes says `corrupt` where the host sees it, else
-/// finish() does; `error` is thrown where the device fails. Nothing is to be taken after either.
+/// call that takes bytes to finish().
+/// Errors: what takes bytes says `corrupt` where the host sees it, else finish() does; `error` is thrown
+/// where the device fails. Nothing is to be taken after either.
 template <class Policy, device Device>
 class device_assembly : public arrived_planes<Policy> {
   using arrived = arrived_planes<Policy>;
@@ -109,8 +110,8 @@ public:
   }
 
   /// Takes one plane of the tokens that are listed for each layer, in the order (layer, head, K then V,
-  /// token). Preconditions: the base is complete; every token is one of the map's and holds just the planes
-  /// below.
+  /// token).
+  /// Preconditions: the base is complete; every token is one of the map's and holds just the planes below.
   status place_upgrade(std::uint32_t plane, const detail::listed_items& items,
                        std::span<const std::byte> payload) {
     std::vector<std::uint32_t> tokens;

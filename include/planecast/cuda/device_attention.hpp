@@ -14,7 +14,7 @@
 namespace planecast::inline v0 {
 
 /// One layer's keys and queries. Borrows them.
-/// Preconditions: tokens ≥ 1, and the keys have them all; query heads are a multiple of the KV heads, none of
+/// Preconditions: the keys have all tokens; query heads are a multiple of the KV heads, none of
 /// them 0; queries and keys have the same number of channels, a multiple of 8; queries.rows is at least the
 /// smaller of window_size and tokens, and at most tokens; window_size ≥ 1, the scale is finite and not
 /// negative, kernel_size 0 or odd. Keys are of the queries' dtype, or fp8, whose k_scale is a factor of the

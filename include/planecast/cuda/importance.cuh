@@ -38,6 +38,9 @@ namespace planecast::inline v0 {
 struct device_importance {
   /// Bytes of workspace that attention_mass() takes on the current device.
   static status attention_mass_bytes(const device_attention& of, std::size_t& bytes) noexcept {
+    bytes = 0;
+    if (of.tokens == 0)
+      return {};
     attention_tuning how;
     if (const status s = current_tuning(how); !s)
       return s;
@@ -49,6 +52,8 @@ struct device_importance {
   /// by KV head, so that the second time they come from L2 where it holds a few heads.
   static status attention_mass(const device_attention& of, const device_scores& to, void* workspace,
                                std::size_t bytes, cudaStream_t stream) noexcept {
+    if (of.tokens == 0)
+      return {};
     attention_tuning how;
     if (const status s = current_tuning(how); !s)
       return s;
@@ -83,12 +88,14 @@ struct device_importance {
 
   /// One layer's key norms, the mean over its KV heads: one kernel, no workspace. Short keys first is the
   /// same with a minus.
-  /// Preconditions: dim is a multiple of 8; tokens and heads are not 0.
+  /// Preconditions: dim is a multiple of 8; heads is not 0.
   static status key_norm(number dtype, const device_rows<const std::byte>& keys, std::uint32_t tokens,
                          std::uint32_t heads, std::uint32_t dim, key_norm_order order,
                          const device_scores& to, cudaStream_t stream) noexcept {
     return with_format(dtype, [&]<class Number>(Number) -> status {
       using program = detail::key_norm_program<Number>;
+      if (tokens == 0)
+        return {};
       cuda_tuning how;
       if (const status s = detail::current_tuning(how); !s)
         return s;

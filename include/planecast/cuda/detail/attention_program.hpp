@@ -62,7 +62,7 @@ struct attention_program {
         read_references(at, memory, mine.is);
       in.find_keys(at, memory, mine.is, 1);
       in.read_keys(at, memory, mine.is, 0);
-      wait_for_copies();
+      in.finish_keys(at, memory, mine.is, 0);
     }
   }
 
@@ -92,7 +92,7 @@ struct attention_program {
         in.read_keys(at, memory, mine.is, number + 1);
       if (Given || mine.is.second)
         add_up(at, memory, mine.is, mine.is.first + number * tile);
-      wait_for_copies();
+      in.finish_keys(at, memory, mine.is, number + 1);
     }
   }
 

@@ -68,24 +68,33 @@ struct attention_reads {
     for (std::uint32_t i = at.thread; i < tile && from + i < w.end; i += at.threads)
       addresses[i] = keys.row(from + i, w.head, Key::bits / 8);
   }
-  /// A tile's keys, or nothing behind the split's last. They are there after wait_for_copies().
+  /// A tile's keys, or nothing behind the split's last. They are there after finish_keys().
   PLANECAST_HOST_DEVICE void read_keys(block_place at, std::byte* memory, attention_shape::work w,
                                        std::uint32_t number) const noexcept {
-    const std::uint32_t from = w.first + number * tile, groups = shape.dim / group_size;
-    const std::uint32_t rows = from < w.end ? min(tile, w.end - from) : 0;
-    const std::uint32_t rows_on = at.threads / groups, groups_on = at.threads % groups;
     const std::byte* const* const addresses =
         part<const std::byte*>(memory, shape.addresses_at()) + number % 2 * tile;
-    std::byte* const to = memory + shape.keys_at(number % shape.stages);
-    for (std::uint32_t row = at.thread / groups, g = at.thread % groups; row < rows;) {
-      read_group(to + row * shape.step() + 16 * g, addresses[row] + Key::bits * g);
-      row += rows_on;
-      g += groups_on;
-      if (g >= groups) {
-        g -= groups;
-        ++row;
-      }
-    }
+    each_group(at, memory, w, number, [&](std::byte* to, std::uint32_t row, std::uint32_t g) {
+      const std::byte* const from = addresses[row] + Key::bits * g;
+      if (!whole_keys) {
+        aligned_patterns x{load_group<Key>(from, false)};
+        widen(x.is);
+        store_aligned(to, x);
+      } else if constexpr (Key::bits == 16)
+        copy_16(to, from);
+      else
+        copy_8(to + 8, from); // half of its place, until it is widened
+    });
+  }
+  /// Waits for what the thread copied, and widens it.
+  PLANECAST_HOST_DEVICE void finish_keys(block_place at, std::byte* memory, attention_shape::work w,
+                                         std::uint32_t number) const noexcept {
+    wait_for_copies();
+    if (Key::bits == 8 && whole_keys)
+      each_group(at, memory, w, number, [&](std::byte* to, std::uint32_t, std::uint32_t) {
+        aligned_patterns x{load_group<Key>(to + 8, true)};
+        widen(x.is);
+        store_aligned(to, x);
+      });
   }
 
 private:
@@ -96,14 +105,28 @@ private:
   PLANECAST_HOST_DEVICE static T* part(std::byte* memory, std::uint32_t where) noexcept {
     return reinterpret_cast<T*>(memory + where);
   }
-  PLANECAST_HOST_DEVICE void read_group(std::byte* to, const std::byte* from) const noexcept {
-    if (Key::bits == 16 && whole_keys)
-      return copy_16(to, from);
-    aligned_patterns x{load_group<Key>(from, whole_keys)};
+  PLANECAST_HOST_DEVICE static void widen(patterns& x) noexcept {
     if constexpr (Key::bits == 8)
-      for (std::uint16_t& p : x.is.of)
+      for (std::uint16_t& p : x.of)
         p = widened<Key, Query>(p);
-    store_aligned(to, x);
+  }
+  // f(where it goes, row, number in the row) for the thread's groups of a tile's keys.
+  template <class F>
+  PLANECAST_HOST_DEVICE void each_group(block_place at, std::byte* memory, attention_shape::work w,
+                                        std::uint32_t number, const F& f) const noexcept {
+    const std::uint32_t from = w.first + number * tile, groups = shape.dim / group_size;
+    const std::uint32_t rows = from < w.end ? min(tile, w.end - from) : 0;
+    const std::uint32_t rows_on = at.threads / groups, groups_on = at.threads % groups;
+    std::byte* const to = memory + shape.keys_at(number % shape.stages);
+    for (std::uint32_t row = at.thread / groups, g = at.thread % groups; row < rows;) {
+      f(to + row * shape.step() + 16 * g, row, g);
+      row += rows_on;
+      g += groups_on;
+      if (g >= groups) {
+        g -= groups;
+        ++row;
+      }
+    }
   }
 };
 

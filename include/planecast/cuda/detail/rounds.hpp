@@ -52,8 +52,8 @@ PLANECAST_HOST_DEVICE inline float what_others_wrote(const float* from) noexcept
 #endif
 }
 
-// 16 bytes into a block's memory, both sides aligned to them. They are there when the thread has called
-// wait_for_copies() and all have waited.
+// 16 or 8 bytes into a block's memory, both sides aligned to them. They are there for the thread when it has
+// called wait_for_copies(), for others when all have waited then.
 PLANECAST_HOST_DEVICE inline void copy_16(std::byte* to, const std::byte* from) noexcept {
 #if PLANECAST_ON_DEVICE
   asm volatile(
@@ -62,6 +62,16 @@ PLANECAST_HOST_DEVICE inline void copy_16(std::byte* to, const std::byte* from) 
       : "memory");
 #else
   std::memcpy(to, from, 16);
+#endif
+}
+PLANECAST_HOST_DEVICE inline void copy_8(std::byte* to, const std::byte* from) noexcept {
+#if PLANECAST_ON_DEVICE
+  asm volatile(
+      "cp.async.ca.shared.global [%0], [%1], 8;" ::"r"(static_cast<unsigned>(__cvta_generic_to_shared(to))),
+      "l"(from)
+      : "memory");
+#else
+  std::memcpy(to, from, 8);
 #endif
 }
 PLANECAST_HOST_DEVICE inline void wait_for_copies() noexcept {
