@@ -61,6 +61,8 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/accept.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/arriving_cache.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/engine.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/decode/noise.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/decode/philox.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/speculate.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/plan/attention_mass.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/plan/budget.hpp

@@ -78,4 +78,6 @@
 #include "planecast/decode/accept.hpp"
 #include "planecast/decode/arriving_cache.hpp"
 #include "planecast/decode/engine.hpp"
+#include "planecast/decode/noise.hpp"
+#include "planecast/decode/philox.hpp"
 #include "planecast/decode/speculate.hpp"

@@ -199,6 +199,8 @@ auto all_layouts() {
                                pc::device_tiles<pc::per_token, pc::planes<4, 4, pc::tail>>),
       PLANECAST_TEST_AGGREGATE((threads, block_bytes, bytes_to_share), pc::cuda_tuning),
 
+      PLANECAST_TEST_AGGREGATE((of), pc::philox_words),
+      PLANECAST_TEST_AGGREGATE((seed, position, stream), pc::position_noise),
       PLANECAST_TEST_TYPE(pc::token_tag),
       PLANECAST_TEST_AGGREGATE((index, id, tag), pc::token_event),
       PLANECAST_TEST_AGGREGATE((first, max_tokens, on_token, timeout, max_drafts, end, go_on),
