@@ -59,10 +59,13 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/device_tiles.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/tuning.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/accept.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/decode/accept_sampled.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/arriving_cache.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/decode/draft_batch.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/engine.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/noise.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/philox.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/decode/race.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/speculate.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/plan/attention_mass.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/plan/budget.hpp

@@ -76,8 +76,11 @@
 
 // Tokens out.
 #include "planecast/decode/accept.hpp"
+#include "planecast/decode/accept_sampled.hpp"
 #include "planecast/decode/arriving_cache.hpp"
+#include "planecast/decode/draft_batch.hpp"
 #include "planecast/decode/engine.hpp"
 #include "planecast/decode/noise.hpp"
 #include "planecast/decode/philox.hpp"
+#include "planecast/decode/race.hpp"
 #include "planecast/decode/speculate.hpp"

@@ -1,7 +1,8 @@
-// Codes fixed tiles and compares everything that comes out with one constant. Built by g++ and clang++,
-// with options that compilers like to change floating-point results under, and run with
+// Codes fixed tiles, draws tokens by noise, and compares everything that comes out with two constants. Built
+// by g++ and clang++, with options that compilers like to change floating-point results under, and run with
 // flush-to-zero off and on: same_bytes [flush]. Exit status: 0 same, 1 other bytes, 77 cannot run here.
 #include "planecast/cpu/cpu.hpp"
+#include "planecast/decode/race.hpp"
 
 #include "code/flush_to_zero.hpp"
 
@@ -121,6 +122,28 @@ void all_tiles() {
     }
 }
 
+template <pc::detail::contest C>
+void tokens() {
+  constexpr bool logits = C == pc::detail::contest::noisy_logits;
+  for (std::uint32_t position = 0; position < 300; ++position) {
+    const pc::detail::row_race row{
+        {5, position, 1}, pc::detail::logit_scale(static_cast<float>(40 + position) * 0x1p-6f), -1};
+    const std::uint32_t spread = position % 24;
+    pc::detail::standing best = 0;
+    for (std::uint32_t four = 0; four < 40; ++four) {
+      pc::detail::four_values target, draft;
+      for (std::uint32_t i = 0; i < 4; ++i) { // floats of a few magnitudes, a denormal one now and then
+        const std::uint32_t exponent = noise() % 50 == 0 ? 0 : 127 - noise() % (spread + 1);
+        const std::uint32_t sign = logits && noise() % 2 == 0 ? 0x80000000u : 0;
+        target.of[i] = pc::detail::bit_cast<float>(sign | exponent << 23 | noise() % 0x800000u);
+        draft.of[i] = pc::detail::bit_cast<float>(exponent << 23 | noise() % 0x800000u);
+      }
+      best = pc::detail::best_of_four<C>(row, target, draft, four, best);
+    }
+    add(&best, 8); // the score's bits and the token
+  }
+}
+
 } // namespace
 
 int main(int count, char** arguments) {
@@ -137,6 +160,13 @@ int main(int count, char** arguments) {
   all_tiles<pc::bf16>();
   all_tiles<pc::fp16>();
   constexpr std::uint64_t expected = 0x67273589B5470149u;
+  const bool same_tiles = hash == expected;
   std::printf("%016" PRIx64 "\n", hash);
-  return hash == expected ? 0 : 1;
+  hash = 14695981039346656037u;
+  tokens<pc::detail::contest::noisy_logits>();
+  tokens<pc::detail::contest::weights>();
+  tokens<pc::detail::contest::rest>();
+  constexpr std::uint64_t expected_tokens = 0xb848f3db19b44144u;
+  std::printf("%016" PRIx64 "\n", hash);
+  return same_tiles && hash == expected_tokens ? 0 : 1;
 }

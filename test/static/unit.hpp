@@ -201,6 +201,13 @@ auto all_layouts() {
 
       PLANECAST_TEST_AGGREGATE((of), pc::philox_words),
       PLANECAST_TEST_AGGREGATE((seed, position, stream), pc::position_noise),
+      PLANECAST_TEST_TYPE(pc::target_kind),
+      PLANECAST_TEST_AGGREGATE((batch_size, max_draft_tokens, vocab_size, draft_token_ids, cu_num_draft_tokens, target,
+                                kind, draft_probs, bonus_token_ids, temperature, seed, offset, seeds, offsets),
+                               pc::draft_batch),
+      PLANECAST_TEST_AGGREGATE((first, count), pc::draft_batch::drafts),
+      PLANECAST_TEST_AGGREGATE((output_token_ids, output_accepted_token_num, output_emitted_draft_token_num,
+                                next_token_ids, add_to_counts), pc::accepted_batch),
       PLANECAST_TEST_TYPE(pc::token_tag),
       PLANECAST_TEST_AGGREGATE((index, id, tag), pc::token_event),
       PLANECAST_TEST_AGGREGATE((first, max_tokens, on_token, timeout, max_drafts, end, go_on),

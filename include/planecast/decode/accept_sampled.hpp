@@ -1,0 +1,189 @@
+// Which tokens of a batch stand, and what follows them, by values: the plain loops.
+#pragma once
+
+#include "planecast/decode/accept.hpp"
+#include "planecast/decode/draft_batch.hpp"
+#include "planecast/decode/race.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <stdexcept>
+
+namespace planecast::inline v0 {
+
+namespace detail {
+
+template <contest C>
+standing best_of_row(const row_race& race, const float* target, const float* draft, std::uint32_t vocab) {
+  standing best = 0;
+  for (std::uint32_t first = 0; first < vocab; first += 4) {
+    four_values t, d{};
+    for (std::uint32_t i = 0; i < 4; ++i) {
+      const bool there = first + i < vocab;
+      t.of[i] = there ? target[first + i]
+                      : (C == contest::greatest_logit || C == contest::noisy_logits ? absent_logit : 0);
+      if (there && draft != nullptr)
+        d.of[i] = draft[first + i];
+    }
+    best = best_of_four<C>(race, t, d, first / 4, best);
+  }
+  return best;
+}
+
+// The target's own token at a place: its greatest, or by noise.
+inline token_id target_token(const draft_batch& batch, std::uint32_t b, draft_batch::drafts d,
+                             std::uint32_t i, bool greedy) {
+  const float* const row = batch.target_row(b, d, i);
+  const std::uint32_t vocab = batch.vocab_size;
+  if (batch.kind == target_kind::logits) {
+    if (greedy)
+      return token_of(best_of_row<contest::greatest_logit>({}, row, nullptr, vocab));
+    const float temperature = batch.temperature == nullptr ? 1 : batch.temperature[b];
+    return token_of(best_of_row<contest::noisy_logits>({batch.noise(b, i), logit_scale(temperature)}, row,
+                                                       nullptr, vocab));
+  }
+  return token_of(greedy ? best_of_row<contest::greatest_weight>({}, row, nullptr, vocab)
+                         : best_of_row<contest::weights>({batch.noise(b, i)}, row, nullptr, vocab));
+}
+
+// What is known of a request once its drafts are judged.
+struct judged {
+  std::uint32_t stand = 0;  // so many from the first
+  std::uint32_t alone = 0;  // so many on their own
+  token_id next = no_token; // what follows those that stand
+};
+
+inline void write_judged(const draft_batch& batch, const accepted_batch& out, std::uint32_t b,
+                         draft_batch::drafts d, const judged& j) {
+  token_id* const row = out.output_token_ids + std::size_t{b} * (batch.max_draft_tokens + 1);
+  for (std::uint32_t i = 0; i <= batch.max_draft_tokens; ++i)
+    row[i] = i < j.stand ? batch.draft_token_ids[d.first + i] : i == j.stand ? j.next : no_token;
+  const auto count = [&](std::int32_t* at, std::uint32_t value) {
+    if (at != nullptr)
+      at[b] = (out.add_to_counts ? at[b] : 0) + static_cast<std::int32_t>(value);
+  };
+  count(out.output_accepted_token_num, j.alone);
+  count(out.output_emitted_draft_token_num, j.stand);
+  if (out.next_token_ids != nullptr)
+    out.next_token_ids[b] = j.next;
+}
+
+inline void check_batch(const draft_batch& batch, const accepted_batch& out) {
+  if (batch.vocab_size == 0 || batch.vocab_size > 0x7FFFFFFFu)
+    throw std::invalid_argument("planecast: a batch needs a vocabulary of 1 … 2^31 - 1 tokens");
+  if (batch.batch_size > 0 && (batch.target == nullptr || out.output_token_ids == nullptr ||
+                               (batch.draft_token_ids == nullptr && batch.max_draft_tokens > 0)))
+    throw std::invalid_argument("planecast: a batch needs drafts, a target and output_token_ids");
+}
+
+// A draft stands if it is the target's token.
+inline judged judge_by_tokens(const draft_batch& batch, std::uint32_t b, draft_batch::drafts d, bool greedy) {
+  judged j;
+  bool go_on = true;
+  for (std::uint32_t i = 0; i < d.count; ++i) {
+    const token_id wanted = target_token(batch, b, d, i, greedy), draft = batch.draft_token_ids[d.first + i];
+    const bool same = wanted >= 0 && wanted == draft;
+    j.alone += same ? 1 : 0;
+    if (go_on && !same)
+      j.next = wanted;
+    go_on = go_on && same;
+    j.stand += go_on ? 1 : 0;
+  }
+  if (go_on)
+    j.next = batch.bonus_token_ids != nullptr ? batch.bonus_token_ids[b]
+                                              : target_token(batch, b, d, d.count, greedy);
+  return j;
+}
+
+inline judged judge_by_rejection(const draft_batch& batch, std::uint32_t b, draft_batch::drafts d) {
+  judged j;
+  j.stand = d.count;
+  for (std::uint32_t i = 0; i < d.count; ++i) {
+    const token_id draft = batch.draft_token_ids[d.first + i];
+    const bool stands =
+        batch.is_token(draft) &&
+        draft_stands(batch.noise(b, i), batch.draft_probs == nullptr ? 1 : batch.draft_row(d, i)[draft],
+                     batch.target_row(b, d, i)[draft]);
+    j.alone += stands ? 1 : 0;
+    if (!stands && j.stand == d.count)
+      j.stand = i;
+  }
+  if (j.stand == d.count) {
+    j.next = batch.bonus_token_ids != nullptr ? batch.bonus_token_ids[b]
+                                              : target_token(batch, b, d, d.count, false);
+    return j;
+  }
+  const token_id draft = batch.draft_token_ids[d.first + j.stand];
+  if (!batch.is_token(draft)) {
+    j.next = target_token(batch, b, d, j.stand, false);
+    return j;
+  }
+  const row_race race{batch.noise(b, j.stand), 1, batch.draft_probs == nullptr ? draft : -1};
+  j.next = token_of(best_of_row<contest::rest>(race, batch.target_row(b, d, j.stand),
+                                               batch.draft_row(d, j.stand), batch.vocab_size));
+  return j;
+}
+
+} // namespace detail
+
+/// A token by shared noise (Gumbel, arXiv 2408.07978): the greatest of logits / temperature + noise. It is
+/// softmax's sample, and a function of the noise and the logits alone: whoever draws at the same place from
+/// similar logits most often draws the same token. −1 if no logit is above −∞.
+/// Values count as in draft_batch, and a temperature below 10⁻⁵ is greedy.
+/// Example: `sample_gumbel(logits, 0.8f, {.seed = 7, .position = 42})`
+[[nodiscard]] inline token_id sample_gumbel(std::span<const float> logits, float temperature,
+                                            const position_noise& noise) {
+  const auto vocab = static_cast<std::uint32_t>(logits.size());
+  if (detail::is_greedy(temperature))
+    return detail::token_of(
+        detail::best_of_row<detail::contest::greatest_logit>({}, logits.data(), nullptr, vocab));
+  return detail::token_of(detail::best_of_row<detail::contest::noisy_logits>(
+      {noise, detail::logit_scale(temperature)}, logits.data(), nullptr, vocab));
+}
+
+/// Greedy acceptance by values, of every request: a draft stands if it is its row's greatest token, the
+/// lowest of several. Temperatures and noise do not count.
+/// Effects: writes `out`. output_accepted_token_num counts the drafts that are their row's token.
+/// Errors: throws std::invalid_argument for a vocabulary of nothing, or where a pointer is missing.
+inline void accept_greedy(const draft_batch& batch, const accepted_batch& out) {
+  detail::check_batch(batch, out);
+  for (std::uint32_t b = 0; b < batch.batch_size; ++b) {
+    const auto d = batch.of(b);
+    detail::write_judged(batch, out, b, d, detail::judge_by_tokens(batch, b, d, true));
+  }
+}
+
+/// Acceptance by shared noise (Gumbel): each row's token is a sample of the target that the noise of its
+/// place fixes, and a draft stands if it is that token. So the output is fixed by the seed, whatever was
+/// drafted. draft_probs do not count.
+/// Effects: as accept_greedy().
+/// Errors: as accept_greedy().
+inline void accept_gumbel(const draft_batch& batch, const accepted_batch& out) {
+  detail::check_batch(batch, out);
+  for (std::uint32_t b = 0; b < batch.batch_size; ++b) {
+    const auto d = batch.of(b);
+    detail::write_judged(batch, out, b, d, detail::judge_by_tokens(batch, b, d, batch.greedy(b)));
+  }
+}
+
+/// Acceptance by rejection (arXiv 2211.17192): a draft stands if u · p_draft < p_target, u its place's
+/// uniform number. In place of the first that does not, a sample of max(0, p_target − p_draft), or the
+/// target's greatest if that is nothing anywhere; after the last, a sample of the target. The output is
+/// distributed as the target's samples are, where the drafts are samples of draft_probs, drawn by other noise
+/// than that of their places. Greedy requests are accepted as by accept_greedy().
+/// Effects: writes `out`. output_accepted_token_num counts the drafts that stand on their own: FlashInfer's.
+/// Errors: throws std::invalid_argument as accept_greedy() does, and for logits.
+inline void accept_rejection(const draft_batch& batch, const accepted_batch& out) {
+  detail::check_batch(batch, out);
+  if (batch.kind != target_kind::probabilities)
+    throw std::invalid_argument("planecast: accept_rejection needs probabilities");
+  for (std::uint32_t b = 0; b < batch.batch_size; ++b) {
+    const auto d = batch.of(b);
+    detail::write_judged(batch, out, b, d,
+                         batch.greedy(b) ? detail::judge_by_tokens(batch, b, d, true)
+                                         : detail::judge_by_rejection(batch, b, d));
+  }
+}
+
+} // namespace planecast::inline v0

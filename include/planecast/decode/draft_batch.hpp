@@ -1,0 +1,110 @@
+// What a batch of requests drafted, what the target says to it, and where what becomes of it goes.
+#pragma once
+
+#include "planecast/config.hpp"
+#include "planecast/decode/engine.hpp"
+#include "planecast/decode/noise.hpp"
+#include "planecast/decode/race.hpp"
+
+#include <cstddef>
+#include <cstdint>
+
+namespace planecast::inline v0 {
+
+/// What the target's rows hold.
+enum class target_kind : std::uint8_t {
+  probabilities, ///< shares; they need not add up to one
+  logits         ///< softmax's arguments, not yet divided by the temperature
+};
+
+/// The arguments of batched acceptance, by the names and in the shapes of FlashInfer's
+/// chain_speculative_sampling (dense) and of vLLM's rejection sampler (ragged). The functions on the CPU take
+/// it with pointers to the host's memory, kernels with pointers to a device's. Borrows everything.
+///
+/// B requests have n drafts each, or request b has those from cu_num_draft_tokens[b − 1], or 0, to
+/// cu_num_draft_tokens[b]. The target has a row for each draft and, behind them, a row for the token that
+/// follows the last; where that token is given as bonus_token_ids, it has no such row.
+///
+/// The token at a request's i-th place is ruled by position_noise: of seeds[b], or of `seed` with the stream
+/// b; at position offsets[b] + i, or `offset` + i. Let offsets[b] be where in its text the request is, and
+/// its noise is that of the text's positions, whatever is drafted and accepted.
+///
+/// What values count for: a probability that is negative, NaN or below 2⁻¹²⁶ is 0, one above 2³² is 2³². A
+/// logit that is NaN or −∞ is a token that cannot be chosen; among logits of +∞ the lowest is chosen. A
+/// sampled request takes one for infinite that is beyond a float's range when it is divided by the
+/// temperature and by ln 2. Ties go to the lowest token. A row of which no token can be chosen gives no_token
+/// (−1). A draft that is negative or beyond the vocabulary never stands, and the token in its place is the
+/// target's own.
+/// Preconditions: vocab_size fits 31 bits and is not 0; rows lie side by side; draft counts are within
+/// 0 … max_draft_tokens (others are taken for the nearest of these).
+/// Example: test/decode/accept_sampled_test.cpp.
+struct draft_batch {
+  std::uint32_t batch_size = 0;       ///< B
+  std::uint32_t max_draft_tokens = 0; ///< n; of a ragged batch, the most that a request has
+  std::uint32_t vocab_size = 0;       ///< V
+
+  const token_id* draft_token_ids = nullptr;         ///< [B, n] or [num_tokens]
+  const std::int32_t* cu_num_draft_tokens = nullptr; ///< [B], inclusive; null: dense
+  const float* target = nullptr; ///< [B, n + 1, V], or [num_tokens + B, V]; with bonuses [B, n, V], …
+  target_kind kind = target_kind::probabilities; ///< what `target` holds
+  /// [B, n, V] or [num_tokens, V], for rejection; null: each draft was sure of itself, as n-grams are.
+  const float* draft_probs = nullptr;
+  const token_id* bonus_token_ids = nullptr; ///< [B]; null: from the target's last row
+
+  /// [B]; below 10⁻⁵ or NaN (vLLM's −1 and 0) makes a request greedy. Logits are divided by it,
+  /// probabilities are what they are. Null: 1.
+  const float* temperature = nullptr;
+  std::uint64_t seed = 0;                 ///< of all requests
+  std::uint64_t offset = 0;               ///< of all requests
+  const std::uint64_t* seeds = nullptr;   ///< [B]; null: `seed`
+  const std::uint64_t* offsets = nullptr; ///< [B]; null: `offset`
+
+  /// A request's first draft, and how many it has.
+  struct drafts {
+    std::uint32_t first; ///< in draft_token_ids
+    std::uint32_t count; ///< at most max_draft_tokens
+  };
+  /// Of request b.
+  [[nodiscard]] PLANECAST_HOST_DEVICE drafts of(std::uint32_t b) const noexcept {
+    if (cu_num_draft_tokens == nullptr)
+      return {b * max_draft_tokens, max_draft_tokens};
+    const std::int32_t begin = b == 0 ? 0 : cu_num_draft_tokens[b - 1], end = cu_num_draft_tokens[b];
+    return {static_cast<std::uint32_t>(begin),
+            end <= begin ? 0 : detail::min(static_cast<std::uint32_t>(end - begin), max_draft_tokens)};
+  }
+  /// The target's row for the i-th place of request b.
+  [[nodiscard]] PLANECAST_HOST_DEVICE const float* target_row(std::uint32_t b, drafts d,
+                                                              std::uint32_t i) const noexcept {
+    return target + (std::size_t{d.first} + (bonus_token_ids == nullptr ? b : 0) + i) * vocab_size;
+  }
+  /// The draft's row for the i-th place; null if there are none.
+  [[nodiscard]] PLANECAST_HOST_DEVICE const float* draft_row(drafts d, std::uint32_t i) const noexcept {
+    return draft_probs == nullptr ? nullptr : draft_probs + (std::size_t{d.first} + i) * vocab_size;
+  }
+  /// Whether a token id is one of the vocabulary.
+  [[nodiscard]] PLANECAST_HOST_DEVICE bool is_token(token_id id) const noexcept {
+    return id >= 0 && static_cast<std::uint32_t>(id) < vocab_size;
+  }
+  /// Whether request b is decoded greedily.
+  [[nodiscard]] PLANECAST_HOST_DEVICE bool greedy(std::uint32_t b) const noexcept {
+    return temperature != nullptr && detail::is_greedy(temperature[b]);
+  }
+  /// The noise at the i-th place of request b.
+  [[nodiscard]] PLANECAST_HOST_DEVICE position_noise noise(std::uint32_t b, std::uint32_t i) const noexcept {
+    return {seeds == nullptr ? seed : seeds[b], (offsets == nullptr ? offset : offsets[b]) + i,
+            seeds == nullptr ? b : 0};
+  }
+};
+
+/// Where the outcome goes; null: nowhere, but for output_token_ids.
+struct accepted_batch {
+  token_id* output_token_ids = nullptr; ///< [B, max_draft_tokens + 1], padded with −1
+  /// [B]: how many drafts stand on their own, if each is asked for itself and those before it do not count.
+  std::int32_t* output_accepted_token_num = nullptr;
+  std::int32_t* output_emitted_draft_token_num =
+      nullptr;                        ///< [B]: how many were accepted, one after the other
+  token_id* next_token_ids = nullptr; ///< [B]: the token behind them, the last of the output
+  bool add_to_counts = false;         ///< add the two counts to what is there, as FlashInfer does
+};
+
+} // namespace planecast::inline v0

@@ -1,0 +1,181 @@
+// Which token of a row is chosen: the greatest, or the winner of a race that chance runs.
+#pragma once
+
+#include "planecast/config.hpp"
+#include "planecast/decode/noise.hpp"
+
+#include <cstdint>
+
+namespace planecast::inline v0::detail {
+
+// Float arithmetic that no option of a compiler changes: each is rounded to nearest on its own. On the host
+// the product is exact before it is rounded, so that there is nothing to fuse with a sum; on a device these
+// are instructions that are never fused. Nothing below depends on numbers so small that they may be flushed.
+PLANECAST_HOST_DEVICE inline float product(float a, float b) noexcept {
+#if PLANECAST_ON_DEVICE
+  return __fmul_rn(a, b);
+#else
+  return static_cast<float>(static_cast<double>(a) * static_cast<double>(b));
+#endif
+}
+PLANECAST_HOST_DEVICE inline float sum(float a, float b) noexcept {
+#if PLANECAST_ON_DEVICE
+  return __fadd_rn(a, b);
+#else
+  return a + b;
+#endif
+}
+PLANECAST_HOST_DEVICE inline float quotient(float a, float b) noexcept {
+#if PLANECAST_ON_DEVICE
+  return __fdiv_rn(a, b);
+#else
+  return a / b;
+#endif
+}
+
+// A token's standing in a row: the order of its score, then the lower token first. 0: none can be chosen.
+// Standings meet by the greatest, in any order.
+using standing = std::uint64_t;
+PLANECAST_HOST_DEVICE constexpr standing standing_of(std::uint32_t order, std::uint32_t token) noexcept {
+  return order == 0 ? 0 : std::uint64_t{order} << 32 | (0xFFFFFFFFu - token);
+}
+PLANECAST_HOST_DEVICE constexpr std::int32_t token_of(standing best) noexcept {
+  return best == 0 ? -1 : static_cast<std::int32_t>(0xFFFFFFFFu - static_cast<std::uint32_t>(best));
+}
+
+inline constexpr std::uint32_t infinite_bits = 0x7F800000u, least_normal_bits = 0x00800000u,
+                               greatest_weight_bits = 0x4F800000u;
+inline constexpr float absent_logit = -__builtin_huge_valf();
+
+// A float as an order of positive numbers: NaN and −∞ are 0, −0 is +0, and others rise with the value.
+PLANECAST_HOST_DEVICE constexpr std::uint32_t order_of_logit(float x) noexcept {
+  const auto bits = bit_cast<std::uint32_t>(x), size = bits & 0x7FFFFFFFu;
+  if (size > infinite_bits || bits == (infinite_bits | 0x80000000u))
+    return 0;
+  return bits > 0x80000000u ? ~bits : size | 0x80000000u;
+}
+PLANECAST_HOST_DEVICE constexpr float logit_of_order(std::uint32_t order) noexcept {
+  return bit_cast<float>((order & 0x80000000u) != 0 ? order & 0x7FFFFFFFu : ~order);
+}
+
+// What a probability counts for: 0 if it is negative, NaN or below 2⁻¹²⁶, at most 2³².
+PLANECAST_HOST_DEVICE constexpr float weight_of(float probability) noexcept {
+  const auto bits = bit_cast<std::uint32_t>(probability);
+  if (bits - least_normal_bits > infinite_bits - least_normal_bits)
+    return 0;
+  return bit_cast<float>(min(bits, greatest_weight_bits));
+}
+
+// A temperature below this is greedy, and so is NaN. Above 2⁶⁴ it counts as that.
+inline constexpr float least_temperature = 1e-5f;
+PLANECAST_HOST_DEVICE constexpr bool is_greedy(float temperature) noexcept {
+  return !(temperature >= least_temperature);
+}
+// What logits are multiplied with, to be in units of the noise.
+PLANECAST_HOST_DEVICE inline float logit_scale(float temperature) noexcept {
+  return quotient(1.44269504f, min(temperature, 0x1p64f));
+}
+
+// Whether a draft stands: u · p_draft < p_target, without a rounding.
+PLANECAST_HOST_DEVICE inline bool draft_stands(const position_noise& at, float draft, float target) noexcept {
+  return static_cast<double>(draft_uniform(at)) * static_cast<double>(weight_of(draft)) <
+         static_cast<double>(weight_of(target)) * 0x1p29;
+}
+
+// How a row's token is found.
+enum class contest : std::uint8_t {
+  greatest_logit,
+  greatest_weight,
+  noisy_logits, // the greatest of logit / temperature + noise
+  weights,      // a race by weights
+  rest,         // a race by what the target has above the draft; if it has nothing, its greatest weight
+};
+
+// Four tokens' numbers, the first a multiple of four.
+struct alignas(16) four_values {
+  float of[4];
+};
+
+// A row, to those who look for its token.
+struct row_race {
+  position_noise noise;
+  float scale = 1;           // of logits
+  std::int32_t drafted = -1; // a draft that was sure of itself, where draft probabilities are not given
+};
+
+// The order of a race by weights: that of weight / time, which is positive. A factor keeps it normal.
+PLANECAST_HOST_DEVICE inline std::uint32_t order_of_race(float weight, waiting_time time) noexcept {
+  return 0x80000000u | bit_cast<std::uint32_t>(quotient(weight * 0x1p24f, time.value()));
+}
+
+// The best of `best` and four tokens. `target` holds absent_logit, or 0, beyond the vocabulary's end.
+// A token that surely is behind the best is not looked at closely: a comparison that errs on the safe side by
+// far more than any rounding spares it its logarithms.
+template <contest C>
+PLANECAST_HOST_DEVICE standing best_of_four(const row_race& row, const four_values& target,
+                                            const four_values& draft, std::uint32_t four,
+                                            standing best) noexcept {
+  const std::uint32_t first = 4 * four;
+  if constexpr (C == contest::greatest_logit || C == contest::greatest_weight) {
+    for (std::uint32_t i = 0; i < 4; ++i)
+      best = max(best,
+                 standing_of(C == contest::greatest_logit ? order_of_logit(target.of[i])
+                                                          : bit_cast<std::uint32_t>(weight_of(target.of[i])),
+                             first + i));
+    return best;
+  } else {
+    float weight[4];
+    bool any = false;
+    for (std::uint32_t i = 0; i < 4; ++i) {
+      weight[i] = target.of[i];
+      if constexpr (C == contest::weights)
+        weight[i] = weight_of(weight[i]);
+      if constexpr (C == contest::rest) {
+        const float whole = weight_of(target.of[i]);
+        const bool sure = row.drafted >= 0 && first + i == static_cast<std::uint32_t>(row.drafted);
+        weight[i] = sure ? 0 : weight_of(whole - weight_of(draft.of[i]));
+        if (best >> 63 == 0)
+          best = max(best, standing_of(bit_cast<std::uint32_t>(whole), first + i));
+      }
+      if constexpr (C == contest::noisy_logits)
+        weight[i] = order_of_logit(weight[i]) == 0 ? absent_logit : product(weight[i], row.scale);
+      any = any || (C == contest::noisy_logits ? weight[i] > absent_logit : weight[i] > 0);
+    }
+    if (!any)
+      return best;
+    const philox_words words = noise_words(row.noise, noise_use::race, four);
+    for (std::uint32_t i = 0; i < 4; ++i) {
+      const std::uint32_t word = words.of[i];
+      const auto order = static_cast<std::uint32_t>(best >> 32);
+      if constexpr (C == contest::noisy_logits) {
+        if (!(weight[i] > absent_logit))
+          continue;
+        // The noise is below 32 less the bits of the word.
+        if (word >= small_word && order != 0 &&
+            sum(weight[i], static_cast<float>(33 - bit_width(word))) < logit_of_order(order))
+          continue;
+      } else {
+        if (!(weight[i] > 0))
+          continue;
+        // The time is more than 1.44 · word · 2⁻³².
+        constexpr float bound = 1.44f * (1 - 0x1p-8f) * 0x1p-32f * 0x1p-24f;
+        if ((order & 0x80000000u) != 0 &&
+            weight[i] < bit_cast<float>(order & 0x7FFFFFFFu) * bound * static_cast<float>(word))
+          continue;
+      }
+      std::uint32_t finer = middle_word;
+      if (word < small_word)
+        finer = noise_words(row.noise, noise_use::finer_race, four).of[i];
+      const waiting_time time = wait_of(chance_of(word, finer));
+      if constexpr (C == contest::noisy_logits)
+        best = max(best,
+                   standing_of(order_of_logit(sum(weight[i], static_cast<float>(time.gumbel()) * 0x1p-24f)),
+                               first + i));
+      else
+        best = max(best, standing_of(order_of_race(weight[i], time), first + i));
+    }
+    return best;
+  }
+}
+
+} // namespace planecast::inline v0::detail
