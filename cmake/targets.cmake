@@ -50,11 +50,14 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/cpu/attention_sets.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cpu/key_norm.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cpu/self_test.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/accept_plan.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/block_program.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/decode_program.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/encode_program.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/encode_room.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/groups.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/judge_program.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/race_program.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/device_rows.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/device_tiles.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/tuning.hpp
@@ -128,6 +131,7 @@ add_library(planecast_cuda INTERFACE)
 add_library(planecast::cuda ALIAS planecast_cuda)
 target_compile_options(planecast_cuda INTERFACE $<$<COMPILE_LANGUAGE:CUDA>:-std=c++20>)
 target_sources(planecast_cuda INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR}/include FILES
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/accept.cuh
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/cuda.cuh
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/launch.cuh)
 

@@ -117,6 +117,7 @@ PLANECAST_HOST_DEVICE standing best_of_four(const row_race& row, const four_valu
                                             standing best) noexcept {
   const std::uint32_t first = 4 * four;
   if constexpr (C == contest::greatest_logit || C == contest::greatest_weight) {
+    PLANECAST_DEVICE_UNROLL
     for (std::uint32_t i = 0; i < 4; ++i)
       best = max(best,
                  standing_of(C == contest::greatest_logit ? order_of_logit(target.of[i])
@@ -126,6 +127,7 @@ PLANECAST_HOST_DEVICE standing best_of_four(const row_race& row, const four_valu
   } else {
     float weight[4];
     bool any = false;
+    PLANECAST_DEVICE_UNROLL
     for (std::uint32_t i = 0; i < 4; ++i) {
       weight[i] = target.of[i];
       if constexpr (C == contest::weights)
@@ -144,6 +146,7 @@ PLANECAST_HOST_DEVICE standing best_of_four(const row_race& row, const four_valu
     if (!any)
       return best;
     const philox_words words = noise_words(row.noise, noise_use::race, four);
+    PLANECAST_DEVICE_UNROLL
     for (std::uint32_t i = 0; i < 4; ++i) {
       const std::uint32_t word = words.of[i];
       const auto order = static_cast<std::uint32_t>(best >> 32);

@@ -41,11 +41,43 @@ PLANECAST_HOST_DEVICE void meet_max(T& at, T value) noexcept {
   at = max(at, value);
 #endif
 }
+PLANECAST_HOST_DEVICE inline void meet_max(std::uint64_t& at, std::uint64_t value) noexcept {
+#if PLANECAST_ON_DEVICE
+  atomicMax(reinterpret_cast<unsigned long long*>(&at), static_cast<unsigned long long>(value));
+#else
+  at = max(at, value);
+#endif
+}
+// What was there before: whoever is told all but one is the last to come.
+PLANECAST_HOST_DEVICE inline std::uint32_t meet_add(std::uint32_t& at, std::uint32_t value) noexcept {
+#if PLANECAST_ON_DEVICE
+  return atomicAdd(&at, value);
+#else
+  const std::uint32_t before = at;
+  at += value;
+  return before;
+#endif
+}
 PLANECAST_HOST_DEVICE inline void meet_or(std::uint32_t& at, std::uint32_t bits) noexcept {
 #if PLANECAST_ON_DEVICE
   atomicOr(&at, bits);
 #else
   at |= bits;
+#endif
+}
+
+// Blocks meet in memory that they share: what a thread wrote before, others see that see what it writes
+// after; and where all have met, a thread reads what came of it.
+PLANECAST_HOST_DEVICE inline void fence_blocks() noexcept {
+#if PLANECAST_ON_DEVICE
+  __threadfence();
+#endif
+}
+PLANECAST_HOST_DEVICE inline std::uint64_t read_met(std::uint64_t& at) noexcept {
+#if PLANECAST_ON_DEVICE
+  return atomicMax(reinterpret_cast<unsigned long long*>(&at), 0ull); // past caches that others do not write
+#else
+  return at;
 #endif
 }
 

@@ -29,9 +29,16 @@ __device__ void run_phases(const Program& program, block_place at, std::byte* me
   ((program.template run<P>(at, memory), P + 1 < Program::phases ? __syncthreads() : void()), ...);
 }
 
-// Without the 1, ptxas of CUDA 13.0 spills a register in one kernel, of those that take 32.
+// How many blocks a multiprocessor should hold at once: one, where a program does not say. Said of none,
+// ptxas of CUDA 13.0 spills a register in one kernel, of those that take 32.
 template <class Program>
-__global__ void __launch_bounds__(256, 1) run_program(const __grid_constant__ Program program) {
+inline constexpr std::uint32_t blocks_held = 1;
+template <class Program>
+requires(Program::blocks_held > 0) inline constexpr std::uint32_t blocks_held<Program> = Program::blocks_held;
+
+template <class Program>
+__global__ void __launch_bounds__(256, blocks_held<Program>)
+    run_program(const __grid_constant__ Program program) {
   extern __shared__ __align__(16) unsigned char planecast_block_memory[];
   run_phases(program, {threadIdx.x, blockDim.x, blockIdx.x},
              reinterpret_cast<std::byte*>(planecast_block_memory),

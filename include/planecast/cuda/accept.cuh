@@ -1,0 +1,103 @@
+// Which drafted tokens stand, in device memory: the same tokens as the CPU's.
+#pragma once
+
+#include "planecast/cuda/detail/accept_plan.hpp"
+#include "planecast/cuda/detail/judge_program.hpp"
+#include "planecast/cuda/detail/launch.cuh"
+#include "planecast/cuda/detail/race_program.hpp"
+#include "planecast/decode/draft_batch.hpp"
+#include "planecast/status.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <cuda_runtime.h>
+
+namespace planecast::inline v0 {
+
+/// Batched acceptance on a GPU, as accept_greedy(), accept_gumbel() and accept_rejection() do it on the CPU:
+/// the same tokens and counts. It holds nothing; all of it is static. Rows are split among blocks. Rejection
+/// reads single probabilities to judge the drafts, then the one row that needs a token; the others read
+/// every row once. Rows that begin at multiples of 16 bytes, as those of a vocabulary that four divides do,
+/// are read faster.
+/// Preconditions: every pointer of the batch and of the outputs is to memory of the current device, to
+/// which the stream belongs; so is the workspace, of workspace_bytes() at least and aligned to 16 bytes. It
+/// needs no clearing, and no other call uses it meanwhile.
+/// Effects: as on the CPU.
+/// Errors: `limit` for a vocabulary of nothing, a workspace too small, or more drafts than a block has
+/// memory for; `unsupported` for rejection from logits; `device` where CUDA's runtime refuses. Then nothing
+/// was enqueued, or the first of two kernels alone. Nothing throws.
+/// Stream behaviour: calls only enqueue, two kernels each. They do not wait, allocate or use another stream,
+/// and can be captured in a graph.
+/// Example: test/cuda/accept_test.cu.
+struct cuda_acceptance {
+  /// What a call for so many requests takes.
+  [[nodiscard]] static constexpr std::size_t workspace_bytes(std::uint32_t batch_size,
+                                                             std::uint32_t max_draft_tokens) noexcept {
+    return detail::accept_workspace::bytes(batch_size, max_draft_tokens);
+  }
+
+  /// As accept_greedy().
+  static status greedy(const draft_batch& batch, const accepted_batch& out, void* workspace,
+                       std::size_t workspace_bytes, cudaStream_t stream) noexcept {
+    return accept<detail::acceptance::greedy>(batch, out, workspace, workspace_bytes, stream);
+  }
+  /// As accept_gumbel().
+  static status gumbel(const draft_batch& batch, const accepted_batch& out, void* workspace,
+                       std::size_t workspace_bytes, cudaStream_t stream) noexcept {
+    return accept<detail::acceptance::gumbel>(batch, out, workspace, workspace_bytes, stream);
+  }
+  /// As accept_rejection().
+  static status rejection(const draft_batch& batch, const accepted_batch& out, void* workspace,
+                          std::size_t workspace_bytes, cudaStream_t stream) noexcept {
+    if (batch.kind != target_kind::probabilities)
+      return {errc::unsupported, "rejection from logits"};
+    return accept<detail::acceptance::rejection>(batch, out, workspace, workspace_bytes, stream);
+  }
+
+private:
+  template <detail::acceptance How>
+  static status accept(const draft_batch& batch, const accepted_batch& out, void* workspace,
+                       std::size_t bytes, cudaStream_t stream) noexcept {
+    if (batch.vocab_size == 0 || batch.vocab_size > 0x7FFFFFFFu)
+      return {errc::limit, "tokens of a vocabulary", 0x7FFFFFFFu, batch.vocab_size};
+    const std::size_t needed = workspace_bytes(batch.batch_size, batch.max_draft_tokens);
+    if (bytes < needed)
+      return {errc::limit, "bytes of the workspace", bytes, needed};
+    if (batch.batch_size == 0)
+      return {};
+    cuda_tuning how;
+    if (const status s = detail::current_tuning(how); !s)
+      return s;
+    int device = 0, processors = 0;
+    PLANECAST_CUDA(cudaGetDevice(&device));
+    PLANECAST_CUDA(cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, device));
+
+    const detail::accept_workspace room(workspace, batch.batch_size);
+    const std::uint32_t rows = detail::most_rows(batch, How);
+    const std::uint64_t fours = (std::uint64_t{batch.vocab_size} + 3) / 4 * rows;
+    const std::uint32_t parts =
+        detail::parts_of_request(batch.batch_size, fours, how.threads,
+                                 detail::race_blocks_held * static_cast<std::uint32_t>(processors));
+    const std::uint32_t memory = detail::race_memory_bytes(rows);
+    if (memory > how.block_bytes)
+      return {errc::limit, "a block's shared memory, for so many drafts", how.block_bytes, memory};
+    if (const status s = detail::launch(detail::judge_program{batch, How, room}, batch.batch_size,
+                                        detail::judge_program::memory_bytes, how, stream);
+        !s)
+      return s;
+    const bool whole = batch.vocab_size % 4 == 0 && lies_at_16(batch.target) && lies_at_16(batch.draft_probs);
+    if constexpr (How != detail::acceptance::rejection)
+      if (batch.kind == target_kind::logits)
+        return detail::launch(
+            detail::race_program<How, target_kind::logits>{batch, room, out, parts, rows, whole},
+            batch.batch_size * parts, memory, how, stream);
+    return detail::launch(
+        detail::race_program<How, target_kind::probabilities>{batch, room, out, parts, rows, whole},
+        batch.batch_size * parts, memory, how, stream);
+  }
+  static bool lies_at_16(const float* row) noexcept {
+    return reinterpret_cast<std::uintptr_t>(row) % 16 == 0;
+  }
+};
+
+} // namespace planecast::inline v0

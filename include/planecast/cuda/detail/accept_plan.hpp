@@ -1,0 +1,57 @@
+// What the two kernels of acceptance tell each other, and how rows are split among blocks.
+#pragma once
+
+#include "planecast/config.hpp"
+#include "planecast/decode/draft_batch.hpp"
+#include "planecast/decode/race.hpp"
+
+#include <cstddef>
+#include <cstdint>
+
+namespace planecast::inline v0::detail {
+
+enum class acceptance : std::uint8_t { greedy, gumbel, rejection };
+
+// Which rows of a request need a token, and what is known before they have one.
+struct alignas(16) request_plan {
+  std::uint32_t first;  // place of the first row
+  std::uint32_t rows;   // so many
+  std::uint32_t alone;  // by rejection: drafts that stand on their own
+  std::uint32_t ticket; // blocks that are done with the request
+};
+
+// In device memory: a plan for each request, then the best standing of each of its rows.
+struct accept_workspace {
+  request_plan* plans;
+  standing* standings;
+
+  static constexpr std::size_t bytes(std::uint32_t requests, std::uint32_t most_drafts) noexcept {
+    return std::size_t{requests} * (sizeof(request_plan) + (std::size_t{most_drafts} + 1) * sizeof(standing));
+  }
+  accept_workspace(void* memory, std::uint32_t requests) noexcept
+      : plans(static_cast<request_plan*>(memory)), standings(reinterpret_cast<standing*>(plans + requests)) {}
+};
+
+// Whether a draft stands if it is its row's token; else it is judged by rejection.
+PLANECAST_HOST_DEVICE inline bool by_tokens(const draft_batch& batch, acceptance how,
+                                            std::uint32_t b) noexcept {
+  return how != acceptance::rejection || batch.greedy(b);
+}
+
+// Rows that a request may need at most: by rejection one, where no temperature makes a request greedy.
+constexpr std::uint32_t most_rows(const draft_batch& batch, acceptance how) noexcept {
+  return how == acceptance::rejection && batch.temperature == nullptr ? 1 : batch.max_draft_tokens + 1;
+}
+
+// Blocks for each request: as many as fill the device once, or, where that leaves many of them unequal, four
+// times; but each thread has a few tokens. Which number it is changes no token.
+constexpr std::uint32_t parts_of_request(std::uint32_t requests, std::uint64_t fours, std::uint32_t threads,
+                                         std::uint32_t blocks_at_once) noexcept {
+  const std::uint32_t once = requests == 0 ? 1 : blocks_at_once / requests;
+  const std::uint32_t wanted =
+      once >= 4 || requests == 0 ? once : (4 * blocks_at_once + requests - 1) / requests;
+  const std::uint64_t most = max<std::uint64_t>(1, fours / threads);
+  return static_cast<std::uint32_t>(min<std::uint64_t>(max(1u, wanted), most));
+}
+
+} // namespace planecast::inline v0::detail
