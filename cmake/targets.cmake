@@ -69,6 +69,7 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/noise.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/philox.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/race.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/decode/softmax.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/speculate.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/plan/attention_mass.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/plan/budget.hpp

@@ -83,4 +83,5 @@
 #include "planecast/decode/noise.hpp"
 #include "planecast/decode/philox.hpp"
 #include "planecast/decode/race.hpp"
+#include "planecast/decode/softmax.hpp"
 #include "planecast/decode/speculate.hpp"

@@ -78,21 +78,57 @@ struct by_definition {
         size = std::max(size, std::abs(s));
     return best(scores, greedy ? 0 : size * 1e-6L);
   }
+  // What the row's numbers are as probabilities: softmax's, if they are logits.
+  std::vector<real> probabilities(std::uint32_t b, const float* row) {
+    std::vector<real> p(row, row + batch.vocab_size);
+    if (batch.kind == pc::target_kind::probabilities) {
+      for (std::uint32_t v = 0; v < batch.vocab_size; ++v)
+        p[v] = weight(row[v]);
+      return p;
+    }
+    real top = -std::numeric_limits<real>::infinity(), all = 0;
+    for (real& x : p)
+      if (x == x)
+        top = std::max(top, x);
+    for (real& x : p) {
+      const real below = x == top ? 0 : (top - x) / (std::min(temperature(b), 0x1p64f) * std::log(2.0L));
+      close = close || (x == x && std::abs(x) > 1e30L && x != top) || std::abs(below - 64) < 0.1L;
+      x = x == x && x > -std::numeric_limits<real>::infinity() && below < 64 ? std::exp2(-below) : 0;
+      all += x;
+    }
+    for (real& x : p)
+      x = all > 0 ? x / all : 0;
+    return p;
+  }
   pc::token_id rest(std::uint32_t b, std::uint32_t i, const float* row, const float* draft_row,
                     pc::token_id d) {
-    std::vector<real> scores(batch.vocab_size, -std::numeric_limits<real>::infinity());
-    bool any = false;
+    const bool logits = batch.kind == pc::target_kind::logits;
+    const real slack = logits ? 1e-5L : 0; // of a probability
+    const std::vector<real> p = probabilities(b, row);
+    const real nothing = -std::numeric_limits<real>::infinity();
+    std::vector<real> least(batch.vocab_size, nothing), most = least;
+    bool any = false, perhaps = false;
     for (std::uint32_t v = 0; v < batch.vocab_size; ++v) {
-      const bool sure = draft_row == nullptr && v == static_cast<std::uint32_t>(d);
-      const real left = sure ? 0
-                             : static_cast<real>(static_cast<float>(
-                                   weight(row[v]) - (draft_row == nullptr ? 0 : weight(draft_row[v]))));
-      if (left >= 0x1p-126L) {
-        scores[v] = std::log(left) + gumbel(b, i, v);
-        any = true;
-      }
+      const real off = draft_row == nullptr ? 0 : weight(draft_row[v]);
+      const auto score = [&](real of) {
+        const real left = logits ? of - off : static_cast<real>(static_cast<float>(of - off));
+        return left >= 0x1p-126L ? std::log(left) + gumbel(b, i, v) : nothing;
+      };
+      if (draft_row == nullptr && v == static_cast<std::uint32_t>(d))
+        continue;
+      least[v] = score(p[v] * (1 - slack));
+      most[v] = score(p[v] * (1 + slack));
+      any = any || least[v] > nothing;
+      perhaps = perhaps || most[v] > nothing;
     }
-    return any ? best(scores, 1e-5L) : target(b, i, row, true);
+    close = close || any != perhaps || (logits && !any);
+    if (!any)
+      return target(b, i, row, true);
+    const pc::token_id found = best(least, 1e-5L);
+    for (std::uint32_t v = 0; v < batch.vocab_size; ++v)
+      if (static_cast<pc::token_id>(v) != found && most[v] >= least[static_cast<std::size_t>(found)] - 1e-5L)
+        close = true;
+    return found;
   }
 
   // The outcome of a request.
@@ -130,7 +166,9 @@ struct by_definition {
       else if (token) {
         const real u = pc::draft_noise(batch.noise(b, i)),
                    p = draft_row == nullptr ? real{1} : weight(draft_row[d]);
-        stands = u * p < weight(row[d]);
+        const real wanted = probabilities(b, row)[static_cast<std::size_t>(d)];
+        stands = u * p < wanted;
+        close = close || (batch.kind == pc::target_kind::logits && std::abs(u * p - wanted) < 1e-5L * wanted);
       }
       o.alone += stands;
       if (on && stands) {
@@ -165,7 +203,7 @@ TEST_CASE("acceptance does as its definition says, whatever the batch") {
     const int method = static_cast<int>(random.below(3));
     CAPTURE(method);
     batch_wish wish;
-    wish.logits = method != 2 && random.coin();
+    wish.logits = random.coin();
     host_case c(wish, random);
     c.favour([&](const auto& b, const auto& o) { accept_by(method, b, o); }, random);
     accept_by(method, c.batch, c.out);
@@ -201,7 +239,7 @@ TEST_CASE("acceptance does as its definition says, whatever the batch") {
     REQUIRE(c.emitted == emitted);
   }
   MESSAGE(compared, " compared, ", left_out, " too close to call");
-  CHECK(left_out * 10 < compared);
+  CHECK(left_out * 5 < compared);
   CHECK(all_accepted > 0);
   CHECK(some_accepted > 0);
   CHECK(degraded > 0);
@@ -356,7 +394,9 @@ fit fit_of(const std::vector<std::uint32_t>& seen, const std::vector<double>& sh
 
 // Shares of the first two tokens of the output, for drafts that come of draft_probs: they must be the
 // target's.
-void output_is_distributed_as_target(int method, bool with_draft_probs, std::uint64_t seed) {
+void output_is_distributed_as_target(int method, bool with_draft_probs, std::uint64_t seed,
+                                     bool logits = false) {
+  CAPTURE(logits);
   CAPTURE(method);
   CAPTURE(with_draft_probs);
   CAPTURE(seed);
@@ -383,6 +423,12 @@ void output_is_distributed_as_target(int method, bool with_draft_probs, std::uin
   const auto probs = h.draft_probs;
   if (!with_draft_probs)
     h.draft_probs.clear();
+  if (logits) { // of which softmax, at that temperature, makes the same shares
+    h.temperature = {0.5f};
+    for (float& x : h.target)
+      x = 0.5f * std::log(x) + 3;
+    h.batch.kind = pc::target_kind::logits;
+  }
   h.ready(1, n, vocab);
   h.batch.seed = seed;
 
@@ -421,13 +467,14 @@ void output_is_distributed_as_target(int method, bool with_draft_probs, std::uin
   CHECK(of_second.chi_square < of_second.most);
 }
 
-// Six times two statistics, each above its bound once in a thousand if all is well: with other seeds than
-// these this test fails about once in eighty times.
+// Eight times two statistics, each above its bound once in a thousand if all is well: with other seeds than
+// these this test fails about once in sixty times.
 TEST_CASE("outputs are distributed as the target is") {
   for (std::uint64_t seed = first_seed(); seed < first_seed() + 2; ++seed) {
     output_is_distributed_as_target(1, true, seed);
     output_is_distributed_as_target(2, true, seed);
     output_is_distributed_as_target(2, false, seed);
+    output_is_distributed_as_target(2, true, seed, true);
   }
 }
 
@@ -453,8 +500,6 @@ TEST_CASE("what makes no batch throws") {
   h.drafts = {0};
   h.target = {1, 1};
   h.ready(1, 1, 1);
-  h.batch.kind = pc::target_kind::logits;
-  CHECK_THROWS_AS(pc::accept_rejection(h.batch, h.out), std::invalid_argument);
   h.batch.vocab_size = 0;
   CHECK_THROWS_AS(pc::accept_gumbel(h.batch, h.out), std::invalid_argument);
   h.batch.vocab_size = 1;

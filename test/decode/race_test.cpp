@@ -60,8 +60,8 @@ TEST_CASE("race: temperatures") {
     CHECK(pc::detail::is_greedy(t));
   for (const float t : {1e-5f, 1.0f, inf})
     CHECK(!pc::detail::is_greedy(t));
-  CHECK(pc::detail::logit_scale(inf) == pc::detail::logit_scale(0x1p64f));
-  CHECK(std::abs(pc::detail::logit_scale(0.5f) - 2 / std::log(2.0f)) < 1e-6f);
+  CHECK(pc::detail::logit_divisor(inf) == pc::detail::logit_divisor(0x1p64f));
+  CHECK(std::abs(pc::detail::logit_divisor(0.5f) - 0.5f * std::log(2.0f)) < 1e-7f);
 }
 
 TEST_CASE("race: a draft is judged without a rounding") {
@@ -97,11 +97,8 @@ standing alone(const row_race& row, float target, float draft, std::uint32_t tok
   if (C == contest::greatest_logit)
     return standing_of(order_of_logit(target), token);
   if (C == contest::noisy_logits)
-    return order_of_logit(target) == 0 || order_of_logit(product(target, row.scale)) == 0
-               ? 0
-               : standing_of(
-                     order_of_logit(sum(product(target, row.scale), pc::gumbel_noise(row.noise, token))),
-                     token);
+    return order_of_logit(target) == 0 ? 0
+                                       : standing_of(order_of_noisy_logit(target, row.divisor, time), token);
   float weight = weight_of(target);
   const std::uint32_t behind = bit_cast<std::uint32_t>(weight);
   if (C == contest::greatest_weight)
@@ -118,7 +115,7 @@ void best_is_the_best_alone(random_source& random) {
   constexpr bool logits = C == contest::greatest_logit || C == contest::noisy_logits;
   for (std::uint32_t round = 0; round < rounds(300, 60); ++round) {
     const std::uint32_t vocab = 1 + random.below(round % 2 == 0 ? 12 : 3000);
-    row_race row{{random.bits(), random.bits(), 0}, logits ? pc::detail::logit_scale(0.7f) : 1};
+    row_race row = row_race::of_logits({random.bits(), random.bits(), 0}, round % 3 == 0 ? 1e-5f : 0.7f);
     if (C == contest::rest && random.coin())
       row.drafted = static_cast<std::int32_t>(random.below(vocab));
     std::vector<float> target(vocab), draft(vocab);

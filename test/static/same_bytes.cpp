@@ -3,6 +3,7 @@
 // flush-to-zero off and on: same_bytes [flush]. Exit status: 0 same, 1 other bytes, 77 cannot run here.
 #include "planecast/cpu/cpu.hpp"
 #include "planecast/decode/race.hpp"
+#include "planecast/decode/softmax.hpp"
 
 #include "code/flush_to_zero.hpp"
 
@@ -126,8 +127,8 @@ template <pc::detail::contest C>
 void tokens() {
   constexpr bool logits = C == pc::detail::contest::noisy_logits;
   for (std::uint32_t position = 0; position < 300; ++position) {
-    const pc::detail::row_race row{
-        {5, position, 1}, pc::detail::logit_scale(static_cast<float>(40 + position) * 0x1p-6f), -1};
+    const auto row =
+        pc::detail::row_race::of_logits({5, position, 1}, static_cast<float>(40 + position) * 0x1p-6f);
     const std::uint32_t spread = position % 24;
     pc::detail::standing best = 0;
     for (std::uint32_t four = 0; four < 40; ++four) {
@@ -141,6 +142,25 @@ void tokens() {
       best = pc::detail::best_of_four<C>(row, target, draft, four, best);
     }
     add(&best, 8); // the score's bits and the token
+  }
+}
+
+void shares() {
+  for (std::uint32_t round = 0; round < 100; ++round) {
+    const float scale = pc::detail::logit_scale(static_cast<float>(20 + round) * 0x1p-6f);
+    std::vector<float> logits;
+    for (std::uint32_t i = 0; i < 50; ++i)
+      logits.push_back(pc::detail::bit_cast<float>((noise() & 0x80000000u) | (124 + noise() % 8) << 23 |
+                                                   noise() % 0x800000u));
+    pc::detail::row_softmax row;
+    for (const float x : logits)
+      row.greatest = pc::detail::max<std::uint64_t>(row.greatest, pc::detail::order_of_logit(x));
+    for (const float x : logits)
+      row.sum += row.power_of(x, scale).in_2_40();
+    for (const float x : logits) {
+      const float p = row.probability(x, scale);
+      add(&p, 4);
+    }
   }
 }
 
@@ -166,7 +186,8 @@ int main(int count, char** arguments) {
   tokens<pc::detail::contest::noisy_logits>();
   tokens<pc::detail::contest::weights>();
   tokens<pc::detail::contest::rest>();
-  constexpr std::uint64_t expected_tokens = 0xb848f3db19b44144u;
+  shares();
+  constexpr std::uint64_t expected_tokens = 0x15ce90fb2fe7fdccu;
   std::printf("%016" PRIx64 "\n", hash);
   return same_tiles && hash == expected_tokens ? 0 : 1;
 }

@@ -4,6 +4,7 @@
 #include "planecast/decode/accept.hpp"
 #include "planecast/decode/draft_batch.hpp"
 #include "planecast/decode/race.hpp"
+#include "planecast/decode/softmax.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -14,14 +15,16 @@ namespace planecast::inline v0 {
 
 namespace detail {
 
-template <contest C>
-standing best_of_row(const row_race& race, const float* target, const float* draft, std::uint32_t vocab) {
+// `value` is what a token's number in the row counts for.
+template <contest C, class Value>
+standing best_of_row(const row_race& race, const float* target, const float* draft, std::uint32_t vocab,
+                     const Value& value) {
   standing best = 0;
   for (std::uint32_t first = 0; first < vocab; first += 4) {
     four_values t, d{};
     for (std::uint32_t i = 0; i < 4; ++i) {
       const bool there = first + i < vocab;
-      t.of[i] = there ? target[first + i]
+      t.of[i] = there ? value(target[first + i])
                       : (C == contest::greatest_logit || C == contest::noisy_logits ? absent_logit : 0);
       if (there && draft != nullptr)
         d.of[i] = draft[first + i];
@@ -29,6 +32,20 @@ standing best_of_row(const row_race& race, const float* target, const float* dra
     best = best_of_four<C>(race, t, d, first / 4, best);
   }
   return best;
+}
+
+template <contest C>
+standing best_of_row(const row_race& race, const float* target, const float* draft, std::uint32_t vocab) {
+  return best_of_row<C>(race, target, draft, vocab, [](float x) { return x; });
+}
+
+inline row_softmax softmax_of_row(const float* logits, std::uint32_t vocab, float scale) {
+  row_softmax row;
+  for (std::uint32_t i = 0; i < vocab; ++i)
+    row.greatest = max<std::uint64_t>(row.greatest, order_of_logit(logits[i]));
+  for (std::uint32_t i = 0; i < vocab; ++i)
+    row.sum += row.power_of(logits[i], scale).in_2_40();
+  return row;
 }
 
 // The target's own token at a place: its greatest, or by noise.
@@ -40,8 +57,8 @@ inline token_id target_token(const draft_batch& batch, std::uint32_t b, draft_ba
     if (greedy)
       return token_of(best_of_row<contest::greatest_logit>({}, row, nullptr, vocab));
     const float temperature = batch.temperature == nullptr ? 1 : batch.temperature[b];
-    return token_of(best_of_row<contest::noisy_logits>({batch.noise(b, i), logit_scale(temperature)}, row,
-                                                       nullptr, vocab));
+    return token_of(best_of_row<contest::noisy_logits>(row_race::of_logits(batch.noise(b, i), temperature),
+                                                       row, nullptr, vocab));
   }
   return token_of(greedy ? best_of_row<contest::greatest_weight>({}, row, nullptr, vocab)
                          : best_of_row<contest::weights>({batch.noise(b, i)}, row, nullptr, vocab));
@@ -97,17 +114,28 @@ inline judged judge_by_tokens(const draft_batch& batch, std::uint32_t b, draft_b
 }
 
 inline judged judge_by_rejection(const draft_batch& batch, std::uint32_t b, draft_batch::drafts d) {
+  const bool logits = batch.kind == target_kind::logits;
+  const float scale = logits ? logit_scale(batch.temperature == nullptr ? 1 : batch.temperature[b]) : 1;
   judged j;
   j.stand = d.count;
+  row_softmax of_first; // that does not stand
   for (std::uint32_t i = 0; i < d.count; ++i) {
     const token_id draft = batch.draft_token_ids[d.first + i];
-    const bool stands =
-        batch.is_token(draft) &&
-        draft_stands(batch.noise(b, i), batch.draft_probs == nullptr ? 1 : batch.draft_row(d, i)[draft],
-                     batch.target_row(b, d, i)[draft]);
+    row_softmax row;
+    bool stands = batch.is_token(draft);
+    if (stands) {
+      const float* const target = batch.target_row(b, d, i);
+      if (logits)
+        row = softmax_of_row(target, batch.vocab_size, scale);
+      stands =
+          draft_stands(batch.noise(b, i), batch.draft_probs == nullptr ? 1 : batch.draft_row(d, i)[draft],
+                       logits ? row.probability(target[draft], scale) : target[draft]);
+    }
     j.alone += stands ? 1 : 0;
-    if (!stands && j.stand == d.count)
+    if (!stands && j.stand == d.count) {
       j.stand = i;
+      of_first = row;
+    }
   }
   if (j.stand == d.count) {
     j.next = batch.bonus_token_ids != nullptr ? batch.bonus_token_ids[b]
@@ -119,9 +147,10 @@ inline judged judge_by_rejection(const draft_batch& batch, std::uint32_t b, draf
     j.next = target_token(batch, b, d, j.stand, false);
     return j;
   }
-  const row_race race{batch.noise(b, j.stand), 1, batch.draft_probs == nullptr ? draft : -1};
-  j.next = token_of(best_of_row<contest::rest>(race, batch.target_row(b, d, j.stand),
-                                               batch.draft_row(d, j.stand), batch.vocab_size));
+  const row_race race{batch.noise(b, j.stand), batch.draft_probs == nullptr ? draft : -1};
+  j.next = token_of(best_of_row<contest::rest>(
+      race, batch.target_row(b, d, j.stand), batch.draft_row(d, j.stand), batch.vocab_size,
+      [&](float x) { return logits ? of_first.probability(x, scale) : x; }));
   return j;
 }
 
@@ -139,7 +168,7 @@ inline judged judge_by_rejection(const draft_batch& batch, std::uint32_t b, draf
     return detail::token_of(
         detail::best_of_row<detail::contest::greatest_logit>({}, logits.data(), nullptr, vocab));
   return detail::token_of(detail::best_of_row<detail::contest::noisy_logits>(
-      {noise, detail::logit_scale(temperature)}, logits.data(), nullptr, vocab));
+      detail::row_race::of_logits(noise, temperature), logits.data(), nullptr, vocab));
 }
 
 /// Greedy acceptance by values, of every request: a draft stands if it is its row's greatest token, the
@@ -171,13 +200,12 @@ inline void accept_gumbel(const draft_batch& batch, const accepted_batch& out) {
 /// uniform number. In place of the first that does not, a sample of max(0, p_target − p_draft), or the
 /// target's greatest if that is nothing anywhere; after the last, a sample of the target. The output is
 /// distributed as the target's samples are, where the drafts are samples of draft_probs, drawn by other noise
-/// than that of their places. Greedy requests are accepted as by accept_greedy().
+/// than that of their places. Probabilities of logits are softmax's. Greedy requests are accepted as by
+/// accept_greedy().
 /// Effects: writes `out`. output_accepted_token_num counts the drafts that stand on their own: FlashInfer's.
-/// Errors: throws std::invalid_argument as accept_greedy() does, and for logits.
+/// Errors: as accept_greedy().
 inline void accept_rejection(const draft_batch& batch, const accepted_batch& out) {
   detail::check_batch(batch, out);
-  if (batch.kind != target_kind::probabilities)
-    throw std::invalid_argument("planecast: accept_rejection needs probabilities");
   for (std::uint32_t b = 0; b < batch.batch_size; ++b) {
     const auto d = batch.of(b);
     detail::write_judged(batch, out, b, d,

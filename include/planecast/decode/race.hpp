@@ -8,23 +8,9 @@
 
 namespace planecast::inline v0::detail {
 
-// Float arithmetic that no option of a compiler changes: each is rounded to nearest on its own. On the host
-// the product is exact before it is rounded, so that there is nothing to fuse with a sum; on a device these
-// are instructions that are never fused. Nothing below depends on numbers so small that they may be flushed.
-PLANECAST_HOST_DEVICE inline float product(float a, float b) noexcept {
-#if PLANECAST_ON_DEVICE
-  return __fmul_rn(a, b);
-#else
-  return static_cast<float>(static_cast<double>(a) * static_cast<double>(b));
-#endif
-}
-PLANECAST_HOST_DEVICE inline float sum(float a, float b) noexcept {
-#if PLANECAST_ON_DEVICE
-  return __fadd_rn(a, b);
-#else
-  return a + b;
-#endif
-}
+// Rounded to nearest, whatever the options: -use_fast_math would have it faster. No product in what follows
+// is added to anything but where it is exact, so there is nothing that a compiler could fuse and so change;
+// and nothing depends on numbers so small that they may be flushed to zero.
 PLANECAST_HOST_DEVICE inline float quotient(float a, float b) noexcept {
 #if PLANECAST_ON_DEVICE
   return __fdiv_rn(a, b);
@@ -71,9 +57,9 @@ inline constexpr float least_temperature = 1e-5f;
 PLANECAST_HOST_DEVICE constexpr bool is_greedy(float temperature) noexcept {
   return !(temperature >= least_temperature);
 }
-// What logits are multiplied with, to be in units of the noise.
-PLANECAST_HOST_DEVICE inline float logit_scale(float temperature) noexcept {
-  return quotient(1.44269504f, min(temperature, 0x1p64f));
+// What logits are divided by, to be in units of the noise.
+PLANECAST_HOST_DEVICE constexpr float logit_divisor(float temperature) noexcept {
+  return min(temperature, 0x1p64f) * 0.693147181f;
 }
 
 // Whether a draft stands: u · p_draft < p_target, without a rounding.
@@ -99,13 +85,24 @@ struct alignas(16) four_values {
 // A row, to those who look for its token.
 struct row_race {
   position_noise noise;
-  float scale = 1;           // of logits
   std::int32_t drafted = -1; // a draft that was sure of itself, where draft probabilities are not given
+  float divisor = 1;         // of logits
+  float reciprocal = 1;      // about
+
+  PLANECAST_HOST_DEVICE static row_race of_logits(const position_noise& at, float temperature) noexcept {
+    const float divisor = logit_divisor(temperature);
+    return {at, -1, divisor, quotient(1, divisor)};
+  }
 };
 
 // The order of a race by weights: that of weight / time, which is positive. A factor keeps it normal.
 PLANECAST_HOST_DEVICE inline std::uint32_t order_of_race(float weight, waiting_time time) noexcept {
   return 0x80000000u | bit_cast<std::uint32_t>(quotient(weight * 0x1p24f, time.value()));
+}
+
+PLANECAST_HOST_DEVICE inline std::uint32_t order_of_noisy_logit(float logit, float divisor,
+                                                                waiting_time time) noexcept {
+  return order_of_logit(quotient(logit, divisor) + static_cast<float>(time.gumbel()) * 0x1p-24f);
 }
 
 // The best of `best` and four tokens. `target` holds absent_logit, or 0, beyond the vocabulary's end.
@@ -140,7 +137,7 @@ PLANECAST_HOST_DEVICE standing best_of_four(const row_race& row, const four_valu
           best = max(best, standing_of(bit_cast<std::uint32_t>(whole), first + i));
       }
       if constexpr (C == contest::noisy_logits)
-        weight[i] = order_of_logit(weight[i]) == 0 ? absent_logit : product(weight[i], row.scale);
+        weight[i] = order_of_logit(weight[i]) == 0 ? absent_logit : weight[i]; // no NaN any more
       any = any || (C == contest::noisy_logits ? weight[i] > absent_logit : weight[i] > 0);
     }
     if (!any)
@@ -153,9 +150,12 @@ PLANECAST_HOST_DEVICE standing best_of_four(const row_race& row, const four_valu
       if constexpr (C == contest::noisy_logits) {
         if (!(weight[i] > absent_logit))
           continue;
-        // The noise is below 32 less the bits of the word.
+        // The noise is below 32.5 less the bits of the word. The quotient by a reciprocal is off by less
+        // than 2⁻²⁰ of itself, and so is what is compared if it decides.
+        const float least = logit_of_order(order);
         if (word >= small_word && order != 0 &&
-            sum(weight[i], static_cast<float>(33 - bit_width(word))) < logit_of_order(order))
+            weight[i] * row.reciprocal + static_cast<float>(33 - bit_width(word)) <
+                least - 0x1p-20f * (least < 0 ? -least : least))
           continue;
       } else {
         if (!(weight[i] > 0))
@@ -171,9 +171,7 @@ PLANECAST_HOST_DEVICE standing best_of_four(const row_race& row, const four_valu
         finer = noise_words(row.noise, noise_use::finer_race, four).of[i];
       const waiting_time time = wait_of(chance_of(word, finer));
       if constexpr (C == contest::noisy_logits)
-        best = max(best,
-                   standing_of(order_of_logit(sum(weight[i], static_cast<float>(time.gumbel()) * 0x1p-24f)),
-                               first + i));
+        best = max(best, standing_of(order_of_noisy_logit(weight[i], row.divisor, time), first + i));
       else
         best = max(best, standing_of(order_of_race(weight[i], time), first + i));
     }

@@ -124,15 +124,16 @@ private:
       const std::uint32_t place = first + row;
       const float* const target = batch.target_row(b, drafts, place);
       const bool greedy = How == acceptance::greedy || batch.greedy(b);
-      row_race race{batch.noise(b, place), 1, -1};
       if constexpr (Kind == target_kind::logits) {
         if (greedy)
           return best_in<contest::greatest_logit>({}, target, nullptr, from, to);
-        race.scale = logit_scale(batch.temperature == nullptr ? 1 : batch.temperature[b]);
-        return best_in<contest::noisy_logits>(race, target, nullptr, from, to);
+        const float temperature = batch.temperature == nullptr ? 1 : batch.temperature[b];
+        return best_in<contest::noisy_logits>(row_race::of_logits(batch.noise(b, place), temperature), target,
+                                              nullptr, from, to);
       } else {
         if (greedy)
           return best_in<contest::greatest_weight>({}, target, nullptr, from, to);
+        row_race race{batch.noise(b, place)};
         if constexpr (How == acceptance::rejection)
           if (place < drafts.count && batch.is_token(draft(place))) {
             if (batch.draft_probs == nullptr)
