@@ -58,6 +58,8 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/groups.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/judge_program.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/race_program.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/row_fours.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/softmax_program.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/device_rows.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/device_tiles.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/tuning.hpp

@@ -143,8 +143,6 @@ TEST_CASE("cuda acceptance: what cannot be done is refused, and nothing is enque
   CHECK((pc::cuda_acceptance::greedy(batch, {}, nullptr, bytes, stream) == pc::errc::limit));
   batch.vocab_size = 10;
   CHECK((pc::cuda_acceptance::gumbel(batch, {}, nullptr, bytes - 1, stream) == pc::errc::limit));
-  batch.kind = pc::target_kind::logits;
-  CHECK((pc::cuda_acceptance::rejection(batch, {}, nullptr, bytes, stream) == pc::errc::unsupported));
   batch.max_draft_tokens = 1'000'000;
   CHECK((pc::cuda_acceptance::gumbel(batch, {}, nullptr, pc::cuda_acceptance::workspace_bytes(2, 1'000'000),
                                      stream) == pc::errc::limit));
