@@ -75,9 +75,11 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/pack_program.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/race_program.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/rounds.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/row_fours.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/score_program.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/score_target.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/slot_tables.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/softmax_program.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/store_program.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/upgrade_programs.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/warp_product.hpp

@@ -1,10 +1,12 @@
 // What blocks do to accept drafts, on the host, thread by thread in any order.
 #include "planecast/cuda/detail/judge_program.hpp"
 #include "planecast/cuda/detail/race_program.hpp"
+#include "planecast/cuda/detail/softmax_program.hpp"
 
 #include "cuda/accept_case.hpp"
 #include "cuda/host_block.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <doctest/doctest.h>
@@ -27,28 +29,42 @@ struct on_host {
 
   std::string accept(pc::detail::acceptance how, const pc::draft_batch& batch, const pc::accepted_batch& out,
                      void* workspace, std::size_t) {
-    const pc::detail::accept_workspace room(workspace, batch.batch_size);
+    const pc::detail::accept_workspace room(workspace, batch.batch_size, batch.max_draft_tokens);
     const auto threads = [&] { return 1 + random.below(random.coin() ? 8 : 200); };
+    const bool whole = batch.vocab_size % 4 == 0 && random.coin();
+    if (how == pc::detail::acceptance::rejection && batch.kind == pc::target_kind::logits) {
+      std::fill_n(room.softmax, batch.batch_size * room.most_rows, pc::detail::row_softmax{});
+      const auto blocks = [&](auto program) {
+        program.fours.parts = 1 + random.below(7);
+        return run_on_host(program, batch.batch_size * program.fours.parts, threads(),
+                           program.memory_bytes(batch.max_draft_tokens), random);
+      };
+      const pc::detail::row_fours fours{batch.vocab_size, 1, whole};
+      if (!blocks(pc::detail::softmax_program<false>{batch, room, fours}) ||
+          !blocks(pc::detail::softmax_program<true>{batch, room, fours}))
+        return "a block of softmax writes beyond its memory";
+    }
     if (!run_on_host(pc::detail::judge_program{batch, how, room}, batch.batch_size, threads(),
                      pc::detail::judge_program::memory_bytes, random))
       return "a judging block writes beyond its memory";
     const std::uint32_t rows = pc::detail::most_rows(batch, how), parts = 1 + random.below(7);
-    const bool whole = batch.vocab_size % 4 == 0 && random.coin();
     found.split += parts > 1 ? 1 : 0;
     const auto race = [&]<pc::detail::acceptance How, pc::target_kind Kind>() {
-      return run_on_host(pc::detail::race_program<How, Kind>{batch, room, out, parts, rows, whole},
-                         batch.batch_size * parts, threads(), pc::detail::race_memory_bytes(rows), random);
+      return run_on_host(
+          pc::detail::race_program<How, Kind>{batch, room, out, {batch.vocab_size, parts, whole}, rows},
+          batch.batch_size * parts, threads(), pc::detail::race_memory_bytes(rows), random);
     };
     using pc::target_kind;
     using pc::detail::acceptance;
     const bool logits = batch.kind == target_kind::logits;
-    const bool in_memory = how == acceptance::rejection
-                               ? race.operator()<acceptance::rejection, target_kind::probabilities>()
-                           : how == acceptance::greedy
-                               ? (logits ? race.operator()<acceptance::greedy, target_kind::logits>()
-                                         : race.operator()<acceptance::greedy, target_kind::probabilities>())
-                               : (logits ? race.operator()<acceptance::gumbel, target_kind::logits>()
-                                         : race.operator()<acceptance::gumbel, target_kind::probabilities>());
+    const bool in_memory =
+        how == acceptance::rejection && logits ? race.operator()<acceptance::rejection, target_kind::logits>()
+        : how == acceptance::rejection ? race.operator()<acceptance::rejection, target_kind::probabilities>()
+        : how == acceptance::greedy
+            ? (logits ? race.operator()<acceptance::greedy, target_kind::logits>()
+                      : race.operator()<acceptance::greedy, target_kind::probabilities>())
+            : (logits ? race.operator()<acceptance::gumbel, target_kind::logits>()
+                      : race.operator()<acceptance::gumbel, target_kind::probabilities>());
     return in_memory ? "" : "a racing block writes beyond its memory";
   }
 };
@@ -76,8 +92,8 @@ TEST_CASE("cuda accept programs: blocks for each request") {
   CHECK(parts_of_request(0, fours, 256, 4 * 132) == 1);
 }
 
-TEST_CASE("cuda accept programs: the workspace has a plan and n + 1 standings for each request") {
-  CHECK(pc::detail::accept_workspace::bytes(3, 4) == 3 * (16 + 5 * 8));
+TEST_CASE("cuda accept programs: the workspace has a plan and n + 1 rows for each request") {
+  CHECK(pc::detail::accept_workspace::bytes(3, 4) == 3 * (16 + 5 * (16 + 8)));
 }
 
 } // namespace

@@ -3,15 +3,12 @@
 #include "planecast/cuda/accept.cuh"
 
 #include "cuda/accept_case.hpp"
+#include "cuda/on_device.cuh"
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <cuda_runtime.h>
 #include <doctest/doctest.h>
-#include <new>
-#include <stdexcept>
 #include <string>
 #include <thread>
 
@@ -20,76 +17,34 @@ namespace cuda_accept_test {
 namespace pc = planecast;
 using namespace planecast_test;
 
-// PLANECAST_GPU_ROUNDS at most, where tools make a device slow.
-std::uint32_t rounds_on_device(std::uint32_t full) {
-  const char* const most = std::getenv("PLANECAST_GPU_ROUNDS");
-  return most == nullptr ? full : std::min(full, static_cast<std::uint32_t>(std::strtoul(most, nullptr, 10)));
-}
+// Calls acceptance over the twins of a batch.
+struct accept_on_device : on_device {
+  using on_device::on_device;
 
-// Memory that both sides reach.
-template <class T>
-struct managed {
-  using value_type = T;
-  managed() = default;
-  template <class U>
-  managed(const managed<U>&) noexcept {}
-  T* allocate(std::size_t count) {
-    void* memory = nullptr;
-    if (cudaMallocManaged(&memory, count * sizeof(T)) != cudaSuccess)
-      throw std::bad_alloc();
-    return static_cast<T*>(memory);
-  }
-  void deallocate(T* memory, std::size_t) noexcept { cudaFree(memory); }
-  friend bool operator==(managed, managed) { return true; }
-};
-
-pc::status accept_by(pc::detail::acceptance how, const pc::draft_batch& batch, const pc::accepted_batch& out,
-                     void* workspace, std::size_t bytes, cudaStream_t stream) {
-  if (how == pc::detail::acceptance::greedy)
-    return pc::cuda_acceptance::greedy(batch, out, workspace, bytes, stream);
-  if (how == pc::detail::acceptance::gumbel)
-    return pc::cuda_acceptance::gumbel(batch, out, workspace, bytes, stream);
-  return pc::cuda_acceptance::rejection(batch, out, workspace, bytes, stream);
-}
-
-// In a stream of its own: as it is called, or captured in a graph that is then launched.
-struct accept_on_device {
-  template <class T>
-  using allocator = managed<T>;
-
-  cudaStream_t stream = nullptr;
-  bool through_graph;
-
-  explicit accept_on_device(bool graph = false) : through_graph(graph) {
-    if (cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking) != cudaSuccess)
-      throw std::runtime_error("no stream");
-  }
-  accept_on_device(const accept_on_device&) = delete;
-  ~accept_on_device() { cudaStreamDestroy(stream); }
-
-  std::string accept(pc::detail::acceptance how, const pc::draft_batch& batch, const pc::accepted_batch& out,
-                     void* workspace, std::size_t bytes) {
-    cudaGraph_t graph = nullptr;
-    cudaGraphExec_t ready = nullptr;
-    std::string wrong;
-    const auto keep = [&](cudaError_t e) {
-      if (e != cudaSuccess && wrong.empty())
-        wrong = cudaGetErrorString(e);
-      return e == cudaSuccess;
-    };
-    if (through_graph)
-      keep(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal));
-    if (const pc::status s = accept_by(how, batch, out, workspace, bytes, stream); !s)
-      wrong = s.message();
-    if (through_graph && keep(cudaStreamEndCapture(stream, &graph)) &&
-        keep(cudaGraphInstantiate(&ready, graph, 0)))
-      keep(cudaGraphLaunch(ready, stream));
-    keep(cudaStreamSynchronize(stream));
-    if (ready != nullptr)
-      cudaGraphExecDestroy(ready);
-    if (graph != nullptr)
-      cudaGraphDestroy(graph);
-    return wrong;
+  std::string accept(pc::detail::acceptance how, pc::draft_batch batch, pc::accepted_batch out,
+                     std::byte* workspace, std::size_t bytes) {
+    device_twins twins(stream());
+    const auto twin = [&](auto*& pointer) { pointer = twins.of(pointer); };
+    twin(batch.draft_token_ids);
+    twin(batch.cu_num_draft_tokens);
+    twin(batch.target);
+    twin(batch.draft_probs);
+    twin(batch.bonus_token_ids);
+    twin(batch.temperature);
+    twin(batch.seeds);
+    twin(batch.offsets);
+    twin(out.output_token_ids);
+    twin(out.output_accepted_token_num);
+    twin(out.output_emitted_draft_token_num);
+    twin(out.next_token_ids);
+    twin(workspace);
+    return ran(twins, [&] {
+      using pc::cuda_acceptance;
+      using pc::detail::acceptance;
+      return how == acceptance::greedy   ? cuda_acceptance::greedy(batch, out, workspace, bytes, stream())
+             : how == acceptance::gumbel ? cuda_acceptance::gumbel(batch, out, workspace, bytes, stream())
+                                         : cuda_acceptance::rejection(batch, out, workspace, bytes, stream());
+    });
   }
 };
 
@@ -106,18 +61,18 @@ void kernels_do_as_plain_loops(bool through_graph, std::uint32_t count, std::uin
 }
 
 TEST_CASE("cuda acceptance: kernels accept as the plain loops do") {
-  kernels_do_as_plain_loops(false, rounds_on_device(1000), 600);
-  kernels_do_as_plain_loops(false, rounds_on_device(60), 150000); // rows that many blocks share
+  kernels_do_as_plain_loops(false, device_rounds(1000), 600);
+  kernels_do_as_plain_loops(false, device_rounds(60), 150000); // rows that many blocks share
 }
 TEST_CASE("cuda acceptance: captured in a graph, they do the same each time it is launched") {
-  kernels_do_as_plain_loops(true, rounds_on_device(100), 5000);
+  kernels_do_as_plain_loops(true, device_rounds(100), 5000);
 }
 
 TEST_CASE("cuda acceptance: in two streams at once, they do the same") {
   const auto in_a_stream = [](std::uint64_t seed, std::string& wrong) {
     accept_on_device run;
     accepts_seen found;
-    for (std::uint32_t k = 0; k < rounds_on_device(200) && wrong.empty(); ++k)
+    for (std::uint32_t k = 0; k < device_rounds(200) && wrong.empty(); ++k)
       wrong = accept_trouble(run, seed + k, 20000, found);
   };
   std::string here, there;
@@ -143,8 +98,6 @@ TEST_CASE("cuda acceptance: what cannot be done is refused, and nothing is enque
   CHECK((pc::cuda_acceptance::greedy(batch, {}, nullptr, bytes, stream) == pc::errc::limit));
   batch.vocab_size = 10;
   CHECK((pc::cuda_acceptance::gumbel(batch, {}, nullptr, bytes - 1, stream) == pc::errc::limit));
-  batch.kind = pc::target_kind::logits;
-  CHECK((pc::cuda_acceptance::rejection(batch, {}, nullptr, bytes, stream) == pc::errc::unsupported));
   batch.max_draft_tokens = 1'000'000;
   CHECK((pc::cuda_acceptance::gumbel(batch, {}, nullptr, pc::cuda_acceptance::workspace_bytes(2, 1'000'000),
                                      stream) == pc::errc::limit));

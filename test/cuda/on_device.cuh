@@ -186,7 +186,8 @@ public:
     return ran(twins, [&] { return planecast::cuda::decode_exact(Number::id, tiles, rows, found, stream_); });
   }
 
-private:
+protected:
+  [[nodiscard]] cudaStream_t stream() const { return stream_; }
   template <class Enqueue>
   std::string ran(device_twins& twins, Enqueue&& enqueue) {
     twins.keep(created_);
@@ -199,6 +200,8 @@ private:
     twins.download();
     return twins.trouble();
   }
+
+private:
   // Captured before there is anything to read; then launched over what each upload brings.
   template <class Enqueue>
   void launch_graph(device_twins& twins, Enqueue&& enqueue) {

@@ -5,6 +5,8 @@
 #include "planecast/cuda/detail/judge_program.hpp"
 #include "planecast/cuda/detail/launch.cuh"
 #include "planecast/cuda/detail/race_program.hpp"
+#include "planecast/cuda/detail/row_fours.hpp"
+#include "planecast/cuda/detail/softmax_program.hpp"
 #include "planecast/decode/draft_batch.hpp"
 #include "planecast/status.hpp"
 
@@ -24,10 +26,11 @@ namespace planecast::inline v0 {
 /// needs no clearing, and no other call uses it meanwhile.
 /// Effects: as on the CPU.
 /// Errors: `limit` for a vocabulary of nothing, a workspace too small, or more drafts than a block has
-/// memory for; `unsupported` for rejection from logits; `device` where CUDA's runtime refuses. Then nothing
-/// was enqueued, or the first of two kernels alone. Nothing throws.
-/// Stream behaviour: calls only enqueue, two kernels each. They do not wait, allocate or use another stream,
-/// and can be captured in a graph.
+/// memory for: then nothing was enqueued. `device` where CUDA's runtime refuses: then the first of several
+/// kernels may have been. Nothing throws.
+/// Stream behaviour: calls only enqueue: two kernels each; rejection from logits clears a part of the
+/// workspace before and finds the softmax of the drafts' rows in two more. They do not wait, allocate or use
+/// another stream, and can be captured in a graph.
 /// Example: test/cuda/accept_test.cu.
 struct cuda_acceptance {
   /// What a call for so many requests takes.
@@ -49,8 +52,6 @@ struct cuda_acceptance {
   /// As accept_rejection().
   static status rejection(const draft_batch& batch, const accepted_batch& out, void* workspace,
                           std::size_t workspace_bytes, cudaStream_t stream) noexcept {
-    if (batch.kind != target_kind::probabilities)
-      return {errc::unsupported, "rejection from logits"};
     return accept<detail::acceptance::rejection>(batch, out, workspace, workspace_bytes, stream);
   }
 
@@ -72,28 +73,47 @@ private:
     PLANECAST_CUDA(cudaGetDevice(&device));
     PLANECAST_CUDA(cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, device));
 
-    const detail::accept_workspace room(workspace, batch.batch_size);
-    const std::uint32_t rows = detail::most_rows(batch, How);
-    const std::uint64_t fours = (std::uint64_t{batch.vocab_size} + 3) / 4 * rows;
-    const std::uint32_t parts =
-        detail::parts_of_request(batch.batch_size, fours, how.threads,
-                                 detail::race_blocks_held * static_cast<std::uint32_t>(processors));
-    const std::uint32_t memory = detail::race_memory_bytes(rows);
+    const detail::accept_workspace room(workspace, batch.batch_size, batch.max_draft_tokens);
+    const std::uint32_t rows = detail::most_rows(batch, How),
+                        held = detail::race_blocks_held * static_cast<std::uint32_t>(processors);
+    const auto fours_of = [&](std::uint32_t rows_of_request) {
+      const std::uint64_t all = (std::uint64_t{batch.vocab_size} + 3) / 4 * rows_of_request;
+      return detail::row_fours{
+          batch.vocab_size, detail::parts_of_request(batch.batch_size, all, how.threads, held),
+          batch.vocab_size % 4 == 0 && lies_at_16(batch.target) && lies_at_16(batch.draft_probs)};
+    };
+    const std::uint32_t memory = detail::max(
+        detail::race_memory_bytes(rows), detail::softmax_program<true>::memory_bytes(batch.max_draft_tokens));
     if (memory > how.block_bytes)
       return {errc::limit, "a block's shared memory, for so many drafts", how.block_bytes, memory};
+    if (How == detail::acceptance::rejection && batch.kind == target_kind::logits)
+      if (const status s = softmax(batch, room, fours_of(batch.max_draft_tokens), how, stream); !s)
+        return s;
     if (const status s = detail::launch(detail::judge_program{batch, How, room}, batch.batch_size,
                                         detail::judge_program::memory_bytes, how, stream);
         !s)
       return s;
-    const bool whole = batch.vocab_size % 4 == 0 && lies_at_16(batch.target) && lies_at_16(batch.draft_probs);
-    if constexpr (How != detail::acceptance::rejection)
-      if (batch.kind == target_kind::logits)
-        return detail::launch(
-            detail::race_program<How, target_kind::logits>{batch, room, out, parts, rows, whole},
-            batch.batch_size * parts, memory, how, stream);
+    const detail::row_fours fours = fours_of(rows);
+    const std::uint32_t blocks = batch.batch_size * fours.parts;
+    if (batch.kind == target_kind::logits)
+      return detail::launch(detail::race_program<How, target_kind::logits>{batch, room, out, fours, rows},
+                            blocks, detail::race_memory_bytes(rows), how, stream);
     return detail::launch(
-        detail::race_program<How, target_kind::probabilities>{batch, room, out, parts, rows, whole},
-        batch.batch_size * parts, memory, how, stream);
+        detail::race_program<How, target_kind::probabilities>{batch, room, out, fours, rows}, blocks,
+        detail::race_memory_bytes(rows), how, stream);
+  }
+  static status softmax(const draft_batch& batch, const detail::accept_workspace& room,
+                        const detail::row_fours& fours, const cuda_tuning& how,
+                        cudaStream_t stream) noexcept {
+    const std::uint32_t blocks = batch.batch_size * fours.parts,
+                        memory = detail::softmax_program<true>::memory_bytes(batch.max_draft_tokens);
+    PLANECAST_CUDA(cudaMemsetAsync(room.softmax, 0,
+                                   batch.batch_size * room.most_rows * sizeof(detail::row_softmax), stream));
+    if (const status s =
+            detail::launch(detail::softmax_program<false>{batch, room, fours}, blocks, memory, how, stream);
+        !s)
+      return s;
+    return detail::launch(detail::softmax_program<true>{batch, room, fours}, blocks, memory, how, stream);
   }
   static bool lies_at_16(const float* row) noexcept {
     return reinterpret_cast<std::uintptr_t>(row) % 16 == 0;

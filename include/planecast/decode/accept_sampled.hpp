@@ -64,7 +64,8 @@ inline token_id target_token(const draft_batch& batch, std::uint32_t b, draft_ba
                          : best_of_row<contest::weights>({batch.noise(b, i)}, row, nullptr, vocab));
 }
 
-// What is known of a request once its drafts are judged.
+// What is known of a request once its drafts are judged. Those behind the first that does not stand are
+// looked at only if it is asked how many stand alone.
 struct judged {
   std::uint32_t stand = 0;  // so many from the first
   std::uint32_t alone = 0;  // so many on their own
@@ -86,6 +87,10 @@ inline void write_judged(const draft_batch& batch, const accepted_batch& out, st
     out.next_token_ids[b] = j.next;
 }
 
+inline bool asks_alone(const accepted_batch& out) {
+  return out.output_accepted_token_num != nullptr;
+}
+
 inline void check_batch(const draft_batch& batch, const accepted_batch& out) {
   if (batch.vocab_size == 0 || batch.vocab_size > 0x7FFFFFFFu)
     throw std::invalid_argument("planecast: a batch needs a vocabulary of 1 … 2^31 - 1 tokens");
@@ -95,10 +100,11 @@ inline void check_batch(const draft_batch& batch, const accepted_batch& out) {
 }
 
 // A draft stands if it is the target's token.
-inline judged judge_by_tokens(const draft_batch& batch, std::uint32_t b, draft_batch::drafts d, bool greedy) {
+inline judged judge_by_tokens(const draft_batch& batch, std::uint32_t b, draft_batch::drafts d, bool greedy,
+                              bool all) {
   judged j;
   bool go_on = true;
-  for (std::uint32_t i = 0; i < d.count; ++i) {
+  for (std::uint32_t i = 0; i < d.count && (go_on || all); ++i) {
     const token_id wanted = target_token(batch, b, d, i, greedy), draft = batch.draft_token_ids[d.first + i];
     const bool same = wanted >= 0 && wanted == draft;
     j.alone += same ? 1 : 0;
@@ -113,13 +119,13 @@ inline judged judge_by_tokens(const draft_batch& batch, std::uint32_t b, draft_b
   return j;
 }
 
-inline judged judge_by_rejection(const draft_batch& batch, std::uint32_t b, draft_batch::drafts d) {
+inline judged judge_by_rejection(const draft_batch& batch, std::uint32_t b, draft_batch::drafts d, bool all) {
   const bool logits = batch.kind == target_kind::logits;
   const float scale = logits ? logit_scale(batch.temperature == nullptr ? 1 : batch.temperature[b]) : 1;
   judged j;
   j.stand = d.count;
   row_softmax of_first; // that does not stand
-  for (std::uint32_t i = 0; i < d.count; ++i) {
+  for (std::uint32_t i = 0; i < d.count && (j.stand == d.count || all); ++i) {
     const token_id draft = batch.draft_token_ids[d.first + i];
     row_softmax row;
     bool stands = batch.is_token(draft);
@@ -179,7 +185,8 @@ inline void accept_greedy(const draft_batch& batch, const accepted_batch& out) {
   detail::check_batch(batch, out);
   for (std::uint32_t b = 0; b < batch.batch_size; ++b) {
     const auto d = batch.of(b);
-    detail::write_judged(batch, out, b, d, detail::judge_by_tokens(batch, b, d, true));
+    detail::write_judged(batch, out, b, d,
+                         detail::judge_by_tokens(batch, b, d, true, detail::asks_alone(out)));
   }
 }
 
@@ -192,7 +199,8 @@ inline void accept_gumbel(const draft_batch& batch, const accepted_batch& out) {
   detail::check_batch(batch, out);
   for (std::uint32_t b = 0; b < batch.batch_size; ++b) {
     const auto d = batch.of(b);
-    detail::write_judged(batch, out, b, d, detail::judge_by_tokens(batch, b, d, batch.greedy(b)));
+    detail::write_judged(batch, out, b, d,
+                         detail::judge_by_tokens(batch, b, d, batch.greedy(b), detail::asks_alone(out)));
   }
 }
 
@@ -209,8 +217,8 @@ inline void accept_rejection(const draft_batch& batch, const accepted_batch& out
   for (std::uint32_t b = 0; b < batch.batch_size; ++b) {
     const auto d = batch.of(b);
     detail::write_judged(batch, out, b, d,
-                         batch.greedy(b) ? detail::judge_by_tokens(batch, b, d, true)
-                                         : detail::judge_by_rejection(batch, b, d));
+                         batch.greedy(b) ? detail::judge_by_tokens(batch, b, d, true, detail::asks_alone(out))
+                                         : detail::judge_by_rejection(batch, b, d, detail::asks_alone(out)));
   }
 }
 

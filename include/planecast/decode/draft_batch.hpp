@@ -55,7 +55,7 @@ struct draft_batch {
   /// probabilities are what they are. Null: 1.
   const float* temperature = nullptr;
   std::uint64_t seed = 0;                 ///< of all requests
-  std::uint64_t offset = 0;               ///< of all requests
+  std::uint64_t offset = 0;               ///< of all requests; the next call's is n + 1 greater at least
   const std::uint64_t* seeds = nullptr;   ///< [B]; null: `seed`
   const std::uint64_t* offsets = nullptr; ///< [B]; null: `offset`
 

@@ -4,6 +4,7 @@
 #include "planecast/config.hpp"
 #include "planecast/decode/draft_batch.hpp"
 #include "planecast/decode/race.hpp"
+#include "planecast/decode/softmax.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -20,22 +21,39 @@ struct alignas(16) request_plan {
   std::uint32_t ticket; // blocks that are done with the request
 };
 
-// In device memory: a plan for each request, then the best standing of each of its rows.
+// In device memory: a plan for each request, what softmax needs of the row of each of its drafts, and the
+// best standing of each of its rows.
 struct accept_workspace {
   request_plan* plans;
+  row_softmax* softmax;
   standing* standings;
+  std::size_t most_rows; // of a request
 
   static constexpr std::size_t bytes(std::uint32_t requests, std::uint32_t most_drafts) noexcept {
-    return std::size_t{requests} * (sizeof(request_plan) + (std::size_t{most_drafts} + 1) * sizeof(standing));
+    return requests *
+           (sizeof(request_plan) + (std::size_t{most_drafts} + 1) * (sizeof(row_softmax) + sizeof(standing)));
   }
-  accept_workspace(void* memory, std::uint32_t requests) noexcept
-      : plans(static_cast<request_plan*>(memory)), standings(reinterpret_cast<standing*>(plans + requests)) {}
+  accept_workspace(void* memory, std::uint32_t requests, std::uint32_t most_drafts) noexcept
+      : plans(static_cast<request_plan*>(memory)), softmax(reinterpret_cast<row_softmax*>(plans + requests)),
+        standings(reinterpret_cast<standing*>(softmax + requests * (std::size_t{most_drafts} + 1))),
+        most_rows(std::size_t{most_drafts} + 1) {}
+
+  PLANECAST_HOST_DEVICE row_softmax& softmax_of(std::uint32_t b, std::uint32_t i) const noexcept {
+    return softmax[b * most_rows + i];
+  }
+  PLANECAST_HOST_DEVICE standing& standing_of(std::uint32_t b, std::uint32_t row) const noexcept {
+    return standings[b * most_rows + row];
+  }
 };
 
 // Whether a draft stands if it is its row's token; else it is judged by rejection.
 PLANECAST_HOST_DEVICE inline bool by_tokens(const draft_batch& batch, acceptance how,
                                             std::uint32_t b) noexcept {
   return how != acceptance::rejection || batch.greedy(b);
+}
+
+PLANECAST_HOST_DEVICE inline float temperature_of(const draft_batch& batch, std::uint32_t b) noexcept {
+  return batch.temperature == nullptr ? 1 : batch.temperature[b];
 }
 
 // Rows that a request may need at most: by rejection one, where no temperature makes a request greedy.

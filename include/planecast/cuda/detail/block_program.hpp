@@ -58,6 +58,13 @@ PLANECAST_HOST_DEVICE inline std::uint32_t meet_add(std::uint32_t& at, std::uint
   return before;
 #endif
 }
+PLANECAST_HOST_DEVICE inline void meet_add(std::uint64_t& at, std::uint64_t value) noexcept {
+#if PLANECAST_ON_DEVICE
+  atomicAdd(reinterpret_cast<unsigned long long*>(&at), static_cast<unsigned long long>(value));
+#else
+  at += value;
+#endif
+}
 PLANECAST_HOST_DEVICE inline void meet_or(std::uint32_t& at, std::uint32_t bits) noexcept {
 #if PLANECAST_ON_DEVICE
   atomicOr(&at, bits);

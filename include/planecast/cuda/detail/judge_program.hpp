@@ -27,7 +27,7 @@ struct judge_program {
     auto& alone = reinterpret_cast<std::uint32_t*>(memory)[1];
     if constexpr (Phase == 0) {
       for (std::uint32_t i = at.thread; i <= batch.max_draft_tokens; i += at.threads)
-        to.standings[std::size_t{b} * (batch.max_draft_tokens + 1) + i] = 0;
+        to.standing_of(b, i) = 0;
       if (at.thread == 0) {
         fallen = d.count;
         alone = 0;
@@ -52,9 +52,13 @@ struct judge_program {
 private:
   PLANECAST_HOST_DEVICE bool stands(std::uint32_t b, draft_batch::drafts d, std::uint32_t i) const noexcept {
     const token_id draft = batch.draft_token_ids[d.first + i];
-    return batch.is_token(draft) &&
-           draft_stands(batch.noise(b, i), batch.draft_probs == nullptr ? 1 : batch.draft_row(d, i)[draft],
-                        batch.target_row(b, d, i)[draft]);
+    if (!batch.is_token(draft))
+      return false;
+    float wanted = batch.target_row(b, d, i)[draft];
+    if (batch.kind == target_kind::logits)
+      wanted = to.softmax_of(b, i).probability(wanted, logit_scale(temperature_of(batch, b)));
+    return draft_stands(batch.noise(b, i), batch.draft_probs == nullptr ? 1 : batch.draft_row(d, i)[draft],
+                        wanted);
   }
 };
 
