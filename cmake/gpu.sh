@@ -61,6 +61,7 @@ build() {
   configure() {
     cmake -S . -B build/gpu $(command -v ninja >/dev/null 2>&1 && echo "-G Ninja") -DCMAKE_BUILD_TYPE=Release \
       -DPLANECAST_CUDA=ON -DCMAKE_CUDA_ARCHITECTURES="$architectures" -DPLANECAST_TEST_GPU=OFF \
+      -DPLANECAST_TEST_KERNELS=ON \
       -DPLANECAST_BUILD_EXAMPLES=OFF -DPLANECAST_TEST_STATIC=OFF -DPLANECAST_BUILD_BENCHMARKS="$1"
   }
   {

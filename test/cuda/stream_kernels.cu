@@ -1,0 +1,29 @@
+// The kernels of streams without the streams, which take a compiler long: for the report on registers.
+#include "planecast/cuda/detail/base_program.hpp"
+#include "planecast/cuda/detail/launch.cuh"
+#include "planecast/cuda/detail/pack_program.hpp"
+#include "planecast/cuda/detail/store_program.hpp"
+#include "planecast/cuda/detail/upgrade_programs.hpp"
+#include "planecast/policy/precision_policy.hpp"
+
+namespace cuda_stream_kernels {
+
+namespace pc = planecast;
+using namespace planecast::detail;
+using policy = pc::precision_policy<pc::tiers<4, 8, pc::lossless>, pc::keys<pc::per_channel<64>>,
+                                    pc::values<pc::per_token>>;
+
+template <class... Programs>
+struct kernels {
+  const void* of[sizeof...(Programs)] = {reinterpret_cast<const void*>(&run_program<Programs>)...};
+};
+template <class Number>
+using of_number =
+    kernels<base_program<Number, policy>, upgrade_lengths_program<Number, policy>,
+            upgrade_program<Number, policy>, store_program<Number, policy::key_quantizer, policy::planes>>;
+
+extern const of_number<pc::bf16> bf16_kernels{};
+extern const of_number<pc::e4m3> e4m3_kernels{};
+extern const kernels<upgrade_begins_program, starts_program, pack_program> other_kernels{};
+
+} // namespace cuda_stream_kernels
