@@ -59,6 +59,8 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/decode_program.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/encode_program.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/encode_room.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/gather_program.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/gather_rows_programs.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/groups.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/kept_codes.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/launch_coding.hpp
@@ -69,6 +71,7 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/device.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/device_assembly.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/device_coded_cache.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/device_gather.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/device_rows.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/device_tiles.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/tuning.hpp
@@ -139,7 +142,8 @@ target_compile_options(planecast_cuda INTERFACE $<$<COMPILE_LANGUAGE:CUDA>:-std=
 target_sources(planecast_cuda INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR}/include FILES
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/cuda.cuh
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/cuda_device.cuh
-  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/launch.cuh)
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/launch.cuh
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/gather.cuh)
 
 # TCP, on standalone Asio (Debian: libasio-dev) and threads. The headers are installed in any case; who links
 # them finds Asio on the machine at hand, and where it is not there, there is no planecast::socket.
