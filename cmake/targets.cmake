@@ -66,6 +66,8 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/decode_program.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/encode_program.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/encode_room.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/gather_program.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/gather_rows_programs.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/groups.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/judge_program.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/kept_codes.hpp
@@ -88,6 +90,7 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/device_assembly.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/device_attention.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/device_coded_cache.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/device_gather.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/device_queries.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/device_rows.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/device_tiles.hpp
@@ -169,6 +172,7 @@ target_sources(planecast_cuda INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOU
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/cuda_device.cuh
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/launch.cuh
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/launch_rounds.cuh
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/gather.cuh
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/importance.cuh
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/order.cuh)
 

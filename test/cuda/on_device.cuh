@@ -186,6 +186,14 @@ public:
     return ran(twins, [&] { return planecast::cuda::decode_exact(Number::id, tiles, rows, found, stream_); });
   }
 
+  /// Any other call: name(twins) says what is to be enqueued, enqueue(stream).
+  template <class Name>
+  std::string with_twins(Name&& name) {
+    device_twins twins(stream_);
+    const auto enqueue = name(twins);
+    return ran(twins, [&] { return enqueue(stream_); });
+  }
+
 protected:
   [[nodiscard]] cudaStream_t stream() const { return stream_; }
   template <class Enqueue>

@@ -16,18 +16,28 @@ namespace planecast::inline v0 {
 inline constexpr std::size_t checksum_block = 1024;
 
 namespace detail {
+// By what a block's sum is multiplied for each block that follows it.
+inline constexpr std::uint64_t checksum_factor = 0x9E3779B97F4A7C15u;
+
 // The i-th key is the upper half of splitmix64's i-th number from 0x706C616E65636173 ("planecas").
+PLANECAST_HOST_DEVICE constexpr std::uint32_t checksum_key(std::uint32_t i) noexcept {
+  std::uint64_t z = 0x706C616E65636173u + (i + 1) * 0x9E3779B97F4A7C15u;
+  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
+  z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
+  return static_cast<std::uint32_t>((z ^ (z >> 31)) >> 32);
+}
 inline constexpr auto checksum_keys = [] {
   std::array<std::uint32_t, checksum_block / 4> keys{};
-  std::uint64_t state = 0x706C616E65636173u;
-  for (std::uint32_t& key : keys) {
-    std::uint64_t z = state += 0x9E3779B97F4A7C15u;
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
-    key = static_cast<std::uint32_t>((z ^ (z >> 31)) >> 32);
-  }
+  for (std::uint32_t i = 0; i < keys.size(); ++i)
+    keys[i] = checksum_key(i);
   return keys;
 }();
+
+// What two words of a group give.
+PLANECAST_HOST_DEVICE constexpr std::uint64_t
+checksum_pair(std::uint32_t word, std::uint32_t key, std::uint32_t other, std::uint32_t other_key) noexcept {
+  return std::uint64_t{word + key} * (other + other_key);
+}
 } // namespace detail
 
 /// The checksum of a frame. It takes bytes piece by piece, so that it can run in the pass that copies them;
@@ -77,12 +87,11 @@ private:
     std::uint64_t sum = 0;
     for (std::size_t w = 0; w < block.size() / 4; w += 8)
       for (std::size_t i = w; i < w + 4; ++i) {
-        const std::uint32_t a = detail::load<std::uint32_t>(&block[4 * i]) + detail::checksum_keys[i];
-        const std::uint32_t b =
-            detail::load<std::uint32_t>(&block[4 * i + 16]) + detail::checksum_keys[i + 4];
-        sum += std::uint64_t{a} * b;
+        const auto a = detail::load<std::uint32_t>(&block[4 * i]),
+                   b = detail::load<std::uint32_t>(&block[4 * i + 16]);
+        sum += detail::checksum_pair(a, detail::checksum_keys[i], b, detail::checksum_keys[i + 4]);
       }
-    hash_ = hash_ * 0x9E3779B97F4A7C15u + sum;
+    hash_ = hash_ * detail::checksum_factor + sum;
   }
 
   std::array<std::byte, checksum_block> block_;
