@@ -65,14 +65,6 @@ PLANECAST_HOST_DEVICE inline void meet_add(std::uint64_t& at, std::uint64_t valu
   at += value;
 #endif
 }
-PLANECAST_HOST_DEVICE inline void meet_add(std::uint64_t& at, std::uint64_t value) noexcept {
-#if PLANECAST_ON_DEVICE
-  static_assert(sizeof(unsigned long long) == sizeof value);
-  atomicAdd(reinterpret_cast<unsigned long long*>(&at), static_cast<unsigned long long>(value));
-#else
-  at += value;
-#endif
-}
 PLANECAST_HOST_DEVICE inline void meet_or(std::uint32_t& at, std::uint32_t bits) noexcept {
 #if PLANECAST_ON_DEVICE
   atomicOr(&at, bits);
