@@ -82,6 +82,7 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/score_target.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/slot_tables.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/softmax_program.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/spare_memory.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/store_program.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/upgrade_programs.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/warp_product.hpp

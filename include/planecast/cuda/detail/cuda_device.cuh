@@ -2,14 +2,13 @@
 #pragma once
 
 #include "planecast/cuda/detail/launch.cuh"
+#include "planecast/cuda/detail/spare_memory.hpp"
 #include "planecast/cuda/device.hpp"
 #include "planecast/status.hpp"
 
 #include <cstddef>
 #include <cstdint>
 #include <cuda_runtime.h>
-#include <iterator>
-#include <map>
 #include <memory>
 #include <type_traits>
 #include <utility>
@@ -24,73 +23,21 @@ inline void check_cuda(cudaError_t e) {
   throw error(device_status(e));
 }
 
-/// Memory that is given back is kept for the next who asks for about as much: asking the runtime takes long,
-/// and giving back waits for the whole device.
-template <class Runtime>
-class spare_memory {
-public:
-  spare_memory() = default;
-  spare_memory(const spare_memory&) = delete;
-  spare_memory& operator=(const spare_memory&) = delete;
-  ~spare_memory() { trim(0); }
-
-  /// Memory for so many bytes, and how many it has.
-  std::pair<std::byte*, std::size_t> take(std::size_t bytes) {
-    const std::size_t size = size_of(bytes);
-    if (const auto found = spare_.lower_bound(size); found != spare_.end() && found->first <= 2 * size) {
-      const auto [has, at] = *found;
-      spare_.erase(found);
-      bytes_ -= has;
-      return {at, has};
-    }
-    void* made = nullptr;
-    if (Runtime::take(&made, size) != cudaSuccess) {
-      (void)cudaGetLastError();
-      trim(0);
-      check_cuda(Runtime::take(&made, size));
-    }
-    return {static_cast<std::byte*>(made), size};
-  }
-  void give_back(std::byte* at, std::size_t size) noexcept {
-    try {
-      spare_.emplace(size, at);
-      bytes_ += size;
-    } catch (...) { // no memory to note it
-      (void)Runtime::give_back(at);
-    }
-    trim(most_spare);
-  }
-
-private:
-  static constexpr std::size_t most_spare = std::size_t{256} << 20;
-
-  // Few sizes, so that what was one layer's serves another: at most an eighth is lost.
-  static std::size_t size_of(std::size_t bytes) noexcept {
-    std::size_t step = 256;
-    while (16 * step < bytes)
-      step *= 2;
-    return max((bytes + step - 1) / step, std::size_t{1}) * step;
-  }
-  void trim(std::size_t most) noexcept {
-    while (bytes_ > most) {
-      const auto last = std::prev(spare_.end()); // the largest
-      (void)Runtime::give_back(last->second);
-      bytes_ -= last->first;
-      spare_.erase(last);
-    }
-  }
-
-  std::multimap<std::size_t, std::byte*> spare_;
-  std::size_t bytes_ = 0;
-};
-
 struct device_runtime {
-  static cudaError_t take(void** at, std::size_t bytes) noexcept { return cudaMalloc(at, bytes); }
-  static cudaError_t give_back(void* at) noexcept { return cudaFree(at); }
+  static std::byte* take(std::size_t bytes) {
+    void* made = nullptr;
+    check_cuda(cudaMalloc(&made, bytes));
+    return static_cast<std::byte*>(made);
+  }
+  static void give_back(std::byte* at) noexcept { (void)cudaFree(at); }
 };
 struct pinned_runtime {
-  static cudaError_t take(void** at, std::size_t bytes) noexcept { return cudaMallocHost(at, bytes); }
-  static cudaError_t give_back(void* at) noexcept { return cudaFreeHost(at); }
+  static std::byte* take(std::size_t bytes) {
+    void* made = nullptr;
+    check_cuda(cudaMallocHost(&made, bytes));
+    return static_cast<std::byte*>(made);
+  }
+  static void give_back(std::byte* at) noexcept { (void)cudaFreeHost(at); }
 };
 
 /// The device that is current when it is made, and in every call: two streams of its own beside the caller's,
