@@ -33,6 +33,8 @@ namespace planecast::inline v0 {
 /// another stream, and can be captured in a graph.
 /// Example: test/cuda/accept_test.cu.
 struct cuda_acceptance {
+  // What launches kernels is a template: a unit compiles those that it calls, and no others.
+
   /// What a call for so many requests takes.
   [[nodiscard]] static constexpr std::size_t workspace_bytes(std::uint32_t batch_size,
                                                              std::uint32_t max_draft_tokens) noexcept {
@@ -40,16 +42,19 @@ struct cuda_acceptance {
   }
 
   /// As accept_greedy().
+  template <int = 0>
   static status greedy(const draft_batch& batch, const accepted_batch& out, void* workspace,
                        std::size_t workspace_bytes, cudaStream_t stream) noexcept {
     return accept<detail::acceptance::greedy>(batch, out, workspace, workspace_bytes, stream);
   }
   /// As accept_gumbel().
+  template <int = 0>
   static status gumbel(const draft_batch& batch, const accepted_batch& out, void* workspace,
                        std::size_t workspace_bytes, cudaStream_t stream) noexcept {
     return accept<detail::acceptance::gumbel>(batch, out, workspace, workspace_bytes, stream);
   }
   /// As accept_rejection().
+  template <int = 0>
   static status rejection(const draft_batch& batch, const accepted_batch& out, void* workspace,
                           std::size_t workspace_bytes, cudaStream_t stream) noexcept {
     return accept<detail::acceptance::rejection>(batch, out, workspace, workspace_bytes, stream);
@@ -102,6 +107,7 @@ private:
         detail::race_program<How, target_kind::probabilities>{batch, room, out, fours, rows}, blocks,
         detail::race_memory_bytes(rows), how, stream);
   }
+  template <int = 0>
   static status softmax(const draft_batch& batch, const detail::accept_workspace& room,
                         const detail::row_fours& fours, const cuda_tuning& how,
                         cudaStream_t stream) noexcept {

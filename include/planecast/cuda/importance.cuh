@@ -36,6 +36,8 @@ namespace planecast::inline v0 {
 ///       check(device_importance::attention_mass(layer[l], {scores, 1.0f / layers, l > 0}, room, bytes,
 ///       stream));
 struct device_importance {
+  // What launches kernels is a template: a unit compiles those that it calls, and no others.
+
   /// Bytes of workspace that attention_mass() takes on the current device.
   static status attention_mass_bytes(const device_attention& of, std::size_t& bytes) noexcept {
     bytes = 0;
@@ -50,6 +52,7 @@ struct device_importance {
 
   /// One layer's attention mass: two kernels. With softmax_lse keys are read once; without it twice, KV head
   /// by KV head, so that the second time they come from L2 where it holds a few heads.
+  template <int = 0>
   static status attention_mass(const device_attention& of, const device_scores& to, void* workspace,
                                std::size_t bytes, cudaStream_t stream) noexcept {
     if (of.tokens == 0)
@@ -89,6 +92,7 @@ struct device_importance {
   /// One layer's key norms, the mean over its KV heads: one kernel, no workspace. Short keys first is the
   /// same with a minus.
   /// Preconditions: dim is a multiple of 8; heads is not 0.
+  template <int = 0>
   static status key_norm(number dtype, const device_rows<const std::byte>& keys, std::uint32_t tokens,
                          std::uint32_t heads, std::uint32_t dim, key_norm_order order,
                          const device_scores& to, cudaStream_t stream) noexcept {

@@ -34,6 +34,8 @@ namespace planecast::inline v0 {
 ///     check(device_order::rank(scores, tokens, {}, 0, ranked, flag, workspace, bytes, stream));
 ///     check(device_order::cut(upgrades, cut, other_workspace, other_bytes, stream));
 struct device_order {
+  // What launches kernels is a template: a unit compiles those that it calls, and no others.
+
   /// So many of the ranked tokens, the first, are pinned: ranking::pinned.
   [[nodiscard]] static constexpr std::uint32_t pinned(std::uint32_t count, pinned_tokens pins,
                                                       std::uint32_t first = 0) noexcept {
@@ -42,6 +44,7 @@ struct device_order {
   }
 
   /// Bytes of workspace that rank() takes.
+  template <int = 0>
   static status rank_bytes(std::uint32_t count, pinned_tokens pins, std::uint32_t first,
                            std::size_t& bytes) noexcept {
     const std::uint32_t others = count - pinned(count, pins, first);
@@ -56,6 +59,7 @@ struct device_order {
   /// them all. scores[k] is that of token first + k. Where one is NaN, *not_a_number becomes 1, in device
   /// memory, and the order of tokens that are not pinned means nothing; it is not cleared, and may be null.
   /// Preconditions: first + count fits 32 bits, count 31.
+  template <int = 0>
   static status rank(const float* scores, std::uint32_t count, pinned_tokens pins, std::uint32_t first,
                      std::uint32_t* ranked, std::uint32_t* not_a_number, void* workspace, std::size_t bytes,
                      cudaStream_t stream) noexcept {
@@ -101,6 +105,7 @@ struct device_order {
   }
 
   /// Bytes of workspace that cut() takes.
+  template <int = 0>
   static status cut_bytes(const device_upgrades& of, std::size_t& bytes) noexcept {
     std::size_t scan = 0;
     if (numbers(of) != 0)
@@ -111,6 +116,7 @@ struct device_order {
 
   /// Cuts the order at the first upgrade that no longer fits: *cut, in device memory, becomes what plan()
   /// would make of the same bytes.
+  template <int = 0>
   static status cut(const device_upgrades& of, device_cut* cut, void* workspace, std::size_t bytes,
                     cudaStream_t stream) noexcept {
     std::size_t needed = 0;
@@ -158,6 +164,7 @@ private:
   static constexpr std::size_t scan_at(const device_upgrades& of) noexcept {
     return next_at(of) + aligned(numbers(of));
   }
+  template <int = 0>
   static cudaError_t sum_up(void* room, std::size_t& bytes, std::uint64_t* sums, std::uint32_t count,
                             cudaStream_t stream) noexcept {
     return cub::DeviceScan::InclusiveSum(room, bytes, sums, sums, static_cast<int>(count), stream);
@@ -172,6 +179,7 @@ private:
   static constexpr std::size_t sort_at(std::uint32_t count) noexcept { return 3 * aligned(count); }
 
   // Stable, so that equal scores stay in the order of position.
+  template <int = 0>
   static cudaError_t sort_pairs(void* room, std::size_t& bytes, std::uint32_t count, const pairs& of,
                                 std::uint32_t* sorted, cudaStream_t stream) noexcept {
     return cub::DeviceRadixSort::SortPairs(room, bytes, of.keys, of.sorted_keys, of.positions, sorted,
