@@ -35,7 +35,9 @@ using device_pair = test::stream_pair<Policy, test::gated<loopback>, on_host_dev
 template <class Policy>
 void as_on_the_host(std::uint64_t seed) {
   host_device::next = {.seed = seed + 1};
-  planecast_test::same_from_device<Policy, on_host_device>(seed);
+  host_device::engine engine;
+  planecast_test::same_from_device<Policy, on_host_device>(seed, &engine);
+  CHECK_FALSE(host_device::stuck);
   CHECK_FALSE(host_device::written_beyond);
 }
 
@@ -87,13 +89,15 @@ TEST_CASE(
     test::cache_memory source = device_memory(g, n, random), target = device_memory(g, n, random);
     test::cache_memory computed = source;
     test::fill(computed, g.dtype, random);
-    auto kv = streams.in.expect({.id = 1, .tokens = n}, target.pages());
+    host_device::engine engine;
+    auto kv = streams.in.expect({.id = 1, .tokens = n}, target.pages(), &engine);
     auto shot = streams.out.open({.id = 1, .tokens = n});
-    std::deque<std::function<void()>> engine;
+    std::uint32_t later = 0;
     for (std::uint32_t l = 0; l < g.layers; ++l) {
-      engine.push_back([&, l] { copy_layer(computed, source, g, l); });
+      engine.add([&, l] { copy_layer(computed, source, g, l); });
       REQUIRE(shot.put(l, source.view<kv_view>(l), &engine).ok());
-      CHECK(engine.size() <= 3); // two under way, and the one that was put
+      engine.add([&, l] { later = l + 1; }); // behind the layer, and of no concern to it
+      CHECK(engine.tasks.size() <= 7);       // three under way, and what stands behind them
     }
     REQUIRE(streams.run(kv, [&] { return shot.reached(source_free); }));
     source.each([](std::uint16_t& x) { x = 0x1234; });
@@ -106,49 +110,70 @@ TEST_CASE(
 }
 
 TEST_CASE("device stream: where a device fails, its request ends at both ends, and says so") {
-  const geometry g{number::bf16, 3, 2, 24, 16};
-  for (std::uint64_t program = 0; program < 12 + 15; ++program) {
-    CAPTURE(program);
-    const bool at_sender = program < 12;
-    test::dice random(program);
-    test::cache_memory source = device_memory(g, 100, random), target = device_memory(g, 100, random);
-    test::fill(source, g.dtype, random);
-    host_device::next = {.seed = program};
-    if (at_sender)
-      host_device::made_first = {{.fails_after = program}};
-    else
-      host_device::made_first = {{}, {.fails_after = program - 12}};
-    device_pair<test::default_policy> streams(g); // each end has a device of its own, the sender first
-    auto kv = streams.in.expect({.id = 1, .tokens = 100}, target.pages());
-    auto shot = streams.out.open({.id = 1, .tokens = 100});
-    streams.settle(); // each knows of the other
-    for (std::uint32_t l = 0; l < g.layers; ++l)
-      (void)shot.put(l, source.view<kv_view>(l));
-    if (shot.status().ok())
-      (void)shot.plan(budget::base());
-    streams.run(
-        kv, [&] { return kv.reached(quiesced) && shot.status().code != errc::ok; }, 500);
-    CHECK(shot.status().code == (at_sender ? errc::device : errc::cancelled));
-    CHECK(kv.status().code == (at_sender ? errc::cancelled : errc::device));
-    CHECK(shot.bytes_held() == 0);
+  const geometry g{number::bf16, 4, 2, 24, 16};
+  for (const bool at_sender : {true, false}) {
+    CAPTURE(at_sender);
+    std::uint64_t call = 0; // that fails
+    for (bool failed = true; failed; ++call) {
+      REQUIRE(call < 1000);
+      CAPTURE(call);
+      test::dice random(call);
+      test::cache_memory source = device_memory(g, 100, random), target = device_memory(g, 100, random);
+      test::fill(source, g.dtype, random);
+      host_device::next = {.seed = call};
+      if (at_sender)
+        host_device::made_first = {{.fails_after = call}};
+      else
+        host_device::made_first = {{}, {.fails_after = call}};
+      device_pair<test::default_policy> streams(g); // each end has a device of its own, the sender first
+      host_device::engine engine;
+      auto shot = streams.out.open({.id = 1, .tokens = 100});
+      try {
+        auto kv = streams.in.expect({.id = 1, .tokens = 100}, target.pages(), &engine);
+        streams.settle(); // each knows of the other
+        for (std::uint32_t l = 0; l < g.layers; ++l)
+          (void)shot.put(l, source.view<kv_view>(l), &engine);
+        if (shot.status().ok())
+          (void)shot.plan(budget::base());
+        streams.run(
+            kv, [&] { return kv.reached(quiesced) && shot.reached(quiesced) && shot.bytes_held() == 0; },
+            500);
+        failed = !kv.reached(focused);
+        CHECK(shot.status().code == (!failed ? errc::ok : at_sender ? errc::device : errc::cancelled));
+        CHECK(kv.status().code == (!failed ? errc::ok : at_sender ? errc::cancelled : errc::device));
+        CHECK(shot.bytes_held() == 0);
+      } catch (const error& e) { // expect() found no memory
+        CHECK(e.status() == errc::device);
+        CHECK_FALSE(at_sender);
+      }
+      CHECK_FALSE(host_device::written_beyond);
+      CHECK_FALSE(host_device::stuck);
+    }
+    CHECK(call > 30);
   }
 }
 
 TEST_CASE("device stream: what kernels cannot follow is refused") {
   const geometry g{number::bf16, 1, 1, 16, 16};
   device_pair<test::default_policy> streams(g);
+  host_device::engine engine;
   std::vector<std::uint16_t> k(16 * 8), v(16 * 8);
   const kv_strides across{.token = 1, .head = 0, .channel = 8};
   auto shot = streams.out.open({.id = 1, .tokens = 8});
-  CHECK_THROWS_AS((void)shot.put(0, kv_view(k.data(), across, v.data(), across, 8)),
+  CHECK_THROWS_AS((void)shot.put(0, kv_view(k.data(), across, v.data(), across, 8), &engine),
                   const std::invalid_argument&);
-  CHECK_THROWS_AS(
-      (void)streams.in.expect({.id = 1, .tokens = 8}, {kv_pages(k.data(), across, v.data(), across, 8)}),
-      const std::invalid_argument&);
+  CHECK_THROWS_AS((void)streams.in.expect({.id = 1, .tokens = 8},
+                                          {kv_pages(k.data(), across, v.data(), across, 8)}, &engine),
+                  const std::invalid_argument&);
   std::vector<float> wide(16 * 8);
   const kv_strides plain = kv_strides::nhd(1, 16);
-  CHECK_THROWS_AS((void)shot.put(0, kv_view(wide.data(), plain, wide.data(), plain, 8).fp32_as(number::bf16)),
+  host_device::host_only = reinterpret_cast<const std::byte*>(v.data());
+  CHECK_THROWS_AS((void)shot.put(0, kv_view(k.data(), plain, v.data(), plain, 8), &engine),
                   const std::invalid_argument&);
+  host_device::host_only = nullptr;
+  CHECK_THROWS_AS(
+      (void)shot.put(0, kv_view(wide.data(), plain, wide.data(), plain, 8).fp32_as(number::bf16), &engine),
+      const std::invalid_argument&);
   CHECK(shot.status().ok());
 }
 
@@ -160,14 +185,16 @@ TEST_CASE("device stream: bad bytes are corrupt to a device as they are to the p
   for (std::uint64_t seed = 0; seed < rounds(300, 60); ++seed) {
     CAPTURE(seed);
     test::dice random(seed);
+    host_device::next = {.seed = seed};
     const geometry g = test::random_geometry(random);
     const std::uint32_t n = random.between(1, 130);
     test::cache_memory source = device_memory(g, n, random), here = device_memory(g, n, random), there = here;
     test::fill(source, g.dtype, random);
     coded_cache<policy, cpu> sent({g, n}, coding::planes);
     const auto device = std::make_shared<host_device>();
+    host_device::engine engine;
     assembly<policy, cpu> on_host({g, n}, here.pages());
-    device_assembly<policy, host_device> on_device(device, {g, n}, there.pages());
+    device_assembly<policy, host_device> on_device(device, {g, n}, there.pages(), &engine);
     bool good = true; // so far
     const auto take = [&](auto&& payload_of, auto&& place) {
       std::vector<std::byte> bytes;
@@ -198,19 +225,24 @@ TEST_CASE("device stream: bad bytes are corrupt to a device as they are to the p
       take([&](auto&& sink) { sent.give_base(l, 0, tiles, sink); },
            [&](auto& to, std::span<const std::byte> bytes) { return to.place_base(l, 0, tiles, bytes); });
     }
-    std::vector<std::uint32_t> tokens(n);
+    const item_map map{g.layers, n}; // tokens of a layer each: a frame may lack any of the layers
+    std::vector<std::uint32_t> tokens(map.count());
     std::iota(tokens.begin(), tokens.end(), 0u);
-    std::shuffle(tokens.begin(), tokens.end(), random.engine());
+    if (random.one_in(2))
+      std::shuffle(tokens.begin(), tokens.end(), random.engine());
     for (std::uint32_t plane = 1; plane < 3 && good; ++plane)
-      for (std::uint32_t first = 0; first < n && good;) {
-        const std::uint32_t count = random.between(1, n - first);
-        const detail::listed_items items(g.layers, std::span(tokens).subspan(first, count));
+      for (std::uint32_t first = 0; first < map.count() && good;) {
+        const std::uint32_t count = random.between(1, map.count() - first);
+        const detail::listed_items items(map, std::span(tokens).subspan(first, count));
         take([&](auto&& sink) { sent.give_upgrade(plane, items, sink); },
              [&](auto& to, std::span<const std::byte> bytes) {
                return to.place_upgrade(plane, items, bytes);
              });
         first += count;
       }
+    for (std::uint32_t l = 0; l < g.layers; ++l)
+      for (std::uint32_t t = 0; t < n; ++t)
+        REQUIRE(on_device.planes_held(l, t) == on_host.planes_held(l, t));
     if (good)
       CHECK(on_device.all_hold(2));
     CHECK_FALSE(host_device::written_beyond);
@@ -231,10 +263,11 @@ TEST_CASE("device stream: frames of more rows than are worked on at a time") {
   std::vector<kv_pages> pages;
   for (std::uint32_t l = 0; l < 3; ++l)
     pages.emplace_back(&to[2 * l * from.size()], nhd, &to[(2 * l + 1) * from.size()], nhd, n);
-  auto kv = streams.in.expect({.id = 1, .tokens = n}, pages);
+  host_device::engine engine;
+  auto kv = streams.in.expect({.id = 1, .tokens = n}, pages, &engine);
   auto shot = streams.out.open({.id = 1, .tokens = n});
   for (std::uint32_t l = 0; l < 3; ++l)
-    REQUIRE(shot.put(l, kv_view(from.data(), nhd, from.data(), nhd, n)).ok());
+    REQUIRE(shot.put(l, kv_view(from.data(), nhd, from.data(), nhd, n), &engine).ok());
   REQUIRE(shot.plan(budget::base()).ok());
   REQUIRE(streams.run(kv, [&] { return kv.reached(focused); }));
   for (std::size_t part = 0; part < 6; ++part)

@@ -1,4 +1,4 @@
-// A device on the host: what it is told to do waits in two queues, and is done at any time, by turns of
+// A device on the host: what it is told to do waits in queues, and is done at any time, by turns of
 // chance.
 #pragma once
 
@@ -25,7 +25,7 @@ namespace planecast_test {
 /// What chance does to a device.
 struct host_device_options {
   std::uint64_t seed = 1;
-  std::uint64_t fails_after = ~std::uint64_t{0}; ///< so many programs it fails
+  std::uint64_t fails_after = ~std::uint64_t{0}; ///< so many calls it fails
 };
 
 /// As CUDA's, with memory that is poisoned before and after.
@@ -36,8 +36,23 @@ public:
   static inline std::uint64_t programs = 0;                 ///< that were run, by all
 
   using mark = std::shared_ptr<bool>; // whether it has passed
-  /// A queue of the caller's: what is in it is done before what follows it.
-  using order = std::deque<std::function<void()>>*;
+  /// A queue of the caller's.
+  struct engine {
+    std::deque<std::function<void()>> tasks;
+    std::uint64_t added = 0, done = 0;
+
+    void add(std::function<void()> task) {
+      tasks.push_back(std::move(task));
+      ++added;
+    }
+    void run(std::uint64_t until) {
+      for (; done < until; ++done) {
+        tasks.front()();
+        tasks.pop_front();
+      }
+    }
+  };
+  using order = engine*;
 
   host_device() {
     if (!made_first.empty()) {
@@ -53,6 +68,7 @@ public:
   }
 
   std::shared_ptr<std::byte> memory(std::size_t bytes) {
+    count();
     const std::size_t all = bytes + 256;
     auto* const first = static_cast<std::byte*>(::operator new (all, std::align_val_t{256}));
     std::memset(first, 0xC3, all);
@@ -77,9 +93,6 @@ public:
   }
   template <class Program>
   void launch(planecast::device_queue q, const Program& program, std::uint32_t blocks, std::uint32_t bytes) {
-    if (mine_.fails_after == 0)
-      throw planecast::error({planecast::errc::device, "a test's", 0, 7});
-    --mine_.fails_after;
     const std::uint32_t threads = tuning().threads;
     add(q, [=, this] {
       ++programs;
@@ -98,20 +111,30 @@ public:
     return *m;
   }
   void wait(const mark& m) {
-    while (!*m && step()) {
-    }
+    while (!*m)
+      if (!step()) {
+        stuck = true;
+        return;
+      }
+  }
+  void finish(planecast::device_queue q) noexcept {
+    while (!queue(q).empty())
+      if (!step()) {
+        stuck = true;
+        return;
+      }
   }
   void follow(planecast::device_queue q, const mark& m) {
+    count();
     queue(q).push_back({m, [] {}});
   }
   void after(planecast::device_queue q, order behind) {
-    add(q, [behind] {
-      while (!behind->empty()) {
-        behind->front()();
-        behind->pop_front();
-      }
-    });
+    const std::uint64_t until = behind->added;
+    add(q, [behind, until] { behind->run(until); });
   }
+  bool reaches(const std::byte* at) { return at != host_only; }
+  static inline const std::byte* host_only = nullptr; ///< what it does not reach
+  static inline bool stuck = false;                   ///< whether one waited for what never comes
   [[nodiscard]] planecast::cuda_tuning tuning() const noexcept { return {32, 163 * 1024, 52 * 1024}; }
 
 private:
@@ -120,14 +143,21 @@ private:
     std::function<void()> run;
   };
 
+  // Every call may be the one that fails.
+  void count() {
+    if (mine_.fails_after == 0)
+      throw planecast::error({planecast::errc::device, "a test's", 0, 7});
+    --mine_.fails_after;
+  }
   std::deque<task>& queue(planecast::device_queue q) { return queues_[static_cast<std::size_t>(q)]; }
   void add(planecast::device_queue q, std::function<void()> run) {
+    count();
     queue(q).push_back({nullptr, std::move(run)});
   }
   // Does one thing of either queue. False if there is nothing that can be done.
   bool step() {
-    const std::size_t first = random_.below(2);
-    for (const std::size_t i : {first, 1 - first})
+    const std::size_t first = random_.below(3);
+    for (const std::size_t i : {first, (first + 1) % 3, (first + 2) % 3})
       if (auto& q = queues_[i]; !q.empty() && (q.front().behind == nullptr || *q.front().behind)) {
         const task t = std::move(q.front());
         q.pop_front();
@@ -139,7 +169,7 @@ private:
 
   host_device_options mine_ = next;
   random_source random_{mine_.seed};
-  std::array<std::deque<task>, 2> queues_;
+  std::array<std::deque<task>, 3> queues_;
 };
 static_assert(planecast::device<host_device>);
 

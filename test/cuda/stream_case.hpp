@@ -31,7 +31,7 @@ test::basic_cache_memory<Allocator> device_memory(const planecast::geometry& g, 
 /// A request over two streams, of the processor's memory and of a device's: the same frames cross, and after
 /// each the same values are there.
 template <class Policy, class Backend, template <class> class Allocator = std::allocator>
-void same_from_device(std::uint64_t seed) {
+void same_from_device(std::uint64_t seed, typename Backend::order engine) {
   using namespace planecast;
   using host_pair = test::stream_pair<Policy>;
   using device_pair = test::stream_pair<Policy, test::gated<loopback>, Backend>;
@@ -44,13 +44,17 @@ void same_from_device(std::uint64_t seed) {
        there_pages = here_pages; // the same layout
   test::fill(source, g.dtype, random);
   ends.plan.until = Policy::tiers::bits(Policy::tiers::count - 1);
-  const auto how = test::small_chunks(random, host_pair::sender::least_chunk_bytes(g));
+  const auto how = test::small_chunks(
+      random, host_pair::sender::least_chunk_bytes(g, ends.per_layer ? order_scope::per_layer
+                                                                     : order_scope::across_layers));
+  if (random.one_in(2)) // frames of some layers alone, where orders are per layer
+    ends.per_layer = true;
   const coding as = random.one_in(6) ? coding::raw : coding::planes;
 
   host_pair here(g, how);
   device_pair device(g, how);
   auto kv = here.in.expect({.id = 1, .tokens = n, .first = first}, here_pages.pages());
-  auto kv_there = device.in.expect({.id = 1, .tokens = n, .first = first}, there_pages.pages());
+  auto kv_there = device.in.expect({.id = 1, .tokens = n, .first = first}, there_pages.pages(), engine);
   auto shot = here.out.open({.id = 1, .tokens = n, .first = first, .how = as});
   auto shot_there = device.out.open({.id = 1, .tokens = n, .first = first, .how = as});
   here.door->allowed = device.door->allowed = 0;
@@ -60,7 +64,7 @@ void same_from_device(std::uint64_t seed) {
   }
   for (std::uint32_t l = 0; l < g.layers; ++l) {
     CHECK(shot.put(l, source.template view<kv_view>(l)).ok());
-    CHECK(shot_there.put(l, source.template view<kv_view>(l)).ok());
+    CHECK(shot_there.put(l, source.template view<kv_view>(l), engine).ok());
   }
   REQUIRE(ends.planned(shot, budget::base()).ok());
   REQUIRE(ends.planned(shot_there, budget::base()).ok());

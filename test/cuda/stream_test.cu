@@ -4,6 +4,7 @@
 
 #include "code/rows.hpp"
 #include "cuda/managed.hpp"
+#include "cuda/on_device.cuh"
 #include "cuda/stream_case.hpp"
 
 #include <cstdint>
@@ -14,8 +15,11 @@ namespace cuda_stream_test {
 using namespace planecast_test;
 
 TEST_CASE("GPU stream: what crosses and what arrives is what it is from the host's memory") {
-  for (std::uint64_t seed = 0; seed < rounds(30, 8); ++seed)
-    same_from_device<test::default_policy, planecast::cuda, managed>(seed);
+  cudaStream_t engine = nullptr;
+  REQUIRE(cudaStreamCreateWithFlags(&engine, cudaStreamNonBlocking) == cudaSuccess);
+  for (std::uint64_t seed = 0; seed < device_rounds(30); ++seed)
+    same_from_device<test::default_policy, planecast::cuda, managed>(seed, engine);
+  CHECK(cudaStreamDestroy(engine) == cudaSuccess);
 }
 
 } // namespace cuda_stream_test

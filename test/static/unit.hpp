@@ -64,6 +64,8 @@ struct some_device {
   static void wait(mark) {}
   static void follow(pc::device_queue, mark) {}
   static void after(pc::device_queue, order) {}
+  static void finish(pc::device_queue) noexcept {}
+  static bool reaches(const std::byte*) { return true; }
   static pc::cuda_tuning tuning() { return {}; }
 };
 

@@ -142,6 +142,13 @@ protected:
     }
   }
 
+  // Tokens of a layer have one plane less.
+  void lose_plane(std::uint32_t plane, std::uint32_t layer, std::span<const std::uint32_t> tokens) noexcept {
+    for (const std::uint32_t token : tokens)
+      --held_[held_at(layer, token)];
+    holding_[plane - Policy::base_planes] -= tokens.size();
+  }
+
 private:
   std::size_t held_at(std::uint32_t layer, std::uint32_t token) const noexcept {
     return std::size_t{layer} * map_.count() + (token - map_.first);

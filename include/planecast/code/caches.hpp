@@ -17,7 +17,8 @@ namespace planecast::inline v0 {
 /// keeps them in: a GPU. (One that codes tile by tile, as backend says, has coded_cache and assembly.)
 ///
 ///     place               What all requests of a stream's end share: made by default, once for each end.
-///     order               What put() may name: behind which of the caller's work it reads.
+///     order               What put() and expect() name: behind which of the caller's work pages are read and
+///                         written.
 ///     coded_cache<P>      As device_coded_cache.
 ///     assembly<P>         As device_assembly.
 ///
@@ -27,7 +28,7 @@ template <class B, class Policy>
 concept layer_backend = requires(std::shared_ptr<typename B::place> p, tile_map<Policy> map, kv_view view,
                                  typename B::template coded_cache<Policy> sent,
                                  typename B::template assembly<Policy> received,
-                                 std::optional<typename B::order> behind) {
+                                 typename B::order behind) {
   { sent.put(std::uint32_t{}, view, behind) } -> std::same_as<void>;
   { sent.come_to_rest(bool{}) } -> std::same_as<std::optional<std::uint32_t>>;
   { sent.busy() } -> std::same_as<bool>;
@@ -49,7 +50,7 @@ struct caches {
     return sent(std::move(map), how);
   }
   static received make_received(const std::shared_ptr<place>&, tile_map<Policy> map,
-                                std::vector<kv_pages> pages) {
+                                std::vector<kv_pages> pages, order) {
     return received(std::move(map), std::move(pages));
   }
 };
@@ -65,8 +66,8 @@ struct caches<Policy, Backend> {
     return sent(where, std::move(map), how);
   }
   static received make_received(const std::shared_ptr<place>& where, tile_map<Policy> map,
-                                const std::vector<kv_pages>& pages) {
-    return received(where, std::move(map), pages);
+                                const std::vector<kv_pages>& pages, order behind) {
+    return received(where, std::move(map), pages, behind);
   }
 };
 

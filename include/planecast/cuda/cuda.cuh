@@ -30,10 +30,10 @@ namespace planecast::inline v0 {
 /// and can be captured in a graph.
 /// Example: test/cuda/code_test.cu.
 ///
-/// As the backend of a stream it keeps caches in the device that is current when a stream's end is made, and
-/// in every call of it: views then point to device memory, their slots to the host's. Coding and copies run
-/// in two CUDA streams of that end; put() takes the caller's, behind which a layer is computed. poll() and
-/// wait() return when what they took is in the pages, whatever CUDA stream reads them next.
+/// As the backend of a stream it keeps caches in the device that is current when a stream's end is made:
+/// views then point to device memory, their slots to the host's. Coding and copies run in CUDA streams of
+/// that end, behind what the caller's stream holds when put() is called, or poll() and wait(). None of these
+/// can be captured in a graph; what else is captured meanwhile is not disturbed.
 struct cuda {
   using place = detail::cuda_device; ///< what a stream's end keeps: as layer_backend says
   using order = cudaStream_t;        ///< of the caller's

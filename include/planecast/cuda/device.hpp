@@ -11,10 +11,11 @@
 
 namespace planecast::inline v0 {
 
-/// A device's two queues: what is enqueued in one is done in order, the two go on side by side.
+/// A device's queues: what is enqueued in one is done in order, they go on side by side.
 enum class device_queue : std::uint8_t {
   code, ///< programs
-  move, ///< copies to the host that need not wait for programs behind them
+  tell, ///< small copies to the host, by which it knows what to do next
+  move, ///< large ones, which wait for nothing that stands behind them
 };
 
 /// A device has memory that the host does not reach, and does there, later, what it is told to. A stream's
@@ -29,11 +30,15 @@ enum class device_queue : std::uint8_t {
 ///     set(queue) → mark                     A mark behind what was enqueued so far: has it passed? wait for
 ///     passed(mark), wait(mark)              it.
 ///     follow(queue, mark)                   What is enqueued from now on waits for a mark in the other
-///     after(queue, order)                   queue; for what the caller has enqueued in a queue of its own.
+///     after(queue, order)                   queue; for what the caller has enqueued so far in one of its
+///     own. finish(queue)                         Waits for all that was enqueued; takes nothing that could
+///     be
+///                                           lacking, and throws nothing.
+///     reaches(pointer)                      Whether its programs can use an address.
 ///     tuning()                              How programs are launched.
 ///
 /// Preconditions: one thread at a time.
-/// Effects: all but memory, wait and tuning only enqueue.
+/// Effects: all but memory, pinned, wait and finish only enqueue, or tell.
 /// Errors: throws `error`: `device` where the device's runtime refuses, `limit` where a program asks for more
 /// memory than a block can have.
 /// Example: detail::cuda_device.
@@ -49,6 +54,9 @@ concept device = requires(D d, device_queue q, std::byte* to, const std::byte* f
   { d.wait(m) } -> std::same_as<void>;
   { d.follow(q, m) } -> std::same_as<void>;
   { d.after(q, o) } -> std::same_as<void>;
+  { d.finish(q) }
+  noexcept->std::same_as<void>;
+  { d.reaches(from) } -> std::same_as<bool>;
   { d.tuning() } -> std::same_as<cuda_tuning>;
 };
 

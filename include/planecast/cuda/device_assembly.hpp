@@ -35,32 +35,24 @@ class device_assembly : public arrived_planes<Policy> {
 public:
   using map_type = tile_map<Policy>;      ///< which tiles there are
   using planes = typename Policy::planes; ///< the policy's
+  using order = typename Device::order;   ///< a queue of the caller's
   using arrived::map;
 
-  /// Empty. Borrows what the views point to, for as long as it lives.
-  /// Preconditions: one view per layer, each of the sequence's tokens.
-  /// Errors: throws std::invalid_argument for fp32 values and for channels that do not lie side by side;
-  /// `error` where the device has no memory.
-  device_assembly(std::shared_ptr<Device> on, map_type tiles, const std::vector<kv_pages>& pages)
-      : arrived(std::move(tiles)), on_(std::move(on)) {
+  /// Empty. Borrows what the views point to, for as long as it lives. What is written into the pages waits
+  /// for what the caller has enqueued in its own queue by then. Preconditions: one view per layer, each of
+  /// the sequence's tokens. Errors: throws std::invalid_argument for fp32 values, for channels that do not
+  /// lie side by side, and for pages that the device does not reach; `error` where the device has no memory.
+  device_assembly(std::shared_ptr<Device> on, map_type tiles, const std::vector<kv_pages>& pages,
+                  order behind)
+      : arrived(std::move(tiles)), on_(std::move(on)), behind_(behind) {
     for (const kv_pages& view : pages)
-      detail::check_for_device("expect", view);
-    codes_ = on_->memory(std::max<std::uint64_t>(this->code_bytes(), 1));
-    stored_ = on_->memory(map().all_tiles());
-    for (std::uint32_t layer = 0; layer < map().shape.layers; ++layer) {
-      const auto keys = tables_.rows(*on_, pages[layer], false),
-                 values = tables_.rows(*on_, pages[layer], true);
-      const std::uint32_t heads = map().shape.heads(layer), width = value_bytes(map().shape.dtype);
-      most_heads_ = std::max(most_heads_, heads);
-      layers_.push_back({keys, values, codes_.get() + this->codes_at(layer),
-                         reinterpret_cast<std::uint8_t*>(stored_.get()) + this->number(layer, 0), heads,
-                         policy_of(layer), detail::whole_groups(keys, width),
-                         detail::whole_groups(values, width)});
+      detail::check_for_device("expect", *on_, view);
+    try {
+      prepare(pages);
+    } catch (...) {
+      settle();
+      throw;
     }
-    layers_there_ = bring(std::as_bytes(std::span(layers_)));
-    const std::uint32_t nothing[2] = {0, 0};
-    corrupt_ = bring(std::as_bytes(std::span(nothing)));
-    corrupt_here_ = on_->pinned(4);
   }
   device_assembly(const device_assembly&) = delete;
   device_assembly& operator=(const device_assembly&) = delete;
@@ -70,6 +62,9 @@ public:
   void release_codes() noexcept {
     settle();
     codes_.reset();
+    stored_.reset();
+    layers_there_.reset();
+    tables_ = {};
   }
 
   /// Takes the base of tiles first … first + count − 1 of a layer. Tiles that are there already are passed
@@ -90,8 +85,7 @@ public:
           {i, static_cast<std::uint32_t>(tile.bytes.data() - payload.data()), tile.stored ? 1u : 0u});
       this->take_tile(layer, tile);
     }
-    if (staged_bytes_ > most_staged)
-      drain();
+    begin();
     if (!entries.empty()) {
       const auto there = bring(payload), list = bring(std::as_bytes(std::span(entries)));
       map().with_policy(layer, [&]<class Layer>(Layer) {
@@ -119,36 +113,42 @@ public:
     std::uint64_t rows = 0;
     for (std::uint32_t layer = 0; layer < map().shape.layers; ++layer) {
       const std::span<const std::uint32_t> own = items.of(layer);
-      const bool as_before = layer > 0 && own.data() == items.of(layer - 1).data();
+      const bool as_before = layer > 0 && own.data() == items.of(layer - 1).data() &&
+                             own.size() == items.of(layer - 1).size(); // an empty one begins where others do
       const auto at = as_before ? lists.back().first : static_cast<std::uint32_t>(tokens.size());
       if (!as_before)
         tokens.insert(tokens.end(), own.begin(), own.end());
       lists.push_back({at, static_cast<std::uint32_t>(own.size()), rows});
       rows += std::uint64_t{2} * map().shape.heads(layer) * own.size();
     }
-    if (staged_bytes_ > most_staged)
-      drain();
+    begin();
     if (rows > 0)
       take_rows(plane, lists, rows, tokens, payload);
     else if (!payload.empty())
       return {errc::corrupt, "upgrade: bytes beyond its tokens"};
     this->take_plane(plane, items);
+    for (std::uint32_t layer = 0; layer < map().shape.layers; ++layer)
+      unchecked_planes_.push_back({plane, layer, {items.of(layer).begin(), items.of(layer).end()}});
     return {};
   }
 
   /// Waits until all that was taken is in the pages.
-  /// Errors: `corrupt` if a plane was not what it should be.
+  /// Errors: `corrupt` if a plane was not what it should be; planes that were taken since the last call then
+  /// count as not there.
   status finish() {
     if (!unchecked_)
       return {};
     on_->to_host(device_queue::code, corrupt_here_.get(), corrupt_.get(), 4);
     drain();
-    unchecked_ = false;
+    unchecked_ = is_behind_ = false;
     std::uint32_t corrupt = 0;
     std::memcpy(&corrupt, corrupt_here_.get(), 4);
-    if (corrupt != 0)
-      return {errc::corrupt, "upgrade: a plane that does not fit what came before it"};
-    return {};
+    const auto taken = std::exchange(unchecked_planes_, {});
+    if (corrupt == 0)
+      return {};
+    for (const auto& [plane, layer, tokens] : taken)
+      this->lose_plane(plane, layer, tokens);
+    return {errc::corrupt, "upgrade: a plane that does not fit what came before it"};
   }
 
 private:
@@ -166,6 +166,25 @@ private:
       return found;
     });
   }
+  void prepare(const std::vector<kv_pages>& pages) {
+    codes_ = on_->memory(std::max<std::uint64_t>(this->code_bytes(), 1));
+    stored_ = on_->memory(map().all_tiles());
+    for (std::uint32_t layer = 0; layer < map().shape.layers; ++layer) {
+      const auto keys = tables_.rows(*on_, pages[layer], false),
+                 values = tables_.rows(*on_, pages[layer], true);
+      const std::uint32_t heads = map().shape.heads(layer), width = value_bytes(map().shape.dtype);
+      most_heads_ = std::max(most_heads_, heads);
+      layers_.push_back({keys, values, codes_.get() + this->codes_at(layer),
+                         reinterpret_cast<std::uint8_t*>(stored_.get()) + this->number(layer, 0), heads,
+                         policy_of(layer), detail::whole_groups(keys, width),
+                         detail::whole_groups(values, width)});
+    }
+    layers_there_ = bring(std::as_bytes(std::span(layers_)));
+    const std::uint32_t nothing[2] = {0, 0};
+    corrupt_ = bring(std::as_bytes(std::span(nothing)));
+    corrupt_here_ = on_->pinned(4);
+  }
+
   template <class Layer>
   detail::kept_tiles<Layer> tiles() const noexcept {
     const geometry& shape = map().shape;
@@ -192,6 +211,13 @@ private:
     staged_.push_back(std::move(memory));
     staged_bytes_ += bytes;
     unchecked_ = true;
+  }
+  // Before something is taken: behind the caller's work, and with room for it.
+  void begin() {
+    if (staged_bytes_ > most_staged)
+      drain();
+    if (!std::exchange(is_behind_, true))
+      on_->after(device_queue::code, behind_);
   }
   // Waits, and lets go of what was in use.
   void drain() {
@@ -264,14 +290,15 @@ private:
 
   // Nothing that is under way may outlive the memory it works on.
   void settle() noexcept {
-    if (staged_.empty())
-      return;
-    try {
-      drain();
-    } catch (...) { // the device is lost, and with it what was under way
-      staged_.clear();
-    }
+    on_->finish(device_queue::code);
+    staged_.clear();
+    staged_bytes_ = 0;
   }
+
+  struct unchecked_plane {
+    std::uint32_t plane, layer;
+    std::vector<std::uint32_t> tokens;
+  };
 
   std::shared_ptr<Device> on_;
   detail::slot_tables<Device> tables_;
@@ -280,7 +307,10 @@ private:
   std::shared_ptr<std::byte> codes_, stored_, layers_there_, corrupt_, corrupt_here_;
   std::vector<std::shared_ptr<std::byte>> staged_; // in use until the device has done what it was told
   std::uint64_t staged_bytes_ = 0;
-  bool unchecked_ = false; // whether something was taken since finish()
+  order behind_;           // whose work is waited for
+  bool is_behind_ = false; // whether it is, since finish()
+  bool unchecked_ = false; // whether something was taken since
+  std::vector<unchecked_plane> unchecked_planes_;
 };
 
 } // namespace planecast::inline v0

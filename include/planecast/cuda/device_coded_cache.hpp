@@ -24,8 +24,9 @@
 namespace planecast::inline v0 {
 
 /// Codes layers in the device's memory and holds their tiles in the host's, pinned. put() enqueues; a layer
-/// is there once it has come to rest, which come_to_rest() looks for. Two layers may be under way: while one
-/// is copied to the host, the next is coded. Each takes, of the device's memory, about twice its own size.
+/// is there once it has come to rest, which come_to_rest() looks for. Layers may be under way at the same
+/// time: while one is copied to the host, the next is coded. Each takes, of the device's memory, about twice
+/// its own size.
 /// Preconditions: those of coded_tiles; one thread at a time.
 /// Errors: throws `error` where the device fails; what is under way is then lost.
 template <class Policy, device Device>
@@ -45,15 +46,13 @@ public:
   /// How layers that are put from now on are coded.
   void code_as(coding how) noexcept { how_ = how; }
 
-  /// Begins to code one layer, behind what the caller has enqueued in its own queue so far, if it names one.
-  /// Waits for the first of two that are under way.
+  /// Begins to code one layer, behind what the caller has enqueued in its own queue so far. Where three are
+  /// under way then, it waits for the first of them.
   /// Preconditions: the view's arrays are in the device's memory and stay as they are until the layer has
   /// come to rest; the view has the tokens of the map's sequence; the layer was not put before.
   /// Errors: throws std::invalid_argument for fp32 values and for channels that do not lie side by side, too.
-  void put(std::uint32_t layer, const kv_view& view, std::optional<order> behind = {}) {
-    detail::check_for_device("put", view);
-    while (under_way_.size() >= most_under_way)
-      advance(true);
+  void put(std::uint32_t layer, const kv_view& view, order behind) {
+    detail::check_for_device("put", *on_, view);
     coding_layer made;
     made.layer = layer;
     try {
@@ -62,10 +61,12 @@ public:
                     [&]<class Number>(Number) { begin<Number, Layer>(made, view, behind); });
       });
     } catch (...) { // what it has begun works on memory that is about to go
-      wait_for(device_queue::code);
+      finish_all();
       throw;
     }
     under_way_.push_back(std::move(made));
+    while (under_way_.size() > most_under_way)
+      advance(true);
   }
 
   /// A layer that has come to rest since, if one has; with `wait`, once one has, where any is under way.
@@ -84,6 +85,7 @@ public:
   /// As coded_tiles says, once nothing is under way.
   void clear() noexcept {
     settle();
+    tables_ = {};
     coded_tiles<Policy>::clear();
   }
 
@@ -107,7 +109,7 @@ private:
   };
 
   template <class Number, class Layer>
-  void begin(coding_layer& made, const kv_view& view, const std::optional<order>& behind) {
+  void begin(coding_layer& made, const kv_view& view, order behind) {
     using key_tiles = device_tiles<typename Layer::key_quantizer, typename Policy::planes>;
     using value_tiles = device_tiles<typename Layer::value_quantizer, typename Policy::planes>;
     const std::uint32_t heads = map().shape.heads(made.layer), width = value_bytes(map().shape.dtype);
@@ -134,8 +136,7 @@ private:
     const auto launch = [&](const auto& program, std::uint32_t blocks, std::uint32_t bytes) {
       on_->launch(device_queue::code, program, blocks, bytes);
     };
-    if (behind)
-      on_->after(device_queue::code, *behind);
+    on_->after(device_queue::code, behind);
     const auto code = [&](const auto& tiles, const device_rows<const std::byte>& rows) {
       if (how_ == coding::raw)
         store<Number>(tiles, rows, launch);
@@ -149,9 +150,9 @@ private:
     launch(detail::pack_program{coded, starts, keys.bytes, values.bytes, keys.stride(), values.stride(),
                                 keys.tiles(), made.packed.get()},
            made.has.tiles, 0);
-    on_->follow(device_queue::move, on_->set(device_queue::code));
-    on_->to_host(device_queue::move, made.numbers_here.get(), made.numbers_there.get(), made.has.bytes());
-    made.last = on_->set(device_queue::move);
+    on_->follow(device_queue::tell, on_->set(device_queue::code));
+    on_->to_host(device_queue::tell, made.numbers_here.get(), made.numbers_there.get(), made.has.bytes());
+    made.last = on_->set(device_queue::tell);
   }
   template <class Number, quantizer Q, class Planes, class Launch>
   static void store(const device_tiles<Q, Planes>& to, const device_rows<const std::byte>& from,
@@ -176,9 +177,13 @@ private:
       front.last = on_->set(device_queue::move);
       return true;
     }
-    coded_layer layer = at_host(front);
-    at_rest_.push_back(front.layer);
-    this->take(front.layer, std::move(layer));
+    at_rest_.push_back(front.layer); // what fails leaves it as it was
+    try {
+      this->take(front.layer, at_host(front));
+    } catch (...) {
+      at_rest_.pop_back();
+      throw;
+    }
     under_way_.pop_front();
     return true;
   }
@@ -207,18 +212,16 @@ private:
     return layer;
   }
 
-  // Nothing that is under way may outlive the memory it works on. A device that is lost works on nothing.
+  // Nothing that is under way may outlive the memory it works on.
   void settle() noexcept {
     if (!under_way_.empty())
-      wait_for(device_queue::move);
+      finish_all();
     under_way_.clear();
     at_rest_.clear();
   }
-  void wait_for(device_queue queue) noexcept {
-    try {
-      on_->wait(on_->set(queue));
-    } catch (...) {
-    }
+  void finish_all() noexcept {
+    for (const device_queue q : {device_queue::code, device_queue::tell, device_queue::move})
+      on_->finish(q);
   }
 
   std::shared_ptr<Device> on_;

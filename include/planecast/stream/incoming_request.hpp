@@ -47,9 +47,10 @@ public:
   /// `first_layer` on.
   incoming_request(request r, const geometry& shape, std::uint32_t first_layer, std::vector<kv_pages> pages,
                    std::uint32_t model_layers = 0, executor threads = {},
-                   const std::shared_ptr<typename caches::place>& where = {})
+                   const std::shared_ptr<typename caches::place>& where = {},
+                   typename caches::order behind = {})
       : id(r), cache(caches::make_received(where, {shape, r.tokens, r.first, first_layer, model_layers},
-                                           std::move(pages))),
+                                           std::move(pages), behind)),
         layered_{shape.layers, r.tokens, r.first}, first_layer_(first_layer), threads_(std::move(threads)) {
     metrics.raw_bytes = shape.raw_bytes(std::uint64_t{cache.map().count()} + r.dropped);
     metrics.dropped = r.dropped;

@@ -23,7 +23,7 @@ struct sender_options {
   /// At its end it waits this long at most until what it told the peer has left.
   std::chrono::milliseconds linger{200};
   double link_rate = 0;   ///< bytes a second, for budget::within() and coding::automatic; 0: as measured
-  double encode_rate = 0; ///< raw bytes a second, for coding::automatic; 0: as measured
+  double encode_rate = 0; ///< raw bytes a second, for coding::automatic; 0: as measured, on a device never
   double decode_rate = 0; ///< likewise, at the receiver; 0: that of coding, `threads` and all
   /// Of raw, what of a coded cache crosses in the end: for coding::automatic. 0 takes usual_share().
   double coded_share = 0;

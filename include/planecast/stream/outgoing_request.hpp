@@ -69,7 +69,7 @@ public:
 
   /// Layers go by their numbers in the model. One that a device codes is there later: see collect().
   void put(std::uint32_t layer, const kv_view& view, const executor& threads = {},
-           [[maybe_unused]] std::optional<order> behind = {}) {
+           [[maybe_unused]] order behind = {}) {
     const std::uint32_t number = layer - first_layer_;
     // Two neighbouring frames are longer than one may be. Room before, so that a layer that is there has all
     // of its frames.

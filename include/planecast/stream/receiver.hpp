@@ -49,8 +49,19 @@ public:
   /// Effects: the views' memory is borrowed until the handle says quiesced or is destroyed.
   /// Errors: throws std::invalid_argument for views that do not fit or an id in use; `error` if code_bytes
   /// would be passed.
-  incoming expect(request r, std::vector<kv_pages> pages) {
+  incoming expect(request r, std::vector<kv_pages> pages) //
+      requires(!layer_backend<Backend, Policy>) {
     return incoming(state_, state_->expect(r, std::move(pages)));
+  }
+  /// The same of pages in a device's memory. What writes them waits for what the caller has enqueued by then
+  /// in a queue of its own (with `cuda`, a CUDA stream), and poll() and wait() return when it is done:
+  /// between two steps that are in that queue, then, and whatever reads the pages next. So they may take
+  /// longer than their deadline, by what the device has to do. Errors: `error`, too, where the device has no
+  /// memory for what is kept for sharpening.
+  incoming expect(request r, std::vector<kv_pages> pages,
+                  typename detail::caches<Policy, Backend>::order behind) //
+      requires layer_backend<Backend, Policy> {
+    return incoming(state_, state_->expect(r, std::move(pages), behind));
   }
 
   /// Runs the link until something happened or the deadline passed, without touching pages. Returns the

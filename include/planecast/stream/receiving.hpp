@@ -35,7 +35,8 @@ struct receiving {
     grant();
   }
 
-  request_pointer expect(request r, std::vector<kv_pages> pages) {
+  request_pointer expect(request r, std::vector<kv_pages> pages,
+                         typename caches<Policy, Backend>::order behind = {}) {
     check_request<Policy>("expect", r, shape, requests.contains(r.id));
     if (pages.size() != shape.layers)
       refuse("expect", "views of " + std::to_string(pages.size()) + " layers, the stream carries " +
@@ -47,7 +48,7 @@ struct receiving {
       throw error(
           {errc::limit, "expect: bytes to keep for sharpening", options.code_bytes, code_bytes + needed});
     auto made = std::make_shared<request_state>(r, shape, options.carries.layer_first, std::move(pages),
-                                                model_layers, options.threads, place);
+                                                model_layers, options.threads, place, behind);
     requests.emplace(r.id, made);
     code_bytes += needed;
     if (const auto known = announced.expect(r.id))

@@ -44,6 +44,8 @@ public:
     if (state_) {
       state_->link.drain(*state_, state_->options.linger);
       state_->link.fail({errc::closed, "the sender was destroyed"});
+      if constexpr (layer_backend<Backend, Policy>)
+        state_->settle();
     }
   }
 
@@ -105,12 +107,14 @@ public:
   /// one that it carries and was not put (throws std::invalid_argument; it cannot see heads that are not
   /// there).
   /// Effects: reads the pages before it returns. Does nothing where the status was an error before.
-  planecast::status put(std::uint32_t layer, const kv_view& view) {
+  planecast::status put(std::uint32_t layer, const kv_view& view) //
+      requires(!layer_backend<Backend, Policy>) {
     return state_->put(*request_, layer, view);
   }
-  /// The same of a layer in a device's memory that is computed there behind what the caller has enqueued so
-  /// far in a queue of its own (of CUDA's: a stream).
-  /// Effects: enqueues, and returns before the pages were read; they stay as they are until source_free.
+  /// The same of a layer in a device's memory that is computed there by what the caller has enqueued so far
+  /// in a queue of its own (with `cuda`, a CUDA stream). Effects: enqueues, and returns before the pages were
+  /// read; they stay as they are until source_free, or until cancel() returned. Where three layers are under
+  /// way, it waits for the first of them.
   planecast::status put(std::uint32_t layer, const kv_view& view,
                         typename detail::caches<Policy, Backend>::order behind) //
       requires layer_backend<Backend, Policy> {

@@ -65,7 +65,7 @@ struct sending {
   }
 
   status put(request_state& r, std::uint32_t layer, const kv_view& view,
-             const std::optional<typename request_state::order>& behind = {}) {
+             typename request_state::order behind = {}) {
     const std::uint32_t first = options.carries.layer_first, number = layer - first;
     if (layer < first || number >= shape.layers)
       refuse("put", "layer " + std::to_string(layer) + ": the stream carries " + std::to_string(first) +
@@ -140,6 +140,13 @@ struct sending {
     pump();
     link.progress(*this, until);
     pump();
+    if (codes_layers && !link.status().ok())
+      settle();
+  }
+  /// Nothing of the caller's is touched any more, whatever was under way.
+  void settle() noexcept {
+    for (const auto& [id, r] : requests)
+      r->release();
   }
 
   [[nodiscard]] status status_of(const request_state& r) const noexcept {
@@ -149,6 +156,7 @@ struct sending {
   /// Why a wait came to its end.
   [[nodiscard]] status late(const request_state& r) const noexcept {
     return {errc::timeout, !link.ready() ? "the peer has not said hello"
+                           : r.busy()    ? "the device is still coding"
                            : !r.accepted
                                ? "the receiver does not expect the request yet; has it this id there?"
                            : !r.planned() ? "the request has no plan yet"

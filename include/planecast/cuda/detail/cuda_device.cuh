@@ -40,60 +40,116 @@ struct pinned_runtime {
   static void give_back(std::byte* at) noexcept { (void)cudaFreeHost(at); }
 };
 
-/// The device that is current when it is made, and in every call: two streams of its own beside the caller's,
-/// and memory that it keeps for later.
+/// Makes a device current, for as long as it lives; and lets calls be made while somebody captures a graph,
+/// of which they are no part.
+class device_guard {
+public:
+  explicit device_guard(int number) noexcept {
+    (void)cudaGetDevice(&before_);
+    if (before_ != number)
+      (void)cudaSetDevice(number);
+    (void)cudaThreadExchangeStreamCaptureMode(&mode_);
+    changed_ = before_ != number;
+  }
+  device_guard(const device_guard&) = delete;
+  device_guard& operator=(const device_guard&) = delete;
+  ~device_guard() {
+    (void)cudaThreadExchangeStreamCaptureMode(&mode_);
+    if (changed_)
+      (void)cudaSetDevice(before_);
+  }
+
+private:
+  int before_ = 0;
+  bool changed_ = false;
+  cudaStreamCaptureMode mode_ = cudaStreamCaptureModeRelaxed;
+};
+
+/// The device that was current when it was made: three streams of its own beside the caller's, and memory
+/// that it keeps for later.
 class cuda_device {
 public:
   using mark = std::shared_ptr<std::remove_pointer_t<cudaEvent_t>>; ///< an event
   using order = cudaStream_t;                                       ///< a stream of the caller's
 
-  cuda_device() : held_(std::make_shared<resources>()) {
+  cuda_device() {
+    int number = 0;
+    check_cuda(cudaGetDevice(&number));
+    held_ = std::make_shared<resources>(number);
+    const device_guard here(number);
     check(current_tuning(tuning_));
     for (cudaStream_t& s : held_->streams)
       check_cuda(cudaStreamCreateWithFlags(&s, cudaStreamNonBlocking));
+    check_cuda(cudaDeviceGetAttribute(&any_memory_, cudaDevAttrPageableMemoryAccess, number));
   }
 
   std::shared_ptr<std::byte> memory(std::size_t bytes) { return shared(&resources::device, bytes); }
   std::shared_ptr<std::byte> pinned(std::size_t bytes) { return shared(&resources::pinned, bytes); }
 
   void to_device(device_queue q, std::byte* to, const std::byte* from, std::size_t bytes) {
+    const device_guard here(held_->number);
     check_cuda(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, stream(q)));
   }
   void to_host(device_queue q, std::byte* to, const std::byte* from, std::size_t bytes) {
+    const device_guard here(held_->number);
     check_cuda(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, stream(q)));
   }
   template <class Program>
   void launch(device_queue q, const Program& program, std::uint32_t blocks, std::uint32_t bytes) {
+    const device_guard here(held_->number);
     check(detail::launch(program, blocks, bytes, tuning_, stream(q)));
   }
 
   mark set(device_queue q) { return record(stream(q)); }
   bool passed(const mark& m) {
+    const device_guard here(held_->number);
     const cudaError_t e = cudaEventQuery(m.get());
-    if (e == cudaErrorNotReady) {
-      (void)cudaGetLastError();
+    if (e == cudaErrorNotReady)
       return false;
-    }
     check_cuda(e);
     return true;
   }
-  void wait(const mark& m) { check_cuda(cudaEventSynchronize(m.get())); }
-  void follow(device_queue q, const mark& m) { check_cuda(cudaStreamWaitEvent(stream(q), m.get(), 0)); }
-  void after(device_queue q, order behind) { follow(q, record(behind)); }
+  void wait(const mark& m) {
+    const device_guard here(held_->number);
+    check_cuda(cudaEventSynchronize(m.get()));
+  }
+  void finish(device_queue q) noexcept {
+    const device_guard here(held_->number);
+    (void)cudaStreamSynchronize(stream(q)); // where it fails the device is lost, and works on nothing
+  }
+  void follow(device_queue q, const mark& m) {
+    const device_guard here(held_->number);
+    check_cuda(cudaStreamWaitEvent(stream(q), m.get(), 0));
+  }
+  void after(device_queue q, order behind) {
+    const device_guard here(held_->number);
+    cudaStreamCaptureStatus capturing = cudaStreamCaptureStatusNone;
+    if (cudaStreamIsCapturing(behind, &capturing) == cudaSuccess && capturing != cudaStreamCaptureStatusNone)
+      throw error({errc::device, "a stream that is captured into a graph: caches cannot be put from there"});
+    follow(q, record(behind));
+  }
+  bool reaches(const std::byte* at) {
+    const device_guard here(held_->number);
+    cudaPointerAttributes is{};
+    check_cuda(cudaPointerGetAttributes(&is, at));
+    return is.type != cudaMemoryTypeUnregistered || any_memory_ != 0;
+  }
   [[nodiscard]] cuda_tuning tuning() const noexcept { return tuning_; }
 
 private:
   // Lives as long as anything that was handed out.
   struct resources {
-    cudaStream_t streams[2] = {};
-    spare_memory<device_runtime> device;
-    spare_memory<pinned_runtime> pinned;
+    int number;
+    cudaStream_t streams[3] = {};
+    std::unique_ptr<spare_memory<device_runtime>> device = std::make_unique<spare_memory<device_runtime>>();
+    std::unique_ptr<spare_memory<pinned_runtime>> pinned = std::make_unique<spare_memory<pinned_runtime>>();
     std::vector<cudaEvent_t> events; // that are not in use
 
-    resources() = default;
+    explicit resources(int of) : number(of) {}
     resources(const resources&) = delete;
     resources& operator=(const resources&) = delete;
     ~resources() {
+      const device_guard here(number);
       for (cudaStream_t s : streams)
         if (s != nullptr) {
           (void)cudaStreamSynchronize(s);
@@ -101,6 +157,8 @@ private:
         }
       for (cudaEvent_t e : events)
         (void)cudaEventDestroy(e);
+      device.reset();
+      pinned.reset();
     }
   };
 
@@ -108,14 +166,19 @@ private:
     return held_->streams[static_cast<std::size_t>(q)];
   }
   template <class Spare>
-  std::shared_ptr<std::byte> shared(Spare resources::*from, std::size_t bytes) {
-    const auto [at, size] = (held_.get()->*from).take(bytes);
-    return {at, [held = held_, from, size = size](std::byte* p) { (held.get()->*from).give_back(p, size); }};
+  std::shared_ptr<std::byte> shared(std::unique_ptr<Spare> resources::*from, std::size_t bytes) {
+    const device_guard here(held_->number);
+    const auto [at, size] = (held_.get()->*from)->take(bytes);
+    return {at, [held = held_, from, size = size](std::byte* p) {
+              const device_guard there(held->number);
+              (held.get()->*from)->give_back(p, size);
+            }};
   }
   mark record(cudaStream_t s) {
+    const device_guard here(held_->number);
     cudaEvent_t made = nullptr;
     if (held_->events.empty())
-      check_cuda(cudaEventCreateWithFlags(&made, cudaEventDisableTiming));
+      check_cuda(cudaEventCreateWithFlags(&made, cudaEventDisableTiming | cudaEventBlockingSync));
     else {
       made = held_->events.back();
       held_->events.pop_back();
@@ -133,6 +196,7 @@ private:
 
   std::shared_ptr<resources> held_;
   cuda_tuning tuning_;
+  int any_memory_ = 0; // whether its programs can use any of the host's
 };
 
 static_assert(device<cuda_device>);

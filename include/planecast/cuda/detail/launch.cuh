@@ -13,8 +13,10 @@
 /// Returns from a function that gives a status, where a call to CUDA's runtime fails.
 #define PLANECAST_CUDA(call)                                                                                 \
   do {                                                                                                       \
-    if (const cudaError_t planecast_failed = (call); planecast_failed != cudaSuccess)                        \
+    if (const cudaError_t planecast_failed = (call); planecast_failed != cudaSuccess) {                      \
+      (void)cudaGetLastError(); /* it is told here, and not to the next who asks */                          \
       return ::planecast::detail::device_status(planecast_failed);                                           \
+    }                                                                                                        \
   } while (false)
 
 namespace planecast::inline v0::detail {
@@ -61,11 +63,12 @@ status launch(const Program& program, std::uint32_t blocks, std::uint32_t memory
               const cuda_tuning& how, cudaStream_t stream) noexcept {
   if (memory_bytes > how.block_bytes)
     return {errc::limit, "a block's shared memory, for a tile so large", how.block_bytes, memory_bytes};
-  if (memory_bytes > 48 * 1024)
+  if (memory_bytes > 48 * 1024) // all threads of a process say the same: what a block can have at most
     PLANECAST_CUDA(cudaFuncSetAttribute(run_program<Program>, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                        static_cast<int>(memory_bytes)));
-  run_program<<<blocks, how.threads, memory_bytes, stream>>>(program);
-  PLANECAST_CUDA(cudaGetLastError());
+                                        static_cast<int>(how.block_bytes)));
+  void* arguments[] = {const_cast<Program*>(&program)};
+  PLANECAST_CUDA(cudaLaunchKernel(reinterpret_cast<const void*>(&run_program<Program>), dim3(blocks),
+                                  dim3(how.threads), arguments, memory_bytes, stream));
   return {};
 }
 

@@ -48,11 +48,16 @@ __global__ void __launch_bounds__(Program::most_threads, Program::blocks_togethe
 template <class Program>
 status launch_rounds(const Program& program, std::uint32_t blocks, std::uint32_t threads,
                      std::size_t memory_bytes, cudaStream_t stream) noexcept {
-  if (memory_bytes > 48 * 1024)
-    PLANECAST_CUDA(cudaFuncSetAttribute(run_rounds<Program>, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                        static_cast<int>(memory_bytes)));
-  run_rounds<<<blocks, threads, memory_bytes, stream>>>(program);
-  PLANECAST_CUDA(cudaGetLastError());
+  if (memory_bytes > 48 * 1024) { // all threads of a process say the same: what a block can have at most
+    int device = 0, most = 0;
+    PLANECAST_CUDA(cudaGetDevice(&device));
+    PLANECAST_CUDA(cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, device));
+    PLANECAST_CUDA(
+        cudaFuncSetAttribute(run_rounds<Program>, cudaFuncAttributeMaxDynamicSharedMemorySize, most));
+  }
+  void* arguments[] = {const_cast<Program*>(&program)};
+  PLANECAST_CUDA(cudaLaunchKernel(reinterpret_cast<const void*>(&run_rounds<Program>), dim3(blocks),
+                                  dim3(threads), arguments, memory_bytes, stream));
   return {};
 }
 

@@ -74,8 +74,8 @@ struct pack_program {
     const std::uint32_t bytes = coded[at.block].bytes, words = bytes / 16;
     for (std::uint32_t i = at.thread; i < words; i += at.threads)
       store_aligned(into + 16 * i, load_aligned<word>(from + 16 * i));
-    for (std::uint32_t i = 16 * words + at.thread; i < bytes; i += at.threads)
-      into[i] = from[i];
+    for (std::uint32_t i = 16 * words + at.thread; i < align_up(bytes, tile_alignment); i += at.threads)
+      into[i] = i < bytes ? from[i] : std::byte{0}; // nothing that nobody wrote is copied to the host
   }
 };
 

@@ -40,6 +40,7 @@ private:
       if (t.of.data() == s.data())
         return reinterpret_cast<const std::int64_t*>(t.here.get());
     const std::size_t bytes = 8 * std::size_t{s.tokens()};
+    tables_.reserve(tables_.size() + 1); // so that nothing fails once the copy is under way
     table made{s, on.pinned(bytes), on.memory(bytes)};
     std::memcpy(made.staged.get(), s.data(), bytes);
     on.to_device(device_queue::code, made.here.get(), made.staged.get(), bytes);
@@ -51,8 +52,8 @@ private:
 };
 
 /// Throws std::invalid_argument for a view that kernels cannot follow.
-template <class Byte>
-void check_for_device(const char* call, const basic_kv_view<Byte>& view) {
+template <device Device, class Byte>
+void check_for_device(const char* call, Device& on, const basic_kv_view<Byte>& view) {
   if (view.value_bytes() == 4)
     throw std::invalid_argument(std::string("planecast: ") + call +
                                 ": fp32 values in a device's memory; convert them to what is sent");
@@ -60,6 +61,9 @@ void check_for_device(const char* call, const basic_kv_view<Byte>& view) {
     if (!view.array_at(is_value).strides.contiguous())
       throw std::invalid_argument(std::string("planecast: ") + call +
                                   ": channels that do not lie side by side, in a device's memory");
+    else if (!on.reaches(reinterpret_cast<const std::byte*>(view.array_at(is_value).first)))
+      throw std::invalid_argument(std::string("planecast: ") + call +
+                                  ": memory that the device does not reach");
 }
 
 } // namespace planecast::inline v0::detail

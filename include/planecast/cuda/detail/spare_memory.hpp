@@ -16,7 +16,7 @@ namespace planecast::inline v0::detail {
 template <class Runtime>
 class spare_memory {
 public:
-  static constexpr std::size_t most_spare = std::size_t{256} << 20; ///< bytes; the rest goes back
+  static constexpr std::size_t most_spare = std::size_t{1} << 30; ///< bytes; the rest goes back
 
   spare_memory() = default;
   spare_memory(const spare_memory&) = delete;
