@@ -54,10 +54,10 @@ public:
     return incoming(state_, state_->expect(r, std::move(pages)));
   }
   /// The same of pages in a device's memory. What writes them waits for what the caller has enqueued by then
-  /// in a queue of its own (with `cuda`, a CUDA stream), and poll() and wait() return when it is done:
-  /// between two steps that are in that queue, then, and whatever reads the pages next. So they may take
-  /// longer than their deadline, by what the device has to do. Errors: `error`, too, where the device has no
-  /// memory for what is kept for sharpening.
+  /// in a queue of its own (with `cuda`, a CUDA stream), and poll() and wait() return when it is done: call
+  /// them between two steps that are in that queue. They may take longer than their deadline, by what the
+  /// device has to do.
+  /// Errors: `error`, too, where the device has no memory for what is kept for sharpening.
   incoming expect(request r, std::vector<kv_pages> pages,
                   typename detail::caches<Policy, Backend>::order behind) //
       requires layer_backend<Backend, Policy> {

@@ -112,9 +112,9 @@ public:
     return state_->put(*request_, layer, view);
   }
   /// The same of a layer in a device's memory that is computed there by what the caller has enqueued so far
-  /// in a queue of its own (with `cuda`, a CUDA stream). Effects: enqueues, and returns before the pages were
-  /// read; they stay as they are until source_free, or until cancel() returned. Where three layers are under
-  /// way, it waits for the first of them.
+  /// in a queue of its own (with `cuda`, a CUDA stream).
+  /// Effects: enqueues, and returns before the pages were read; they stay as they are until source_free, or
+  /// until cancel() returned. Where three layers are under way, it waits for the first of them.
   planecast::status put(std::uint32_t layer, const kv_view& view,
                         typename detail::caches<Policy, Backend>::order behind) //
       requires layer_backend<Backend, Policy> {
