@@ -114,7 +114,7 @@ TEST_CASE("device stream: where a device fails, its request ends at both ends, a
   for (const bool at_sender : {true, false}) {
     CAPTURE(at_sender);
     std::uint64_t call = 0; // that fails
-    for (bool failed = true; failed; ++call) {
+    for (bool failed = true; failed; call += rounds(5, 1) == 5 ? 1 : 6) {
       REQUIRE(call < 1000);
       CAPTURE(call);
       test::dice random(call);
@@ -253,24 +253,21 @@ TEST_CASE("device stream: bad bytes are corrupt to a device as they are to the p
 
 // Tails of values that are all alike take no bytes, so that one frame may be about any number of rows.
 TEST_CASE("device stream: frames of more rows than are worked on at a time") {
-  const geometry g{number::bf16, 3, 3, 8, 8};
+  const geometry g{number::bf16, 1, 4, 8, 8};
   const std::uint32_t n = 33000;
   host_device::next = {.seed = 5};
   device_pair<test::default_policy> streams(g);
-  std::vector<std::uint16_t> from(std::size_t{n} * 3 * 8, 0x3F80), to(6 * from.size());
+  std::vector<std::uint16_t> from(std::size_t{n} * 4 * 8, 0x3F80), to(2 * from.size());
   from[100] = 0x4000;
-  const kv_strides nhd = kv_strides::nhd(3, 8);
-  std::vector<kv_pages> pages;
-  for (std::uint32_t l = 0; l < 3; ++l)
-    pages.emplace_back(&to[2 * l * from.size()], nhd, &to[(2 * l + 1) * from.size()], nhd, n);
+  const kv_strides nhd = kv_strides::nhd(4, 8);
+  const std::vector<kv_pages> pages{kv_pages(to.data(), nhd, &to[from.size()], nhd, n)};
   host_device::engine engine;
   auto kv = streams.in.expect({.id = 1, .tokens = n}, pages, &engine);
   auto shot = streams.out.open({.id = 1, .tokens = n});
-  for (std::uint32_t l = 0; l < 3; ++l)
-    REQUIRE(shot.put(l, kv_view(from.data(), nhd, from.data(), nhd, n), &engine).ok());
+  REQUIRE(shot.put(0, kv_view(from.data(), nhd, from.data(), nhd, n), &engine).ok());
   REQUIRE(shot.plan(budget::base()).ok());
   REQUIRE(streams.run(kv, [&] { return kv.reached(focused); }));
-  for (std::size_t part = 0; part < 6; ++part)
+  for (std::size_t part = 0; part < 2; ++part)
     CHECK(std::equal(from.begin(), from.end(), to.begin() + static_cast<std::ptrdiff_t>(part * from.size())));
   CHECK_FALSE(host_device::written_beyond);
 }
