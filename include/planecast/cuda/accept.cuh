@@ -30,7 +30,8 @@ namespace planecast::inline v0 {
 /// kernels may have been. Nothing throws.
 /// Stream behaviour: calls only enqueue: two kernels each; rejection from logits clears a part of the
 /// workspace before and finds the softmax of the drafts' rows in two more. They do not wait, allocate or use
-/// another stream, and can be captured in a graph.
+/// another stream, and can be captured in a graph. A graph keeps the batch's pointers and its numbers, `seed`
+/// and `offset` among them: for other noise in each launch use `offsets`, and write there between launches.
 /// Example: test/cuda/accept_test.cu.
 struct cuda_acceptance {
   // What launches kernels is a template: a unit compiles those that it calls, and no others.
@@ -53,7 +54,7 @@ struct cuda_acceptance {
                        std::size_t workspace_bytes, cudaStream_t stream) noexcept {
     return accept<detail::acceptance::gumbel>(batch, out, workspace, workspace_bytes, stream);
   }
-  /// As accept_rejection().
+  /// As accept_rejection(): each row of probabilities, of target and draft, adds up to one.
   template <int = 0>
   static status rejection(const draft_batch& batch, const accepted_batch& out, void* workspace,
                           std::size_t workspace_bytes, cudaStream_t stream) noexcept {

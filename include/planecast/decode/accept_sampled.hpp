@@ -208,8 +208,8 @@ inline void accept_gumbel(const draft_batch& batch, const accepted_batch& out) {
 /// uniform number. In place of the first that does not, a sample of max(0, p_target − p_draft), or the
 /// target's greatest if that is nothing anywhere; after the last, a sample of the target. The output is
 /// distributed as the target's samples are, where the drafts are samples of draft_probs, drawn by other noise
-/// than that of their places. Probabilities of logits are softmax's. Greedy requests are accepted as by
-/// accept_greedy().
+/// than that of their places, and each row of probabilities, of target and draft, adds up to one.
+/// Probabilities of logits are softmax's. Greedy requests are accepted as by accept_greedy().
 /// Effects: writes `out`. output_accepted_token_num counts the drafts that stand on their own: FlashInfer's.
 /// Errors: as accept_greedy().
 inline void accept_rejection(const draft_batch& batch, const accepted_batch& out) {

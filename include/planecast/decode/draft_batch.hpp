@@ -13,7 +13,7 @@ namespace planecast::inline v0 {
 
 /// What the target's rows hold.
 enum class target_kind : std::uint8_t {
-  probabilities, ///< shares; they need not add up to one
+  probabilities, ///< shares; for rejection a row's add up to one, else they need not
   logits         ///< softmax's arguments, not yet divided by the temperature
 };
 
@@ -28,6 +28,13 @@ enum class target_kind : std::uint8_t {
 /// The token at a request's i-th place is ruled by position_noise: of seeds[b], or of `seed` with the stream
 /// b; at position offsets[b] + i, or `offset` + i. Let offsets[b] be where in its text the request is, and
 /// its noise is that of the text's positions, whatever is drafted and accepted.
+///
+/// Rejection asks of each row of probabilities, the target's and the draft's, that it adds up to one, but for
+/// roundings: a draft is judged by the two numbers as they are, and with other sums the output is not
+/// distributed as the target. Other ways of acceptance look at a row's shares alone.
+///
+/// Engines that have divided logits by the temperature and masked them, as vLLM has its target_logits, give
+/// temperatures of 0 for requests that are greedy and of 1 for all others.
 ///
 /// What values count for: a probability that is negative, NaN or below 2⁻¹²⁶ is 0, one above 2³² is 2³². A
 /// logit that is NaN or −∞ is a token that cannot be chosen; among logits of +∞ the lowest is chosen. A
@@ -54,8 +61,10 @@ struct draft_batch {
   /// [B]; below 10⁻⁵ or NaN (vLLM's −1 and 0) makes a request greedy. Logits are divided by it,
   /// probabilities are what they are. Null: 1.
   const float* temperature = nullptr;
-  std::uint64_t seed = 0;                 ///< of all requests
-  std::uint64_t offset = 0;               ///< of all requests; the next call's is n + 1 greater at least
+  std::uint64_t seed = 0; ///< of all requests; a captured graph keeps it
+  /// Of all requests; the next call's is n + 1 greater at least. A captured graph keeps it, and would use the
+  /// same noise in each launch: in a graph use `offsets`.
+  std::uint64_t offset = 0;
   const std::uint64_t* seeds = nullptr;   ///< [B]; null: `seed`
   const std::uint64_t* offsets = nullptr; ///< [B]; null: `offset`
 
