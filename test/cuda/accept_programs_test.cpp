@@ -92,6 +92,15 @@ TEST_CASE("cuda accept programs: blocks for each request") {
   CHECK(parts_of_request(0, fours, 256, 4 * 132) == 1);
 }
 
+TEST_CASE("cuda accept programs: the most tokens are those of softmax, where it is asked for") {
+  using pc::detail::acceptance;
+  pc::draft_batch batch;
+  CHECK(pc::detail::most_tokens(batch, acceptance::rejection) == 0x7FFFFFFFu);
+  batch.kind = pc::target_kind::logits;
+  CHECK(pc::detail::most_tokens(batch, acceptance::rejection) == (1u << 24) - 1);
+  CHECK(pc::detail::most_tokens(batch, acceptance::gumbel) == 0x7FFFFFFFu);
+}
+
 TEST_CASE("cuda accept programs: the workspace has a plan and n + 1 rows for each request") {
   CHECK(pc::detail::accept_workspace::bytes(3, 4) == 3 * (16 + 5 * (16 + 8)));
 }

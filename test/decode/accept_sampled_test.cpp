@@ -505,6 +505,14 @@ TEST_CASE("what makes no batch throws") {
   h.batch.vocab_size = 1;
   h.batch.target = nullptr;
   CHECK_THROWS_AS(pc::accept_greedy(h.batch, h.out), std::invalid_argument);
+  h.batch.batch_size = 0;
+  h.batch.vocab_size = 1 << 24;
+  CHECK_NOTHROW(pc::accept_rejection(h.batch, h.out));
+  h.batch.kind = pc::target_kind::logits;
+  CHECK_NOTHROW(pc::accept_gumbel(h.batch, h.out));
+  CHECK_THROWS_AS(pc::accept_rejection(h.batch, h.out), std::invalid_argument);
+  h.batch.vocab_size = (1 << 24) - 1;
+  CHECK_NOTHROW(pc::accept_rejection(h.batch, h.out));
 }
 
 } // namespace

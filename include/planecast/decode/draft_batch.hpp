@@ -42,8 +42,8 @@ enum class target_kind : std::uint8_t {
 /// temperature and by ln 2. Ties go to the lowest token. A row of which no token can be chosen gives no_token
 /// (−1). A draft that is negative or beyond the vocabulary never stands, and the token in its place is the
 /// target's own.
-/// Preconditions: vocab_size fits 31 bits and is not 0; rows lie side by side; draft counts are within
-/// 0 … max_draft_tokens (others are taken for the nearest of these).
+/// Preconditions: vocab_size fits 31 bits and is not 0, and for rejection from logits is below 2²⁴; rows lie
+/// side by side; draft counts are within 0 … max_draft_tokens (others are taken for the nearest of these).
 /// Example: test/decode/accept_sampled_test.cpp.
 struct draft_batch {
   std::uint32_t batch_size = 0;       ///< B
@@ -115,5 +115,15 @@ struct accepted_batch {
   token_id* next_token_ids = nullptr; ///< [B]: the token behind them, the last of the output
   bool add_to_counts = false;         ///< add the two counts to what is there, as FlashInfer does
 };
+
+namespace detail {
+
+// Whether the pointers are there that no batch of requests goes without.
+inline bool has_all(const draft_batch& batch, const accepted_batch& out) noexcept {
+  return batch.target != nullptr && out.output_token_ids != nullptr &&
+         (batch.draft_token_ids != nullptr || batch.max_draft_tokens == 0);
+}
+
+} // namespace detail
 
 } // namespace planecast::inline v0

@@ -61,6 +61,16 @@ constexpr std::uint32_t most_rows(const draft_batch& batch, acceptance how) noex
   return how == acceptance::rejection && batch.temperature == nullptr ? 1 : batch.max_draft_tokens + 1;
 }
 
+// Rejection from logits needs the softmax of the drafts' rows before anything else.
+constexpr bool needs_softmax(const draft_batch& batch, acceptance how) noexcept {
+  return how == acceptance::rejection && batch.kind == target_kind::logits;
+}
+
+// The most tokens that a vocabulary may have.
+constexpr std::uint32_t most_tokens(const draft_batch& batch, acceptance how) noexcept {
+  return needs_softmax(batch, how) ? most_softmax_tokens : 0x7FFFFFFFu;
+}
+
 // Blocks for each request: as many as fill the device once, or, where that leaves many of them unequal, four
 // times; but each thread has a few tokens. Which number it is changes no token.
 constexpr std::uint32_t parts_of_request(std::uint32_t requests, std::uint64_t fours, std::uint32_t threads,
