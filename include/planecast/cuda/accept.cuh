@@ -19,8 +19,8 @@ namespace planecast::inline v0 {
 /// Batched acceptance on a GPU, as accept_greedy(), accept_gumbel() and accept_rejection() do it on the CPU:
 /// the same tokens and counts. It holds nothing; all of it is static. Rows are split among blocks. Rejection
 /// reads single probabilities to judge the drafts, then the one row that needs a token; the others read
-/// every row once. Rows that begin at multiples of 16 bytes, as those of a vocabulary that four divides do,
-/// are read faster.
+/// every row once. Rows that begin at multiples of 16 bytes, as those of a vocabulary that four divides do
+/// where four divides their steps too, are read faster.
 /// Preconditions: every pointer of the batch and of the outputs is to memory of the current device, to
 /// which the stream belongs; so is the workspace, of workspace_bytes() at least and aligned to 16 bytes. It
 /// needs no clearing, and no other call uses it meanwhile.
@@ -88,9 +88,9 @@ private:
                         held = detail::race_blocks_held * static_cast<std::uint32_t>(processors);
     const auto fours_of = [&](std::uint32_t rows_of_request) {
       const std::uint64_t all = (std::uint64_t{batch.vocab_size} + 3) / 4 * rows_of_request;
-      return detail::row_fours{
-          batch.vocab_size, detail::parts_of_request(batch.batch_size, all, how.threads, held),
-          batch.vocab_size % 4 == 0 && lies_at_16(batch.target) && lies_at_16(batch.draft_probs)};
+      return detail::row_fours{batch.vocab_size,
+                               detail::parts_of_request(batch.batch_size, all, how.threads, held),
+                               detail::whole_fours(batch)};
     };
     const std::uint32_t memory =
         detail::max(detail::race_memory_bytes(rows),
@@ -129,9 +129,6 @@ private:
         !s)
       return s;
     return detail::launch(detail::softmax_program<true>{batch, room, fours}, blocks, memory, how, stream);
-  }
-  static bool lies_at_16(const float* row) noexcept {
-    return reinterpret_cast<std::uintptr_t>(row) % 16 == 0;
   }
 };
 

@@ -42,8 +42,8 @@ enum class target_kind : std::uint8_t {
 /// temperature and by ln 2. Ties go to the lowest token. A row of which no token can be chosen gives no_token
 /// (−1). A draft that is negative or beyond the vocabulary never stands, and the token in its place is the
 /// target's own.
-/// Preconditions: vocab_size fits 31 bits and is not 0, and for rejection from logits is below 2²⁴; rows lie
-/// side by side; draft counts are within 0 … max_draft_tokens (others are taken for the nearest of these).
+/// Preconditions: vocab_size fits 31 bits and is not 0, and for rejection from logits is below 2²⁴; a step
+/// is no smaller, if not 0; draft counts are within 0 … max_draft_tokens (others are taken for the nearest).
 /// Example: test/decode/accept_sampled_test.cpp.
 struct draft_batch {
   std::uint32_t batch_size = 0;       ///< B
@@ -68,6 +68,11 @@ struct draft_batch {
   const std::uint64_t* seeds = nullptr;   ///< [B]; null: `seed`
   const std::uint64_t* offsets = nullptr; ///< [B]; null: `offset`
 
+  /// Numbers from a row of the target to the next, of a padded vocabulary more than it has tokens; 0:
+  /// vocab_size. What lies between is not read.
+  std::size_t target_step = 0;
+  std::size_t draft_step = 0; ///< the same of draft_probs
+
   /// A request's first draft, and how many it has.
   struct drafts {
     std::uint32_t first; ///< in draft_token_ids
@@ -81,14 +86,22 @@ struct draft_batch {
     return {static_cast<std::uint32_t>(begin),
             end <= begin ? 0 : detail::min(static_cast<std::uint32_t>(end - begin), max_draft_tokens)};
   }
+  /// Numbers from a row of the target to the next.
+  [[nodiscard]] PLANECAST_HOST_DEVICE std::size_t step_of_target() const noexcept {
+    return target_step == 0 ? vocab_size : target_step;
+  }
+  /// The same of draft_probs.
+  [[nodiscard]] PLANECAST_HOST_DEVICE std::size_t step_of_draft() const noexcept {
+    return draft_step == 0 ? vocab_size : draft_step;
+  }
   /// The target's row for the i-th place of request b.
   [[nodiscard]] PLANECAST_HOST_DEVICE const float* target_row(std::uint32_t b, drafts d,
                                                               std::uint32_t i) const noexcept {
-    return target + (std::size_t{d.first} + (bonus_token_ids == nullptr ? b : 0) + i) * vocab_size;
+    return target + (std::size_t{d.first} + (bonus_token_ids == nullptr ? b : 0) + i) * step_of_target();
   }
   /// The draft's row for the i-th place; null if there are none.
   [[nodiscard]] PLANECAST_HOST_DEVICE const float* draft_row(drafts d, std::uint32_t i) const noexcept {
-    return draft_probs == nullptr ? nullptr : draft_probs + (std::size_t{d.first} + i) * vocab_size;
+    return draft_probs == nullptr ? nullptr : draft_probs + (std::size_t{d.first} + i) * step_of_draft();
   }
   /// Whether a token id is one of the vocabulary.
   [[nodiscard]] PLANECAST_HOST_DEVICE bool is_token(token_id id) const noexcept {
