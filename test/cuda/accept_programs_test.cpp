@@ -100,11 +100,11 @@ TEST_CASE("cuda accept programs: fours are read at once where every one of every
   batch.target = batch.draft_probs = rows;
   batch.vocab_size = 8;
   CHECK(pc::detail::whole_fours(batch));
-  for (const std::size_t step : {10, 12}) {
+  for (const std::size_t step : {10u, 12u}) {
     batch.target_step = step;
     CHECK(pc::detail::whole_fours(batch) == (step == 12));
   }
-  for (const std::size_t step : {10, 12}) {
+  for (const std::size_t step : {10u, 12u}) {
     batch.draft_step = step;
     CHECK(pc::detail::whole_fours(batch) == (step == 12));
   }
