@@ -1,9 +1,10 @@
 // How fast the kernels are, beside the copy of the same moment:
 // planecast-bench-cuda [--json FILE --commit NAME] [options of Google Benchmark]
 //
-// 512 MiB of BF16 in device memory. Each time is the median of the times between two events; before each, a
-// buffer larger than the cache is written. In every repetition the copy is timed just before the work;
-// copy_ratio is the median of (bytes moved ÷ time) ÷ (the copy's bytes read and written ÷ its time).
+// 512 MiB of BF16 in device memory; acceptance has the rows that its names say. Each time is the median of
+// the times between two events; before each, a buffer larger than the cache is written. In every repetition
+// the copy is timed just before the work; copy_ratio is the median of (bytes moved ÷ time) ÷ (the copy's
+// bytes read and written ÷ its time).
 #include "on_device.cuh"
 
 #include <cstdio>
@@ -144,6 +145,7 @@ int main(int count, char** arguments) {
   add_memory("read/kernel", once, &memory_bench::read_loop);
   add_memory("write/kernel", once, &memory_bench::write_loop);
   add_coding();
+  add_acceptance();
 
   benchmark::Initialize(&count, arguments);
   if (benchmark::ReportUnrecognizedArguments(count, arguments))

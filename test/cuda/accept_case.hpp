@@ -18,7 +18,7 @@ namespace planecast_test {
 
 /// What a run of the property has seen, so that it is not about nothing.
 struct accepts_seen {
-  std::uint32_t requests = 0, accepted = 0, rejected = 0, split = 0;
+  std::uint32_t requests = 0, accepted = 0, rejected = 0, split = 0, whole = 0;
 };
 
 inline void accept_on_cpu(planecast::detail::acceptance how, const planecast::draft_batch& batch,

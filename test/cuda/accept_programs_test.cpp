@@ -31,7 +31,8 @@ struct on_host {
                      void* workspace, std::size_t) {
     const pc::detail::accept_workspace room(workspace, batch.batch_size, batch.max_draft_tokens);
     const auto threads = [&] { return 1 + random.below(random.coin() ? 8 : 200); };
-    const bool whole = batch.vocab_size % 4 == 0 && random.coin();
+    const bool whole = pc::detail::whole_fours(batch) && random.coin();
+    found.whole += whole ? 1 : 0;
     if (how == pc::detail::acceptance::rejection && batch.kind == pc::target_kind::logits) {
       std::fill_n(room.softmax, batch.batch_size * room.most_rows, pc::detail::row_softmax{});
       const auto blocks = [&](auto program) {
@@ -79,6 +80,7 @@ TEST_CASE("cuda accept programs: the same tokens and counts as the plain loops, 
   CHECK(found.accepted > 0);
   CHECK(found.rejected > 0);
   CHECK(found.split > 0);
+  CHECK(found.whole > 0);
 }
 
 TEST_CASE("cuda accept programs: blocks for each request") {
@@ -90,6 +92,40 @@ TEST_CASE("cuda accept programs: blocks for each request") {
   CHECK(parts_of_request(100000, fours, 256, 4 * 132) == 1);
   CHECK(parts_of_request(1, 1, 256, 4 * 132) == 1);
   CHECK(parts_of_request(0, fours, 256, 4 * 132) == 1);
+}
+
+TEST_CASE("cuda accept programs: fours are read at once where every one of every row is whole") {
+  alignas(16) const float rows[8] = {};
+  pc::draft_batch batch;
+  batch.target = batch.draft_probs = rows;
+  batch.vocab_size = 8;
+  CHECK(pc::detail::whole_fours(batch));
+  for (const std::size_t step : {10u, 12u}) {
+    batch.target_step = step;
+    CHECK(pc::detail::whole_fours(batch) == (step == 12));
+  }
+  for (const std::size_t step : {10u, 12u}) {
+    batch.draft_step = step;
+    CHECK(pc::detail::whole_fours(batch) == (step == 12));
+  }
+  batch.target = rows + 1;
+  CHECK(!pc::detail::whole_fours(batch));
+  batch.target = rows;
+  batch.draft_probs = rows + 2;
+  CHECK(!pc::detail::whole_fours(batch));
+  batch.draft_probs = nullptr;
+  CHECK(pc::detail::whole_fours(batch));
+  batch.vocab_size = 7; // the last of a row is not
+  CHECK(!pc::detail::whole_fours(batch));
+}
+
+TEST_CASE("cuda accept programs: the most tokens are those of softmax, where it is asked for") {
+  using pc::detail::acceptance;
+  pc::draft_batch batch;
+  CHECK(pc::detail::most_tokens(batch, acceptance::rejection) == 0x7FFFFFFFu);
+  batch.kind = pc::target_kind::logits;
+  CHECK(pc::detail::most_tokens(batch, acceptance::rejection) == (1u << 24) - 1);
+  CHECK(pc::detail::most_tokens(batch, acceptance::gumbel) == 0x7FFFFFFFu);
 }
 
 TEST_CASE("cuda accept programs: the workspace has a plan and n + 1 rows for each request") {

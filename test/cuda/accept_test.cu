@@ -5,17 +5,23 @@
 #include "cuda/accept_case.hpp"
 #include "cuda/on_device.cuh"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cuda_runtime.h>
 #include <doctest/doctest.h>
+#include <set>
 #include <string>
 #include <thread>
+#include <vector>
 
 namespace cuda_accept_test {
 
 namespace pc = planecast;
 using namespace planecast_test;
+
+template <class T>
+using twin_vector = std::vector<T, with_twin<T>>;
 
 // Calls acceptance over the twins of a batch.
 struct accept_on_device : on_device {
@@ -68,6 +74,65 @@ TEST_CASE("cuda acceptance: captured in a graph, they do the same each time it i
   kernels_do_as_plain_loops(true, device_rounds(100), 5000);
 }
 
+// The offsets are in device memory, so that a graph reads them anew.
+TEST_CASE("cuda acceptance: a graph has other noise in each launch, where its offsets are advanced") {
+  constexpr std::uint32_t requests = 4, drafts = 3, vocab = 1000, launches = 6;
+  const std::uint64_t seed = first_seed();
+  CAPTURE(seed);
+  random_source random(seed);
+  twin_vector<float> target(requests * (drafts + 1) * vocab);
+  for (float& x : target)
+    x = static_cast<float>(random.gaussian());
+  twin_vector<std::uint64_t> offsets(requests, 0);
+  twin_vector<pc::token_id> tokens(requests * drafts, 0), output(requests * (drafts + 1));
+  pc::draft_batch batch;
+  batch.batch_size = requests;
+  batch.max_draft_tokens = drafts;
+  batch.vocab_size = vocab;
+  batch.kind = pc::target_kind::logits;
+  batch.target = target.data();
+  batch.draft_token_ids = tokens.data();
+  batch.offsets = offsets.data();
+  const std::size_t bytes = pc::cuda_acceptance::workspace_bytes(requests, drafts);
+  twin_vector<std::byte> workspace(bytes);
+
+  cudaStream_t stream = nullptr;
+  cudaGraph_t graph = nullptr;
+  cudaGraphExec_t ready = nullptr;
+  REQUIRE(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking) == cudaSuccess);
+  {
+    device_twins twins(stream);
+    pc::draft_batch there = batch;
+    there.target = twins.of(batch.target);
+    there.draft_token_ids = twins.of(batch.draft_token_ids);
+    there.offsets = twins.of(batch.offsets);
+    const pc::accepted_batch out{.output_token_ids = twins.of(output.data())};
+    std::byte* const room = twins.of(workspace.data());
+    REQUIRE(twins.trouble() == "");
+    REQUIRE(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal) == cudaSuccess);
+    CHECK(pc::cuda_acceptance::gumbel(there, out, room, bytes, stream).ok());
+    REQUIRE(cudaStreamEndCapture(stream, &graph) == cudaSuccess);
+    REQUIRE(cudaGraphInstantiate(&ready, graph, 0) == cudaSuccess);
+    std::set<std::vector<pc::token_id>> seen;
+    for (std::uint32_t k = 0; k < launches; ++k) {
+      for (std::uint64_t& at : offsets)
+        at = k * (drafts + 1);
+      std::vector<pc::token_id> wanted(output.size());
+      pc::accept_gumbel(batch, {.output_token_ids = wanted.data()});
+      twins.upload();
+      CHECK(cudaGraphLaunch(ready, stream) == cudaSuccess);
+      twins.download();
+      CHECK(twins.trouble() == "");
+      CHECK(std::equal(output.begin(), output.end(), wanted.begin()));
+      seen.insert(wanted);
+    }
+    CHECK(seen.size() == launches);
+  }
+  cudaGraphExecDestroy(ready);
+  cudaGraphDestroy(graph);
+  cudaStreamDestroy(stream);
+}
+
 TEST_CASE("cuda acceptance: in two streams at once, they do the same") {
   const auto in_a_stream = [](std::uint64_t seed, std::string& wrong) {
     accept_on_device run;
@@ -98,9 +163,28 @@ TEST_CASE("cuda acceptance: what cannot be done is refused, and nothing is enque
   CHECK((pc::cuda_acceptance::greedy(batch, {}, nullptr, bytes, stream) == pc::errc::limit));
   batch.vocab_size = 10;
   CHECK((pc::cuda_acceptance::gumbel(batch, {}, nullptr, bytes - 1, stream) == pc::errc::limit));
+  const float target = 0; // what is refused is not read
+  pc::token_id token = 0;
+  const auto refused = [&](const float* rows, const pc::token_id* drafts, pc::token_id* output,
+                           void* workspace) {
+    batch.target = rows;
+    batch.draft_token_ids = drafts;
+    return pc::cuda_acceptance::gumbel(batch, {.output_token_ids = output}, workspace, bytes, stream) ==
+           pc::errc::unsupported;
+  };
+  CHECK(refused(nullptr, &token, &token, &token));
+  CHECK(refused(&target, nullptr, &token, &token));
+  CHECK(refused(&target, &token, nullptr, &token));
+  CHECK(refused(&target, &token, &token, nullptr));
   batch.max_draft_tokens = 1'000'000;
-  CHECK((pc::cuda_acceptance::gumbel(batch, {}, nullptr, pc::cuda_acceptance::workspace_bytes(2, 1'000'000),
+  CHECK((pc::cuda_acceptance::gumbel(batch, {.output_token_ids = &token}, &token,
+                                     pc::cuda_acceptance::workspace_bytes(2, 1'000'000),
                                      stream) == pc::errc::limit));
+  batch.kind = pc::target_kind::logits;
+  batch.vocab_size = 1 << 24;
+  CHECK((pc::cuda_acceptance::rejection(batch, {.output_token_ids = &token}, &token,
+                                        pc::cuda_acceptance::workspace_bytes(2, 1'000'000),
+                                        stream) == pc::errc::limit));
   batch.batch_size = 0;
   CHECK(pc::cuda_acceptance::gumbel(batch, {}, nullptr, 0, stream).ok());
   REQUIRE(cudaStreamEndCapture(stream, &graph) == cudaSuccess);

@@ -148,7 +148,8 @@ struct by_definition {
     outcome o;
     bool on = true;
     for (std::uint32_t i = 0; i <= n; ++i) {
-      const float* const row = batch.target + (first_row + i) * batch.vocab_size;
+      const float* const row =
+          batch.target + (first_row + i) * (batch.target_step == 0 ? batch.vocab_size : batch.target_step);
       if (i == n) {
         if (on)
           o.output.push_back(batch.bonus_token_ids != nullptr ? batch.bonus_token_ids[b]
@@ -157,9 +158,11 @@ struct by_definition {
       }
       const pc::token_id d = batch.draft_token_ids[begin + i];
       const bool token = d >= 0 && static_cast<std::uint32_t>(d) < batch.vocab_size;
-      const float* const draft_row = batch.draft_probs == nullptr
-                                         ? nullptr
-                                         : batch.draft_probs + std::size_t{begin + i} * batch.vocab_size;
+      const float* const draft_row =
+          batch.draft_probs == nullptr
+              ? nullptr
+              : batch.draft_probs +
+                    (begin + i) * (batch.draft_step == 0 ? std::size_t{batch.vocab_size} : batch.draft_step);
       bool stands = false;
       if (greedy || method == 1)
         stands = token && target(b, i, row, greedy) == d;
@@ -505,6 +508,14 @@ TEST_CASE("what makes no batch throws") {
   h.batch.vocab_size = 1;
   h.batch.target = nullptr;
   CHECK_THROWS_AS(pc::accept_greedy(h.batch, h.out), std::invalid_argument);
+  h.batch.batch_size = 0;
+  h.batch.vocab_size = 1 << 24;
+  CHECK_NOTHROW(pc::accept_rejection(h.batch, h.out));
+  h.batch.kind = pc::target_kind::logits;
+  CHECK_NOTHROW(pc::accept_gumbel(h.batch, h.out));
+  CHECK_THROWS_AS(pc::accept_rejection(h.batch, h.out), std::invalid_argument);
+  h.batch.vocab_size = (1 << 24) - 1;
+  CHECK_NOTHROW(pc::accept_rejection(h.batch, h.out));
 }
 
 } // namespace

@@ -60,17 +60,26 @@ struct batch_case {
       batch.bonus_token_ids = bonus.data();
     }
     const bool nonsense = wish.nonsense && random.below(3) == 0;
-    target.resize(std::size_t{rows} * vocab + 4);
+    // Rows are padded with what would win, were it looked at.
+    const auto step = [&](std::size_t& of) {
+      if (random.coin())
+        of = vocab + random.below(9);
+      return of == 0 ? vocab : of;
+    };
+    const std::size_t target_step = step(batch.target_step), draft_step = step(batch.draft_step);
+    target.resize(rows * target_step + 4, 1e30f);
     for (std::uint32_t r = 0; r < rows; ++r)
-      fill(target.data() + std::size_t{r} * vocab, wish.logits, nonsense, random);
+      fill(target.data() + r * target_step, wish.logits, nonsense, random);
     batch.target = target.data();
     if (random.coin()) {
-      draft_probs.resize(std::size_t{tokens} * vocab + 4);
+      draft_probs.resize(tokens * draft_step + 4, -1e30f);
       for (std::uint32_t r = 0; r < tokens; ++r)
-        fill(draft_probs.data() + std::size_t{r} * vocab, false, nonsense, random);
+        fill(draft_probs.data() + r * draft_step, false, nonsense, random);
       if (random.coin() && rows >= tokens && !wish.logits) // the target's, a little off
         for (std::size_t i = 0; i < std::size_t{tokens} * vocab; ++i)
-          draft_probs[i] = target[i] * (0.8f + 0.4f * static_cast<float>(random.uniform()));
+          draft_probs[i / vocab * draft_step + i % vocab] =
+              target[i / vocab * target_step + i % vocab] *
+              (0.8f + 0.4f * static_cast<float>(random.uniform()));
       batch.draft_probs = draft_probs.data();
     }
     for (std::uint32_t i = 0; i <= tokens; ++i)

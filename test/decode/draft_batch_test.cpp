@@ -38,6 +38,12 @@ TEST_CASE("draft batch: where drafts and rows lie, dense and ragged") {
   const std::array<pc::token_id, 3> bonus{};
   batch.bonus_token_ids = bonus.data();
   CHECK(batch.target_row(2, batch.of(2), 1) - rows.data() == (2 + 1) * 10);
+
+  batch.target_step = 12;
+  CHECK(batch.target_row(2, batch.of(2), 1) - rows.data() == (2 + 1) * 12);
+  CHECK(batch.draft_row(batch.of(2), 1) - rows.data() == (2 + 1) * 10);
+  batch.draft_step = 16;
+  CHECK(batch.draft_row(batch.of(2), 1) - rows.data() == (2 + 1) * 16);
 }
 
 TEST_CASE("draft batch: counts that cannot be are taken for the nearest that can") {

@@ -110,6 +110,41 @@ standing alone(const row_race& row, float target, float draft, std::uint32_t tok
   return C == contest::rest ? standing_of(behind, token) : 0;
 }
 
+// The best of a row by its tokens alone is found by fours from any of them on, flushed to zero or not.
+template <contest C>
+void is_found_by_fours(const row_race& row, const std::vector<float>& target, const std::vector<float>& draft,
+                       random_source& random) {
+  constexpr bool logits = C == contest::greatest_logit || C == contest::noisy_logits;
+  const auto vocab = static_cast<std::uint32_t>(target.size());
+  standing best = 0;
+  for (std::uint32_t i = 0; i < vocab; ++i)
+    best = std::max(best, alone<C>(row, target[i], draft[i], i));
+  // By fours, from any part of the row to any other.
+  const auto by_fours = [&](std::uint32_t from, std::uint32_t step) {
+    standing found = 0;
+    const std::uint32_t fours = (vocab + 3) / 4;
+    for (std::uint32_t k = 0; k < fours; ++k) {
+      const std::uint32_t four = (from + k * step) % fours;
+      four_values t, d{};
+      for (std::uint32_t i = 0; i < 4; ++i) {
+        t.of[i] = logits ? pc::detail::absent_logit : 0;
+        if (4 * four + i < vocab) {
+          t.of[i] = target[4 * four + i];
+          d.of[i] = draft[4 * four + i];
+        }
+      }
+      found = pc::detail::best_of_four<C>(row, t, d, four, found);
+    }
+    return found;
+  };
+  REQUIRE(by_fours(0, 1) == best);
+  REQUIRE(by_fours(random.below(vocab), (vocab + 3) / 4 + 1) == best);
+  if constexpr (flush_to_zero::supported) {
+    const flush_to_zero on;
+    REQUIRE(by_fours(0, 1) == best);
+  }
+}
+
 template <contest C>
 void best_is_the_best_alone(random_source& random) {
   constexpr bool logits = C == contest::greatest_logit || C == contest::noisy_logits;
@@ -131,33 +166,7 @@ void best_is_the_best_alone(random_source& random) {
       target[i] = value();
       draft[i] = row.drafted >= 0 ? 0 : value();
     }
-    standing best = 0;
-    for (std::uint32_t i = 0; i < vocab; ++i)
-      best = std::max(best, alone<C>(row, target[i], draft[i], i));
-    // By fours, from any part of the row to any other.
-    const auto by_fours = [&](std::uint32_t from, std::uint32_t step) {
-      standing found = 0;
-      const std::uint32_t fours = (vocab + 3) / 4;
-      for (std::uint32_t k = 0; k < fours; ++k) {
-        const std::uint32_t four = (from + k * step) % fours;
-        four_values t, d{};
-        for (std::uint32_t i = 0; i < 4; ++i) {
-          t.of[i] = logits ? pc::detail::absent_logit : 0;
-          if (4 * four + i < vocab) {
-            t.of[i] = target[4 * four + i];
-            d.of[i] = draft[4 * four + i];
-          }
-        }
-        found = pc::detail::best_of_four<C>(row, t, d, four, found);
-      }
-      return found;
-    };
-    REQUIRE(by_fours(0, 1) == best);
-    REQUIRE(by_fours(random.below(vocab), (vocab + 3) / 4 + 1) == best);
-    if constexpr (flush_to_zero::supported) {
-      const flush_to_zero on;
-      REQUIRE(by_fours(0, 1) == best);
-    }
+    is_found_by_fours<C>(row, target, draft, random);
   }
 }
 
@@ -170,6 +179,21 @@ TEST_CASE("race: the best of a row is the best of its tokens, in any order, flus
   best_is_the_best_alone<contest::noisy_logits>(random);
   best_is_the_best_alone<contest::weights>(random);
   best_is_the_best_alone<contest::rest>(random);
+}
+
+TEST_CASE("race: so it is of the least weights there are, of which many are alike") {
+  const std::uint64_t seed = first_seed();
+  CAPTURE(seed);
+  random_source random(seed);
+  for (std::uint32_t round = 0; round < rounds(2000, 400); ++round) {
+    const row_race row{{random.bits(), random.bits(), 0}};
+    const std::uint32_t different = 1 + random.below(9); // of 2⁻¹²⁶ … 2⁻¹¹⁸
+    std::vector<float> weights(4 + random.below(797));
+    for (float& w : weights)
+      w = std::ldexp(0x1p-126f, static_cast<int>(random.below(different)));
+    is_found_by_fours<contest::weights>(row, weights, std::vector<float>(weights.size()), random);
+    is_found_by_fours<contest::rest>(row, weights, std::vector<float>(weights.size()), random);
+  }
 }
 
 } // namespace

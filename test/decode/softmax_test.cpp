@@ -69,6 +69,14 @@ TEST_CASE("softmax: probabilities are softmax's") {
   }
 }
 
+TEST_CASE("softmax: the sum of the most tokens fits, and that of twice as many does not") {
+  const std::uint64_t greatest = pc::detail::power_of_minus(0).in_2_40(),
+                      most = pc::detail::most_softmax_tokens,
+                      room = std::numeric_limits<std::uint64_t>::max() / greatest;
+  CHECK(most <= room);
+  CHECK(2 * most > room);
+}
+
 TEST_CASE("softmax: rows that are hard") {
   const float scale = pc::detail::logit_scale(1);
   CHECK(row_of({3}, scale).probability(3, scale) == 1);

@@ -19,18 +19,20 @@ namespace planecast::inline v0 {
 /// Batched acceptance on a GPU, as accept_greedy(), accept_gumbel() and accept_rejection() do it on the CPU:
 /// the same tokens and counts. It holds nothing; all of it is static. Rows are split among blocks. Rejection
 /// reads single probabilities to judge the drafts, then the one row that needs a token; the others read
-/// every row once. Rows that begin at multiples of 16 bytes, as those of a vocabulary that four divides do,
-/// are read faster.
+/// every row once. Rows that begin at multiples of 16 bytes, as those of a vocabulary that four divides do
+/// where four divides their steps too, are read faster.
 /// Preconditions: every pointer of the batch and of the outputs is to memory of the current device, to
 /// which the stream belongs; so is the workspace, of workspace_bytes() at least and aligned to 16 bytes. It
 /// needs no clearing, and no other call uses it meanwhile.
 /// Effects: as on the CPU.
-/// Errors: `limit` for a vocabulary of nothing, a workspace too small, or more drafts than a block has
-/// memory for: then nothing was enqueued. `device` where CUDA's runtime refuses: then the first of several
-/// kernels may have been. Nothing throws.
+/// Errors: `limit` for a vocabulary of nothing or too large, a workspace too small, or more drafts than a
+/// block has memory for, `unsupported` where target, drafts, output_token_ids or the workspace is null: then
+/// nothing was enqueued. `device` where CUDA's runtime refuses: then the first of several kernels may have
+/// been. Nothing throws.
 /// Stream behaviour: calls only enqueue: two kernels each; rejection from logits clears a part of the
 /// workspace before and finds the softmax of the drafts' rows in two more. They do not wait, allocate or use
-/// another stream, and can be captured in a graph.
+/// another stream, and can be captured in a graph. A graph keeps the batch's pointers and its numbers, `seed`
+/// and `offset` among them: for other noise in each launch use `offsets`, and write there between launches.
 /// Example: test/cuda/accept_test.cu.
 struct cuda_acceptance {
   // What launches kernels is a template: a unit compiles those that it calls, and no others.
@@ -53,7 +55,7 @@ struct cuda_acceptance {
                        std::size_t workspace_bytes, cudaStream_t stream) noexcept {
     return accept<detail::acceptance::gumbel>(batch, out, workspace, workspace_bytes, stream);
   }
-  /// As accept_rejection().
+  /// As accept_rejection(): each row of probabilities, of target and draft, adds up to one.
   template <int = 0>
   static status rejection(const draft_batch& batch, const accepted_batch& out, void* workspace,
                           std::size_t workspace_bytes, cudaStream_t stream) noexcept {
@@ -64,13 +66,16 @@ private:
   template <detail::acceptance How>
   static status accept(const draft_batch& batch, const accepted_batch& out, void* workspace,
                        std::size_t bytes, cudaStream_t stream) noexcept {
-    if (batch.vocab_size == 0 || batch.vocab_size > 0x7FFFFFFFu)
-      return {errc::limit, "tokens of a vocabulary", 0x7FFFFFFFu, batch.vocab_size};
+    if (const std::uint32_t most = detail::most_tokens(batch, How);
+        batch.vocab_size == 0 || batch.vocab_size > most)
+      return {errc::limit, "tokens of a vocabulary", most, batch.vocab_size};
     const std::size_t needed = workspace_bytes(batch.batch_size, batch.max_draft_tokens);
     if (bytes < needed)
       return {errc::limit, "bytes of the workspace", bytes, needed};
     if (batch.batch_size == 0)
       return {};
+    if (!detail::has_all(batch, out) || workspace == nullptr)
+      return {errc::unsupported, "a batch without drafts, a target, output_token_ids or a workspace"};
     cuda_tuning how;
     if (const status s = detail::current_tuning(how); !s)
       return s;
@@ -83,17 +88,21 @@ private:
                         held = detail::race_blocks_held * static_cast<std::uint32_t>(processors);
     const auto fours_of = [&](std::uint32_t rows_of_request) {
       const std::uint64_t all = (std::uint64_t{batch.vocab_size} + 3) / 4 * rows_of_request;
-      return detail::row_fours{
-          batch.vocab_size, detail::parts_of_request(batch.batch_size, all, how.threads, held),
-          batch.vocab_size % 4 == 0 && lies_at_16(batch.target) && lies_at_16(batch.draft_probs)};
+      return detail::row_fours{batch.vocab_size,
+                               detail::parts_of_request(batch.batch_size, all, how.threads, held),
+                               detail::whole_fours(batch)};
     };
-    const std::uint32_t memory = detail::max(
-        detail::race_memory_bytes(rows), detail::softmax_program<true>::memory_bytes(batch.max_draft_tokens));
+    const std::uint32_t memory =
+        detail::max(detail::race_memory_bytes(rows),
+                    detail::needs_softmax(batch, How)
+                        ? detail::softmax_program<true>::memory_bytes(batch.max_draft_tokens)
+                        : 0);
     if (memory > how.block_bytes)
       return {errc::limit, "a block's shared memory, for so many drafts", how.block_bytes, memory};
-    if (How == detail::acceptance::rejection && batch.kind == target_kind::logits)
-      if (const status s = softmax(batch, room, fours_of(batch.max_draft_tokens), how, stream); !s)
-        return s;
+    if constexpr (How == detail::acceptance::rejection)
+      if (detail::needs_softmax(batch, How))
+        if (const status s = softmax(batch, room, fours_of(batch.max_draft_tokens), how, stream); !s)
+          return s;
     if (const status s = detail::launch(detail::judge_program{batch, How, room}, batch.batch_size,
                                         detail::judge_program::memory_bytes, how, stream);
         !s)
@@ -120,9 +129,6 @@ private:
         !s)
       return s;
     return detail::launch(detail::softmax_program<true>{batch, room, fours}, blocks, memory, how, stream);
-  }
-  static bool lies_at_16(const float* row) noexcept {
-    return reinterpret_cast<std::uintptr_t>(row) % 16 == 0;
   }
 };
 

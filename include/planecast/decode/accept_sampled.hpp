@@ -94,8 +94,7 @@ inline bool asks_alone(const accepted_batch& out) {
 inline void check_batch(const draft_batch& batch, const accepted_batch& out) {
   if (batch.vocab_size == 0 || batch.vocab_size > 0x7FFFFFFFu)
     throw std::invalid_argument("planecast: a batch needs a vocabulary of 1 … 2^31 - 1 tokens");
-  if (batch.batch_size > 0 && (batch.target == nullptr || out.output_token_ids == nullptr ||
-                               (batch.draft_token_ids == nullptr && batch.max_draft_tokens > 0)))
+  if (batch.batch_size > 0 && !has_all(batch, out))
     throw std::invalid_argument("planecast: a batch needs drafts, a target and output_token_ids");
 }
 
@@ -208,12 +207,14 @@ inline void accept_gumbel(const draft_batch& batch, const accepted_batch& out) {
 /// uniform number. In place of the first that does not, a sample of max(0, p_target − p_draft), or the
 /// target's greatest if that is nothing anywhere; after the last, a sample of the target. The output is
 /// distributed as the target's samples are, where the drafts are samples of draft_probs, drawn by other noise
-/// than that of their places. Probabilities of logits are softmax's. Greedy requests are accepted as by
-/// accept_greedy().
+/// than that of their places, and each row of probabilities, of target and draft, adds up to one.
+/// Probabilities of logits are softmax's. Greedy requests are accepted as by accept_greedy().
 /// Effects: writes `out`. output_accepted_token_num counts the drafts that stand on their own: FlashInfer's.
-/// Errors: as accept_greedy().
+/// Errors: as accept_greedy(), and std::invalid_argument for logits of 2²⁴ tokens or more.
 inline void accept_rejection(const draft_batch& batch, const accepted_batch& out) {
   detail::check_batch(batch, out);
+  if (batch.kind == target_kind::logits && batch.vocab_size > detail::most_softmax_tokens)
+    throw std::invalid_argument("planecast: rejection from logits needs a vocabulary below 2^24 tokens");
   for (std::uint32_t b = 0; b < batch.batch_size; ++b) {
     const auto d = batch.of(b);
     detail::write_judged(batch, out, b, d,

@@ -13,7 +13,7 @@ namespace planecast::inline v0 {
 
 /// What the target's rows hold.
 enum class target_kind : std::uint8_t {
-  probabilities, ///< shares; they need not add up to one
+  probabilities, ///< shares; for rejection a row's add up to one, else they need not
   logits         ///< softmax's arguments, not yet divided by the temperature
 };
 
@@ -29,14 +29,21 @@ enum class target_kind : std::uint8_t {
 /// b; at position offsets[b] + i, or `offset` + i. Let offsets[b] be where in its text the request is, and
 /// its noise is that of the text's positions, whatever is drafted and accepted.
 ///
+/// Rejection asks of each row of probabilities, the target's and the draft's, that it adds up to one, but for
+/// roundings: a draft is judged by the two numbers as they are, and with other sums the output is not
+/// distributed as the target. Other ways of acceptance look at a row's shares alone.
+///
+/// Engines that have divided logits by the temperature and masked them, as vLLM has its target_logits, give
+/// temperatures of 0 for requests that are greedy and of 1 for all others.
+///
 /// What values count for: a probability that is negative, NaN or below 2⁻¹²⁶ is 0, one above 2³² is 2³². A
 /// logit that is NaN or −∞ is a token that cannot be chosen; among logits of +∞ the lowest is chosen. A
 /// sampled request takes one for infinite that is beyond a float's range when it is divided by the
 /// temperature and by ln 2. Ties go to the lowest token. A row of which no token can be chosen gives no_token
 /// (−1). A draft that is negative or beyond the vocabulary never stands, and the token in its place is the
 /// target's own.
-/// Preconditions: vocab_size fits 31 bits and is not 0; rows lie side by side; draft counts are within
-/// 0 … max_draft_tokens (others are taken for the nearest of these).
+/// Preconditions: vocab_size fits 31 bits and is not 0, and for rejection from logits is below 2²⁴; a step
+/// is no smaller, if not 0; draft counts are within 0 … max_draft_tokens (others are taken for the nearest).
 /// Example: test/decode/accept_sampled_test.cpp.
 struct draft_batch {
   std::uint32_t batch_size = 0;       ///< B
@@ -54,10 +61,17 @@ struct draft_batch {
   /// [B]; below 10⁻⁵ or NaN (vLLM's −1 and 0) makes a request greedy. Logits are divided by it,
   /// probabilities are what they are. Null: 1.
   const float* temperature = nullptr;
-  std::uint64_t seed = 0;                 ///< of all requests
-  std::uint64_t offset = 0;               ///< of all requests; the next call's is n + 1 greater at least
+  std::uint64_t seed = 0; ///< of all requests; a captured graph keeps it
+  /// Of all requests; the next call's is n + 1 greater at least. A captured graph keeps it, and would use the
+  /// same noise in each launch: in a graph use `offsets`.
+  std::uint64_t offset = 0;
   const std::uint64_t* seeds = nullptr;   ///< [B]; null: `seed`
   const std::uint64_t* offsets = nullptr; ///< [B]; null: `offset`
+
+  /// Numbers from a row of the target to the next, of a padded vocabulary more than it has tokens; 0:
+  /// vocab_size. What lies between is not read.
+  std::size_t target_step = 0;
+  std::size_t draft_step = 0; ///< the same of draft_probs
 
   /// A request's first draft, and how many it has.
   struct drafts {
@@ -72,14 +86,22 @@ struct draft_batch {
     return {static_cast<std::uint32_t>(begin),
             end <= begin ? 0 : detail::min(static_cast<std::uint32_t>(end - begin), max_draft_tokens)};
   }
+  /// Numbers from a row of the target to the next.
+  [[nodiscard]] PLANECAST_HOST_DEVICE std::size_t step_of_target() const noexcept {
+    return target_step == 0 ? vocab_size : target_step;
+  }
+  /// The same of draft_probs.
+  [[nodiscard]] PLANECAST_HOST_DEVICE std::size_t step_of_draft() const noexcept {
+    return draft_step == 0 ? vocab_size : draft_step;
+  }
   /// The target's row for the i-th place of request b.
   [[nodiscard]] PLANECAST_HOST_DEVICE const float* target_row(std::uint32_t b, drafts d,
                                                               std::uint32_t i) const noexcept {
-    return target + (std::size_t{d.first} + (bonus_token_ids == nullptr ? b : 0) + i) * vocab_size;
+    return target + (std::size_t{d.first} + (bonus_token_ids == nullptr ? b : 0) + i) * step_of_target();
   }
   /// The draft's row for the i-th place; null if there are none.
   [[nodiscard]] PLANECAST_HOST_DEVICE const float* draft_row(drafts d, std::uint32_t i) const noexcept {
-    return draft_probs == nullptr ? nullptr : draft_probs + (std::size_t{d.first} + i) * vocab_size;
+    return draft_probs == nullptr ? nullptr : draft_probs + (std::size_t{d.first} + i) * step_of_draft();
   }
   /// Whether a token id is one of the vocabulary.
   [[nodiscard]] PLANECAST_HOST_DEVICE bool is_token(token_id id) const noexcept {
@@ -106,5 +128,15 @@ struct accepted_batch {
   token_id* next_token_ids = nullptr; ///< [B]: the token behind them, the last of the output
   bool add_to_counts = false;         ///< add the two counts to what is there, as FlashInfer does
 };
+
+namespace detail {
+
+// Whether the pointers are there that no batch of requests goes without.
+inline bool has_all(const draft_batch& batch, const accepted_batch& out) noexcept {
+  return batch.target != nullptr && out.output_token_ids != nullptr &&
+         (batch.draft_token_ids != nullptr || batch.max_draft_tokens == 0);
+}
+
+} // namespace detail
 
 } // namespace planecast::inline v0

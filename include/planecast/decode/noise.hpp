@@ -44,7 +44,7 @@ PLANECAST_HOST_DEVICE constexpr std::uint32_t draft_uniform(const position_noise
 
 // A token's chance x is 64 bits, never 0: x · 2⁻⁶⁴ is from (0, 1). A word gives the upper 32; the lower are
 // its middle, but where the word is small, for small ones win races: there a further word gives them. So x is
-// fine to 2⁻²¹ of itself down to 2⁻⁴⁴.
+// fine to 2⁻²¹ of itself down to 2⁻⁴³.
 inline constexpr std::uint32_t small_word = 1u << 20, middle_word = 0x80000000u;
 
 PLANECAST_HOST_DEVICE constexpr std::uint64_t chance_of(std::uint32_t word, std::uint32_t finer) noexcept {

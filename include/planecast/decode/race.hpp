@@ -160,10 +160,11 @@ PLANECAST_HOST_DEVICE standing best_of_four(const row_race& row, const four_valu
       } else {
         if (!(weight[i] > 0))
           continue;
-        // The time is more than 1.44 · word · 2⁻³².
-        constexpr float bound = 1.44f * (1 - 0x1p-8f) * 0x1p-32f * 0x1p-24f;
+        // The time is more than 1.44 · word · 2⁻³². With the race's factor the weight is 2⁻¹⁰² or more, so
+        // that a product too small to be normal, whatever becomes of it, spares nothing.
+        constexpr float bound = 1.44f * (1 - 0x1p-8f) * 0x1p-32f;
         if ((order & 0x80000000u) != 0 &&
-            weight[i] < bit_cast<float>(order & 0x7FFFFFFFu) * bound * static_cast<float>(word))
+            weight[i] * 0x1p24f < bit_cast<float>(order & 0x7FFFFFFFu) * (bound * static_cast<float>(word)))
           continue;
       }
       std::uint32_t finer = middle_word;

@@ -40,6 +40,9 @@ PLANECAST_HOST_DEVICE inline float logit_scale(float temperature) noexcept {
   return quotient(1, logit_divisor(temperature));
 }
 
+// So many tokens at most: the sum of their powers, 2⁴⁰ each at most, fits 64 bits.
+inline constexpr std::uint32_t most_softmax_tokens = (1u << 24) - 1;
+
 // What a row's probabilities need to be known: its greatest logit, as an order (0: there is none), and the
 // sum of all powers relative to it, in units of 2⁻⁴⁰. Each is met by all tokens, in any order.
 struct row_softmax {

@@ -61,6 +61,23 @@ constexpr std::uint32_t most_rows(const draft_batch& batch, acceptance how) noex
   return how == acceptance::rejection && batch.temperature == nullptr ? 1 : batch.max_draft_tokens + 1;
 }
 
+// Rejection from logits needs the softmax of the drafts' rows before anything else.
+constexpr bool needs_softmax(const draft_batch& batch, acceptance how) noexcept {
+  return how == acceptance::rejection && batch.kind == target_kind::logits;
+}
+
+// The most tokens that a vocabulary may have.
+constexpr std::uint32_t most_tokens(const draft_batch& batch, acceptance how) noexcept {
+  return needs_softmax(batch, how) ? most_softmax_tokens : 0x7FFFFFFFu;
+}
+
+// Whether fours of tokens lie at multiples of 16 bytes, and the last of a row is whole.
+inline bool whole_fours(const draft_batch& batch) noexcept {
+  const auto lies_at_16 = [](const float* rows) { return reinterpret_cast<std::uintptr_t>(rows) % 16 == 0; };
+  return batch.vocab_size % 4 == 0 && batch.step_of_target() % 4 == 0 && batch.step_of_draft() % 4 == 0 &&
+         lies_at_16(batch.target) && lies_at_16(batch.draft_probs);
+}
+
 // Blocks for each request: as many as fill the device once, or, where that leaves many of them unequal, four
 // times; but each thread has a few tokens. Which number it is changes no token.
 constexpr std::uint32_t parts_of_request(std::uint32_t requests, std::uint64_t fours, std::uint32_t threads,
