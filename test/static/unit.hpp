@@ -228,7 +228,7 @@ auto all_layouts() {
       PLANECAST_TEST_TYPE(pc::device_coded_cache<standard_policy, some_device>),
       PLANECAST_TEST_TYPE(pc::device_assembly<standard_policy, some_device>),
       PLANECAST_TEST_AGGREGATE((block_bytes, processor_bytes, processors), pc::attention_tuning),
-      PLANECAST_TEST_AGGREGATE((first, dtype, rows, heads, dim, row, head, softmax_lse, lse_head), pc::device_queries),
+      PLANECAST_TEST_AGGREGATE((first, dtype, rows, heads, dim, row, head, softmax_lse, lse_head, lse_row), pc::device_queries),
       PLANECAST_TEST_AGGREGATE((dtype, tokens, kv_heads, keys, queries, how, not_one), pc::device_attention),
       PLANECAST_TEST_AGGREGATE((scores, weight, add, not_finite), pc::device_scores),
       PLANECAST_TEST_AGGREGATE((ranked, count, first, pinned, planes, bytes, chunk_bytes, header_bytes, available, base),

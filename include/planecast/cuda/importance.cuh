@@ -78,8 +78,8 @@ struct device_importance {
       return {errc::limit, "a block's shared memory, for so wide a pooling", how.block_bytes,
               scores.memory_bytes(score_threads)};
     const status summed = with_formats(of, [&]<class Key, class Query>(Key, Query) {
-      return shape.given ? sum_attention<Key, Query, true>(of, shape, room, stream)
-                         : sum_attention<Key, Query, false>(of, shape, room, stream);
+      return shape.given ? sum_attention<Key, Query, true>(of, shape, room, to.not_finite, stream)
+                         : sum_attention<Key, Query, false>(of, shape, room, to.not_finite, stream);
     });
     if (!summed)
       return summed;
@@ -159,7 +159,7 @@ private:
   }
   template <class Key, class Query, bool Given>
   static status sum_attention(const device_attention& of, const detail::attention_shape& shape,
-                              std::byte* workspace, cudaStream_t stream) noexcept {
+                              std::byte* workspace, std::uint32_t* not_finite, cudaStream_t stream) noexcept {
     if constexpr (!Given)
       PLANECAST_CUDA(cudaMemsetAsync(workspace, 0, 4 * shape.counters(), stream));
     return detail::launch_rounds(
@@ -168,7 +168,8 @@ private:
                                                       detail::whole_groups(of.keys, value_bytes(of.dtype)),
                                                       detail::whole_groups(of.queries)},
                                                      detail::exponent_factor(of),
-                                                     workspace},
+                                                     workspace,
+                                                     not_finite},
         shape.blocks(), shape.threads(), shape.memory_bytes(), stream);
   }
 };
