@@ -231,6 +231,7 @@ auto all_layouts() {
       PLANECAST_TEST_AGGREGATE((first, dtype, rows, heads, dim, row, head, softmax_lse, lse_head, lse_row), pc::device_queries),
       PLANECAST_TEST_AGGREGATE((dtype, tokens, kv_heads, keys, queries, how, not_one), pc::device_attention),
       PLANECAST_TEST_AGGREGATE((scores, weight, add, not_finite), pc::device_scores),
+      PLANECAST_TEST_AGGREGATE((scores, count, pins, first, ranked, not_a_number), pc::device_ranking),
       PLANECAST_TEST_AGGREGATE((ranked, count, first, pinned, planes, bytes, chunk_bytes, header_bytes, available, base),
                                pc::device_upgrades),
       PLANECAST_TEST_AGGREGATE((frames, upgrades, bytes, infeasible), pc::device_cut),

@@ -170,7 +170,7 @@ private:
       meet_or(*not_finite, 1);
   }
 
-  // What is subtracted from exponents: rows without a query weigh nothing.
+  // What is added to exponents: minus a logarithm; rows without a query weigh nothing.
   PLANECAST_HOST_DEVICE void read_references(block_place at, std::byte* memory,
                                              attention_shape::work w) const noexcept {
     for (std::uint32_t row = at.thread; row < shape.rows(); row += at.threads) {
@@ -181,7 +181,7 @@ private:
       else if (q.is)
         reference = what_others_wrote(at_workspace<float>(shape.lse_at()) +
                                       std::size_t{shape.panel_of(w)} * shape.rows() + row);
-      part<float>(memory, shape.references_at())[row] = reference;
+      part<float>(memory, shape.references_at())[row] = difference_of(0.0f, reference);
       if (q.is && (bit_cast<std::uint32_t>(reference) & 0x7F800000u) == 0x7F800000u)
         say_not_finite();
     }
@@ -211,7 +211,7 @@ private:
         const bool sees = AllSee || token <= last[s][k / 2];
         const float product = sees ? products.of[s][n][k] : 0.0f;
         zero[s] = fused(product, 0.0f, zero[s]);
-        const float x = exp2_of(fused(product, factor, -reference[s][k / 2]));
+        const float x = exp2_of(fused(product, factor, reference[s][k / 2]));
         of_strip[s][k % 2] = sum_of(of_strip[s][k % 2], sees ? x : 0.0f);
       }
       const std::uint32_t column = 8 * n + warp_product::column(lane, 0);
@@ -264,22 +264,23 @@ private:
         const std::uint32_t k = 2 * half + n % 2;
         const std::uint32_t token = from + 8 * (n / 2) + warp_product::column(lane, k);
         x[n] = AllSee || token <= last ? product_of(products.of[s][n / 2][k], factor) : -infinity;
-        most = max(most, x[n]);
+        most = greater_of(most, x[n]);
       }
       if (most == -infinity)
         continue;
       for (std::uint32_t n = 0; n < 2 * warp_product::eights; ++n)
-        sum = sum_of(sum, exp2_of(sum_of(x[n], -most)));
+        sum = sum_of(sum, exp2_of(difference_of(x[n], most)));
       merge(mine.most[s][half], mine.sum[s][half], most, sum);
     }
   }
   // A row's sum from its greatest exponent, with another's.
   PLANECAST_HOST_DEVICE static void merge(float& most, float& sum, float other_most,
                                           float other_sum) noexcept {
-    const float from = max(most, other_most);
+    const float from = greater_of(most, other_most);
     if (from == -infinity) // neither saw a token
       return;
-    sum = fused(sum, exp2_of(sum_of(most, -from)), product_of(other_sum, exp2_of(sum_of(other_most, -from))));
+    sum = fused(sum, exp2_of(difference_of(most, from)),
+                product_of(other_sum, exp2_of(difference_of(other_most, from))));
     most = from;
   }
 };

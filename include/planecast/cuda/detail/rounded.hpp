@@ -20,6 +20,25 @@ PLANECAST_HOST_DEVICE inline float sum_of(float a, float b) noexcept {
   return a + b;
 #endif
 }
+PLANECAST_HOST_DEVICE inline float difference_of(float a, float b) noexcept {
+#if PLANECAST_ON_DEVICE
+  float y;
+  asm("sub.rn.f32 %0, %1, %2;" : "=f"(y) : "f"(a), "f"(b));
+  return y;
+#else
+  return a - b;
+#endif
+}
+// Neither of them is NaN.
+PLANECAST_HOST_DEVICE inline float greater_of(float a, float b) noexcept {
+#if PLANECAST_ON_DEVICE
+  float y;
+  asm("max.f32 %0, %1, %2;" : "=f"(y) : "f"(a), "f"(b));
+  return y;
+#else
+  return a < b ? b : a;
+#endif
+}
 PLANECAST_HOST_DEVICE inline float product_of(float a, float b) noexcept {
 #if PLANECAST_ON_DEVICE
   float y;

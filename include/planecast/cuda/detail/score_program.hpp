@@ -105,7 +105,7 @@ struct score_program {
         const auto queries = static_cast<float>(shape.kv_heads * shape.group * shape.window);
         const float sum = total_of(sums, at.threads);
         // Far more than rounding, far less than a logarithm to another base, or of other keys, makes.
-        if (!(sum > queries / 2 && sum < 2 * queries))
+        if (!(sum > 0.5f * queries && sum < 2 * queries))
           meet_or(*check.not_one, 1);
       }
     }
