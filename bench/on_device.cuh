@@ -66,6 +66,7 @@ struct operation {
 /// One of the parts of planecast-bench-cuda: it calls add() for each of its operations. A new part is a file
 /// bench_cuda_NAME.cu, its name in bench/CMakeLists.txt, and its function here and in bench_cuda.cu.
 void add_coding();
+void add_plan();
 
 inline constexpr std::size_t copied_bytes = std::size_t{512} << 20;
 
