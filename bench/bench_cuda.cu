@@ -128,6 +128,10 @@ int main(int count, char** arguments) {
   }
   results.note("values",
                "512 MiB of BF16, contiguous, tokens first, 8 heads; input for encoding, output for decoding");
+  results.note(
+      "layer",
+      "of attention_mass, key_norm and rank_and_cut: 32768 tokens of BF16, 8 KV heads of 4 query heads, "
+      "128 channels, a window of 32; cut: 2 planes, frames of 512 KiB");
   results.note("cache", "cold: a buffer larger than L2 is written before each measurement");
   results.note(
       "copy",
@@ -146,6 +150,7 @@ int main(int count, char** arguments) {
   add_memory("write/kernel", once, &memory_bench::write_loop);
   add_coding();
   add_acceptance();
+  add_plan();
 
   benchmark::Initialize(&count, arguments);
   if (benchmark::ReportUnrecognizedArguments(count, arguments))

@@ -67,6 +67,7 @@ struct operation {
 /// bench_cuda_NAME.cu, its name in bench/CMakeLists.txt, and its function here and in bench_cuda.cu.
 void add_acceptance();
 void add_coding();
+void add_plan();
 
 inline constexpr std::size_t copied_bytes = std::size_t{512} << 20;
 

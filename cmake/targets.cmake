@@ -76,6 +76,7 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/order_programs.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/pack_program.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/race_program.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/rounded.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/rounds.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/row_fours.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/score_program.hpp
@@ -93,6 +94,7 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/device_coded_cache.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/device_gather.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/device_queries.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/device_ranking.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/device_rows.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/device_tiles.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/device_upgrades.hpp

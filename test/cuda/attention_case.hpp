@@ -86,8 +86,12 @@ struct attention_layer {
     const device_queries& q = is.queries;
     query_view of(Query::id, q.first,
                   {.rows = q.rows, .heads = q.heads, .dim = q.dim, .row = q.row, .head = q.head});
+    std::vector<float> by_head(std::size_t{q.heads} * q.rows); // the only order that the CPU takes
+    for (std::uint32_t h = 0; h < q.heads && q.softmax_lse != nullptr; ++h)
+      for (std::uint32_t r = 0; r < q.rows; ++r)
+        by_head[std::size_t{h} * q.rows + r] = q.lse(r, h);
     if (q.softmax_lse != nullptr)
-      of = of.with_lse(q.softmax_lse, q.lse_head);
+      of = of.with_lse(by_head.data());
     std::vector<float> mass(is.tokens);
     detail::add_attention_mass<detail::attention_plain>(view, Query::id, is.kv_heads, of, is.how, mass);
     return mass;
@@ -116,10 +120,13 @@ private:
   }
   void find_lse(random_source& random) {
     const planecast::device_queries& q = is.queries;
-    is.queries.lse_head = random.coin() ? 0 : q.rows + random.below(5);
-    const std::size_t head =
-        is.queries.lse_head != 0 ? static_cast<std::size_t>(is.queries.lse_head) : q.rows;
-    lse.assign(head * q.heads, std::numeric_limits<float>::quiet_NaN());
+    if (random.coin()) {
+      is.queries.lse_row = q.heads + random.below(3); // as FlashInfer's
+      is.queries.lse_head = 1;
+    } else
+      is.queries.lse_head = random.coin() ? 0 : q.rows + random.below(5);
+    lse.assign(static_cast<std::size_t>(q.lse_at(q.rows - 1, q.heads - 1)) + 1,
+               std::numeric_limits<float>::quiet_NaN());
     const double scale = is.how.scale > 0 ? double{is.how.scale} : 1 / std::sqrt(double(q.dim));
     std::vector<double> products;
     for (std::uint32_t h = 0; h < q.heads; ++h)
@@ -138,7 +145,7 @@ private:
         double sum = 0;
         for (const double x : products)
           sum += std::exp(x - most);
-        lse[h * head + r] = static_cast<float>(most + std::log(sum));
+        lse[static_cast<std::size_t>(q.lse_at(r, h))] = static_cast<float>(most + std::log(sum));
       }
     is.queries.softmax_lse = lse.data();
   }

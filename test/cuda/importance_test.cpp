@@ -15,6 +15,7 @@
 #include <doctest/doctest.h>
 #include <limits>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -82,8 +83,10 @@ private:
                 {shape, of.keys, of.queries, pc::detail::whole_groups(of.keys, Key::bits / 8),
                  pc::detail::whole_groups(of.queries)},
                 pc::detail::exponent_factor(of),
-                bytes},
-            shape.blocks(), shape.threads(), shape.memory_bytes(), random))
+                bytes,
+                to.not_finite},
+            shape.blocks() + (Given ? 0 : random.below(3)), // those that draw too high a number do nothing
+            shape.threads(), shape.memory_bytes(), random))
       return "a block writes beyond its memory";
     const pc::detail::score_program scores{
         shape,
@@ -182,20 +185,58 @@ TEST_CASE("cuda importance: shapes fit their architecture, and blocks share all 
   }
 }
 
-// What the CPU refuses is said, whatever adds up.
-TEST_CASE("cuda importance: scores that are not finite are said") {
-  for (std::uint32_t k = 0; k < rounds(20, 4); ++k) {
-    random_source random(first_seed() + k);
-    attention_layer<pc::bf16, pc::bf16, std::allocator> layer(random, 100);
-    pc::detail::store_pattern<pc::bf16>(layer.keys.row(random.below(layer.is.tokens), 0), 0,
-                                        random.coin() ? infinity<pc::bf16> : infinity<pc::bf16> + 1);
+// Every number that the CPU refuses is said, whether or not it can be seen in a score: products that are −∞
+// make scores of 0.
+template <class Key, class Query>
+void says_what_the_cpu_refuses() {
+  for (std::uint32_t k = 0; k < rounds(60, 10); ++k) {
+    const std::uint64_t seed = first_seed() + k;
+    CAPTURE(seed);
+    random_source random(seed);
+    attention_layer<Key, Query, std::allocator> layer(random, 100);
+    const pc::device_queries& q = layer.is.queries;
+    const std::uint32_t window = pc::detail::window_of(layer.is), dim = q.dim;
+    const auto refused = [&]<class Number>(Number) {
+      const std::uint32_t sign = random.below(2) << (Number::bits - 1);
+      return static_cast<std::uint16_t>((infinity<Number> + random.below(2)) | sign);
+    };
+    switch (layer.lse.empty() ? random.below(2) : random.below(3)) {
+    case 0: { // a key
+      const std::uint32_t t = random.below(layer.is.tokens), h = random.below(layer.is.kv_heads),
+                          c = random.below(dim);
+      const std::uint16_t pattern = refused(Key{});
+      pc::detail::store_pattern<Key>(layer.keys.row(t, h), c, pattern);
+      layer.plain_keys[(std::size_t{t} * layer.is.kv_heads + h) * dim + c] =
+          Query::bits == Key::bits ? pattern : static_cast<std::uint16_t>(infinity<Query> + 1);
+      break;
+    }
+    case 1: { // a query
+      const std::uint32_t r = q.rows - 1 - random.below(window), h = random.below(q.heads);
+      layer.queries[static_cast<std::size_t>(r * q.row_step() + h * q.head_step()) + random.below(dim)] =
+          refused(Query{});
+      break;
+    }
+    default: // a logarithm
+      layer
+          .lse[static_cast<std::size_t>(q.lse_at(q.rows - 1 - random.below(window), random.below(q.heads)))] =
+          (random.coin() ? 1.0f : -1.0f) *
+          (random.coin() ? std::numeric_limits<float>::infinity() : std::numeric_limits<float>::quiet_NaN());
+    }
+    if (random.coin()) // the other channels and queries of one sign: −∞ alone
+      for (std::uint16_t& x : layer.queries)
+        x = static_cast<std::uint16_t>(x | 0x8000u);
+    CHECK_THROWS_AS(static_cast<void>(layer.by_cpu()), std::invalid_argument);
     std::vector<float> scores(layer.is.tokens);
     std::uint32_t not_finite = 0;
     on_host run{random_source(k)};
-    CHECK(run.attention<pc::bf16, pc::bf16>(layer.is, {scores.data(), 1, false, &not_finite}) == "");
-    const bool all = std::all_of(scores.begin(), scores.end(), [](float s) { return std::isfinite(s); });
-    CHECK(not_finite == (all ? 0u : 1u));
+    CHECK(run.template attention<Key, Query>(layer.is, {scores.data(), 1, false, &not_finite}) == "");
+    CHECK(not_finite == 1);
   }
+}
+TEST_CASE("cuda importance: what the CPU refuses is said") {
+  says_what_the_cpu_refuses<pc::bf16, pc::bf16>();
+  says_what_the_cpu_refuses<pc::fp16, pc::fp16>();
+  says_what_the_cpu_refuses<pc::e5m2, pc::bf16>();
 }
 
 TEST_CASE("cuda importance: a softmax_lse to another base is said") {

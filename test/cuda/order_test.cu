@@ -3,6 +3,7 @@
 
 #include "cuda/cut_case.hpp"
 #include "cuda/device_memory.hpp"
+#include "cuda/on_device.cuh"
 #include "cuda/order_case.hpp"
 
 #include <cstddef>
@@ -17,7 +18,7 @@ namespace cuda_order_device_test {
 namespace pc = planecast;
 using namespace planecast_test;
 
-struct on_device {
+struct in_place {
   template <class T>
   using allocator = managed_memory<T>;
 
@@ -32,7 +33,8 @@ struct on_device {
     guarded_workspace room(bytes);
     captured = !captured;
     const std::string wrong = stream.run(captured, [&](cudaStream_t s) {
-      return pc::device_order::rank(scores, count, pins, first, ranked, not_a_number, room.data(), bytes, s);
+      return pc::device_order::rank({scores, count, pins, first, ranked, not_a_number}, room.data(), bytes,
+                                    s);
     });
     return wrong.empty() && !room.is_whole() ? "written behind the workspace" : wrong;
   }
@@ -57,8 +59,8 @@ struct on_device {
 };
 
 TEST_CASE("cuda: kernels rank as the CPU does") {
-  on_device run;
-  for (std::uint32_t k = 0; k < 200; ++k) {
+  in_place run;
+  for (std::uint32_t k = 0; k < device_rounds(200); ++k) {
     const std::uint64_t seed = first_seed() + k;
     CAPTURE(seed);
     CHECK(order_trouble(run, seed, k < 190 ? 3000 : 300000) == "");
@@ -66,16 +68,16 @@ TEST_CASE("cuda: kernels rank as the CPU does") {
 }
 
 TEST_CASE("cuda: kernels cut as the CPU does") {
-  on_device run;
-  for (std::uint32_t k = 0; k < 200; ++k) {
+  in_place run;
+  for (std::uint32_t k = 0; k < device_rounds(200); ++k) {
     const std::uint64_t seed = first_seed() + k;
     CAPTURE(seed);
     CHECK(cut_trouble(run, seed, k < 190 ? 5000 : 100000) == "");
   }
 }
 TEST_CASE("cuda: kernels count the bytes of upgrades") {
-  on_device run;
-  for (std::uint32_t k = 0; k < 50; ++k) {
+  in_place run;
+  for (std::uint32_t k = 0; k < device_rounds(50); ++k) {
     const std::uint64_t seed = first_seed() + k;
     CAPTURE(seed);
     CHECK(upgrade_bytes_trouble<pc::per_channel<64>, pc::planes<4, 4, pc::tail>>(run, seed) == "");

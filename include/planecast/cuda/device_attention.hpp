@@ -40,8 +40,9 @@ struct device_scores {
   float* scores = nullptr; ///< of token 0 on
   float weight = 1;        ///< that a layer's scores are multiplied by: 1 / layers for their mean
   bool add = false;        ///< to what is there; otherwise that is written over
-  std::uint32_t* not_finite =
-      nullptr; ///< becomes 1 if a score is an infinity or NaN; is not cleared; or null
+  /// Becomes 1 if a score is an infinity or NaN, or what it is made of: a key, a query, a product of them or
+  /// a softmax_lse. It is not cleared; or null.
+  std::uint32_t* not_finite = nullptr;
 };
 
 namespace detail {

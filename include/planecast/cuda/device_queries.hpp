@@ -17,15 +17,17 @@ namespace planecast::inline v0 {
 ///
 ///     device_queries{.first = q, .rows = 32, .heads = 32, .dim = 128, .softmax_lse = lse}
 struct device_queries {
-  const std::byte* first = nullptr;   ///< row 0, head 0, channel 0
-  number dtype = number::bf16;        ///< fp16 or bf16
-  std::uint32_t rows = 0;             ///< tokens, the last of the sequence
-  std::uint32_t heads = 0;            ///< query heads
-  std::uint32_t dim = 0;              ///< channels of a head
-  std::ptrdiff_t row = 0;             ///< from a token to the next; 0: heads · dim
-  std::ptrdiff_t head = 0;            ///< from a head to the next; 0: dim
-  const float* softmax_lse = nullptr; ///< [heads, rows] as query_view::with_lse() has it; null if not at hand
-  std::ptrdiff_t lse_head = 0;        ///< from a head's to the next head's; 0: rows
+  const std::byte* first = nullptr; ///< row 0, head 0, channel 0
+  number dtype = number::bf16;      ///< fp16 or bf16
+  std::uint32_t rows = 0;           ///< tokens, the last of the sequence
+  std::uint32_t heads = 0;          ///< query heads
+  std::uint32_t dim = 0;            ///< channels of a head
+  std::ptrdiff_t row = 0;           ///< from a token to the next; 0: heads · dim
+  std::ptrdiff_t head = 0;          ///< from a head to the next; 0: dim
+  const float* softmax_lse =
+      nullptr;                 ///< as query_view::with_lse() has it, to the base e; null if not at hand
+  std::ptrdiff_t lse_head = 0; ///< from a head's to the next head's; 0: rows
+  std::ptrdiff_t lse_row = 0;  ///< from a token's to the next's; 0: 1. [tokens, heads]: heads, lse_head 1
 
   /// Values from a token to the next.
   PLANECAST_HOST_DEVICE constexpr std::ptrdiff_t row_step() const noexcept {
@@ -37,10 +39,16 @@ struct device_queries {
   PLANECAST_HOST_DEVICE const std::byte* at(std::uint32_t of_row, std::uint32_t of_head) const noexcept {
     return first + 2 * (of_row * row_step() + of_head * head_step());
   }
+  /// Where in softmax_lse a query's logarithm lies.
+  PLANECAST_HOST_DEVICE constexpr std::ptrdiff_t lse_at(std::uint32_t of_row,
+                                                        std::uint32_t of_head) const noexcept {
+    return of_head * (lse_head != 0 ? lse_head : static_cast<std::ptrdiff_t>(rows)) +
+           of_row * (lse_row != 0 ? lse_row : 1);
+  }
   /// The logarithm of its softmax denominator.
   /// Preconditions: softmax_lse is set.
   PLANECAST_HOST_DEVICE float lse(std::uint32_t of_row, std::uint32_t of_head) const noexcept {
-    return softmax_lse[of_head * (lse_head != 0 ? lse_head : static_cast<std::ptrdiff_t>(rows)) + of_row];
+    return softmax_lse[lse_at(of_row, of_head)];
   }
 };
 

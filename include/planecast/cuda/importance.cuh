@@ -22,12 +22,12 @@ namespace planecast::inline v0 {
 /// Importance on a GPU: what attention_mass and key_norm are on the CPU, layer by layer into one array of
 /// scores. It holds nothing; all of it is static.
 /// Preconditions: the stream belongs to the current device, as does all memory that is named; the structures
-/// keep what their own comments ask for; a workspace is aligned to 16.
-/// Errors: `device` where CUDA's runtime refuses, `limit` where a block has not enough shared memory or the
-/// workspace is too small, `unsupported` for keys of another 16-bit type than the queries; then nothing was
-/// enqueued. Nothing throws. Numbers that are not finite, which the CPU refuses, make scores that are not
-/// (device_scores::not_finite); so does a softmax_lse that is not that of the queries and keys
-/// (device_attention::not_one).
+/// keep what their own comments ask for; a workspace is aligned to 16, and no other call uses it meanwhile.
+/// Errors: `limit` where a block has not enough shared memory or the workspace is too small, `unsupported`
+/// for keys of another 16-bit type than the queries: then nothing was enqueued. `device` where CUDA's runtime
+/// refuses: then the first of several kernels may have been. Nothing throws. Keys, queries and logarithms
+/// that are not finite, which the CPU refuses, are said (device_scores::not_finite); so is a softmax_lse that
+/// is not that of the queries and keys (device_attention::not_one).
 /// Stream behaviour: calls only enqueue. They do not wait, allocate or use another stream, and can be
 /// captured in a graph.
 /// Example:
@@ -50,8 +50,9 @@ struct device_importance {
     return {};
   }
 
-  /// One layer's attention mass: two kernels. With softmax_lse keys are read once; without it twice, KV head
-  /// by KV head, so that the second time they come from L2 where it holds a few heads.
+  /// One layer's attention mass: two kernels. With softmax_lse keys are read once for each 128 queries of a
+  /// KV head, each query head's counted up to a multiple of 16; without it twice, KV head by KV head, so that
+  /// the second time they come from L2 where it holds a few heads.
   template <int = 0>
   static status attention_mass(const device_attention& of, const device_scores& to, void* workspace,
                                std::size_t bytes, cudaStream_t stream) noexcept {
@@ -78,8 +79,8 @@ struct device_importance {
       return {errc::limit, "a block's shared memory, for so wide a pooling", how.block_bytes,
               scores.memory_bytes(score_threads)};
     const status summed = with_formats(of, [&]<class Key, class Query>(Key, Query) {
-      return shape.given ? sum_attention<Key, Query, true>(of, shape, room, stream)
-                         : sum_attention<Key, Query, false>(of, shape, room, stream);
+      return shape.given ? sum_attention<Key, Query, true>(of, shape, room, to.not_finite, stream)
+                         : sum_attention<Key, Query, false>(of, shape, room, to.not_finite, stream);
     });
     if (!summed)
       return summed;
@@ -159,7 +160,7 @@ private:
   }
   template <class Key, class Query, bool Given>
   static status sum_attention(const device_attention& of, const detail::attention_shape& shape,
-                              std::byte* workspace, cudaStream_t stream) noexcept {
+                              std::byte* workspace, std::uint32_t* not_finite, cudaStream_t stream) noexcept {
     if constexpr (!Given)
       PLANECAST_CUDA(cudaMemsetAsync(workspace, 0, 4 * shape.counters(), stream));
     return detail::launch_rounds(
@@ -168,7 +169,8 @@ private:
                                                       detail::whole_groups(of.keys, value_bytes(of.dtype)),
                                                       detail::whole_groups(of.queries)},
                                                      detail::exponent_factor(of),
-                                                     workspace},
+                                                     workspace,
+                                                     not_finite},
         shape.blocks(), shape.threads(), shape.memory_bytes(), stream);
   }
 };

@@ -6,6 +6,7 @@
 #include "planecast/cuda/detail/launch.cuh"
 #include "planecast/cuda/detail/launch_rounds.cuh"
 #include "planecast/cuda/detail/order_programs.hpp"
+#include "planecast/cuda/device_ranking.hpp"
 #include "planecast/cuda/device_tiles.hpp"
 #include "planecast/cuda/device_upgrades.hpp"
 #include "planecast/plan/importance.hpp"
@@ -22,16 +23,16 @@ namespace planecast::inline v0 {
 /// The order of tokens on a GPU and its cut: the same as the CPU's, token for token and byte for byte. It
 /// holds nothing; all of it is static.
 /// Preconditions: the stream belongs to the current device, as does all memory that is named; a workspace is
-/// aligned to 256.
-/// Errors: `device` where CUDA's runtime refuses, `limit` where the workspace is too small; then nothing was
-/// enqueued, or what was means nothing. Nothing throws.
+/// aligned to 256, and no other call uses it meanwhile.
+/// Errors: `limit` where the workspace is too small: then nothing was enqueued. `device` where CUDA's runtime
+/// refuses: then the first of several kernels may have been. Nothing throws.
 /// Stream behaviour: calls only enqueue. They do not wait, allocate or use another stream, and can be
 /// captured in a graph.
 /// Example:
 ///
 ///     std::size_t bytes = 0;
 ///     check(device_order::rank_bytes(tokens, {}, 0, bytes));
-///     check(device_order::rank(scores, tokens, {}, 0, ranked, flag, workspace, bytes, stream));
+///     check(device_order::rank({scores, tokens, {}, 0, ranked, flag}, workspace, bytes, stream));
 ///     check(device_order::cut(upgrades, cut, other_workspace, other_bytes, stream));
 struct device_order {
   // What launches kernels is a template: a unit compiles those that it calls, and no others.
@@ -55,14 +56,11 @@ struct device_order {
     return {};
   }
 
-  /// Ranks the tokens at positions first … first + count − 1 as rank_tokens() does: `ranked` has room for
-  /// them all. scores[k] is that of token first + k. Where one is NaN, *not_a_number becomes 1, in device
-  /// memory, and the order of tokens that are not pinned means nothing; it is not cleared, and may be null.
-  /// Preconditions: first + count fits 32 bits, count 31.
+  /// Ranks tokens as rank_tokens() does.
   template <int = 0>
-  static status rank(const float* scores, std::uint32_t count, pinned_tokens pins, std::uint32_t first,
-                     std::uint32_t* ranked, std::uint32_t* not_a_number, void* workspace, std::size_t bytes,
+  static status rank(const device_ranking& of, void* workspace, std::size_t bytes,
                      cudaStream_t stream) noexcept {
+    const auto& [scores, count, pins, first, ranked, not_a_number] = of;
     if (count == 0)
       return {};
     std::size_t needed = 0;

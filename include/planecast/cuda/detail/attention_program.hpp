@@ -3,10 +3,10 @@
 
 #include "planecast/cuda/detail/attention_reads.hpp"
 #include "planecast/cuda/detail/attention_shape.hpp"
+#include "planecast/cuda/detail/rounded.hpp"
 #include "planecast/cuda/detail/rounds.hpp"
 #include "planecast/cuda/detail/warp_product.hpp"
 
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -27,8 +27,9 @@ struct attention_program {
 
   attention_shape shape;
   attention_reads<Key, Query> in;
-  float factor;         ///< of products: the scale and log₂ e
-  std::byte* workspace; ///< as the shape says
+  float factor;              ///< of products: the scale and log₂ e
+  std::byte* workspace;      ///< as the shape says
+  std::uint32_t* not_finite; ///< becomes 1 if a product or a logarithm is not; or null
 
   /// What a thread keeps: what the block does, and in the first pass what it saw of its four rows.
   struct kept {
@@ -53,11 +54,13 @@ struct attention_program {
         strip[0] = strip[1] = -infinity;
       for (auto& strip : mine.sum)
         strip[0] = strip[1] = 0;
+      if (mine.is.none())
+        return;
       if (!Given && mine.is.second && at.thread == 0)
         wait_until_set(merged(mine.is));
       in.read_queries(at, memory, mine.is);
       in.find_keys(at, memory, mine.is, 0);
-    } else {
+    } else if (!mine.is.none()) {
       if (mine.is.second)
         read_references(at, memory, mine.is);
       in.find_keys(at, memory, mine.is, 1);
@@ -100,7 +103,7 @@ struct attention_program {
   /// the panel's last; if so 3 merges the splits, and 4 says that to all.
   template <std::uint32_t Phase>
   PLANECAST_HOST_DEVICE void end(block_place at, std::byte* memory, kept& mine) const noexcept {
-    if (mine.is.second)
+    if (mine.is.second) // or none
       return;
     const std::uint32_t panel = shape.panel_of(mine.is), row = at.thread % shape.rows();
     std::uint32_t& last = *part<std::uint32_t>(memory, 4);
@@ -120,8 +123,10 @@ struct attention_program {
       at_workspace<float>(shape.denominators_at())[to] = sum;
       fence_blocks();
     } else if constexpr (Phase == 2) {
-      if (at.thread == 0)
+      if (at.thread == 0) {
         last = meet_add(counters()[1 + panel], 1) + 1 == shape.splits ? 1 : 0;
+        fence_blocks();
+      }
     } else if constexpr (Phase == 3) {
       if (last == 0)
         return;
@@ -131,7 +136,8 @@ struct attention_program {
         merge(most, sum, what_others_wrote(at_workspace<float>(shape.maxima_at()) + from),
               what_others_wrote(at_workspace<float>(shape.denominators_at()) + from));
       }
-      at_workspace<float>(shape.lse_at())[std::size_t{panel} * shape.rows() + row] = most + std::log2(sum);
+      at_workspace<float>(shape.lse_at())[std::size_t{panel} * shape.rows() + row] =
+          sum_of(most, log2_of(sum));
       fence_blocks();
     } else if (last != 0 && at.thread == 0)
       set(merged(mine.is));
@@ -159,22 +165,31 @@ private:
     return at.thread / 32 * warp_product::rows + 16 * strip + warp_product::row(at.thread % 32, k);
   }
 
-  // What is subtracted from exponents: rows without a query weigh nothing.
+  PLANECAST_HOST_DEVICE void say_not_finite() const noexcept {
+    if (not_finite != nullptr)
+      meet_or(*not_finite, 1);
+  }
+
+  // What is added to exponents: minus a logarithm; rows without a query weigh nothing.
   PLANECAST_HOST_DEVICE void read_references(block_place at, std::byte* memory,
                                              attention_shape::work w) const noexcept {
     for (std::uint32_t row = at.thread; row < shape.rows(); row += at.threads) {
       const auto q = in.query_of(w, row);
       float reference = infinity;
       if (q.is && Given)
-        reference = in.queries.lse(q.row, q.head) * 1.44269504f;
+        reference = product_of(in.queries.lse(q.row, q.head), 1.44269504f);
       else if (q.is)
         reference = what_others_wrote(at_workspace<float>(shape.lse_at()) +
                                       std::size_t{shape.panel_of(w)} * shape.rows() + row);
-      part<float>(memory, shape.references_at())[row] = reference;
+      part<float>(memory, shape.references_at())[row] = difference_of(0.0f, reference);
+      if (q.is && (bit_cast<std::uint32_t>(reference) & 0x7F800000u) == 0x7F800000u)
+        say_not_finite();
     }
   }
 
-  // Second pass: what the thread's rows give to each of its tokens.
+  // Second pass: what the thread's rows give to each of its tokens. The exponential of −∞ is 0, as if nothing
+  // were wrong, so products are looked at themselves: 0 · ∞ and 0 · NaN are NaN, and stay in a sum. Each
+  // token is seen by its head's last queries: no key or query that is not finite escapes.
   template <bool AllSee>
   PLANECAST_HOST_DEVICE void sum_columns(block_place at, std::byte* memory, std::uint32_t from,
                                          const warp_product& products) const noexcept {
@@ -187,13 +202,17 @@ private:
       last[i / 2][i % 2] = part<std::uint32_t>(memory, shape.seen_at())[row];
     }
     float* const sums = part<float>(memory, shape.sums_at());
+    float zero[2] = {}; // as long as products are finite
     for (std::uint32_t n = 0; n < warp_product::eights; ++n) {
       float of_strip[2][2] = {};
       for (std::uint32_t i = 0; i < 8; ++i) {
         const std::uint32_t s = i / 4, k = i % 4;
         const std::uint32_t token = from + 8 * n + warp_product::column(lane, k);
-        const float x = exp2_of(products.of[s][n][k] * factor - reference[s][k / 2]);
-        of_strip[s][k % 2] += AllSee || token <= last[s][k / 2] ? x : 0.0f;
+        const bool sees = AllSee || token <= last[s][k / 2];
+        const float product = sees ? products.of[s][n][k] : 0.0f;
+        zero[s] = fused(product, 0.0f, zero[s]);
+        const float x = exp2_of(fused(product, factor, reference[s][k / 2]));
+        of_strip[s][k % 2] = sum_of(of_strip[s][k % 2], sees ? x : 0.0f);
       }
       const std::uint32_t column = 8 * n + warp_product::column(lane, 0);
       const auto store = [&](std::uint32_t row, float low, float high) {
@@ -207,8 +226,11 @@ private:
         store(8 * (2 * warp) + lane / 4, of_strip[0][0], of_strip[0][1]);
         store(8 * (2 * warp + 1) + lane / 4, of_strip[1][0], of_strip[1][1]);
       } else
-        store(8 * warp + lane / 4, of_strip[0][0] + of_strip[1][0], of_strip[0][1] + of_strip[1][1]);
+        store(8 * warp + lane / 4, sum_of(of_strip[0][0], of_strip[1][0]),
+              sum_of(of_strip[0][1], of_strip[1][1]));
     }
+    if (((bit_cast<std::uint32_t>(zero[0]) | bit_cast<std::uint32_t>(zero[1])) & 0x7FFFFFFFu) != 0)
+      say_not_finite();
   }
   // What all rows give, or those of each query head.
   PLANECAST_HOST_DEVICE void add_up(block_place at, std::byte* memory, attention_shape::work w,
@@ -223,7 +245,7 @@ private:
       for (std::uint32_t s = 0; s < (shape.apart ? shape.strips : shape.strips / 2); ++s)
         if (shape.slot_of(w.panel, s) == slot)
           for (std::uint32_t k = 0; k < 8; ++k)
-            sum += sums[(8 * s + k) * attention_shape::sums_step + t];
+            sum = sum_of(sum, sums[(8 * s + k) * attention_shape::sums_step + t]);
       if (t < count)
         to[std::size_t{slot} * shape.tokens + t] = sum;
     }
@@ -241,23 +263,24 @@ private:
       for (std::uint32_t n = 0; n < 2 * warp_product::eights; ++n) {
         const std::uint32_t k = 2 * half + n % 2;
         const std::uint32_t token = from + 8 * (n / 2) + warp_product::column(lane, k);
-        x[n] = AllSee || token <= last ? products.of[s][n / 2][k] * factor : -infinity;
-        most = max(most, x[n]);
+        x[n] = AllSee || token <= last ? product_of(products.of[s][n / 2][k], factor) : -infinity;
+        most = greater_of(most, x[n]);
       }
       if (most == -infinity)
         continue;
       for (std::uint32_t n = 0; n < 2 * warp_product::eights; ++n)
-        sum += exp2_of(x[n] - most);
+        sum = sum_of(sum, exp2_of(difference_of(x[n], most)));
       merge(mine.most[s][half], mine.sum[s][half], most, sum);
     }
   }
   // A row's sum from its greatest exponent, with another's.
   PLANECAST_HOST_DEVICE static void merge(float& most, float& sum, float other_most,
                                           float other_sum) noexcept {
-    const float from = max(most, other_most);
+    const float from = greater_of(most, other_most);
     if (from == -infinity) // neither saw a token
       return;
-    sum = sum * exp2_of(most - from) + other_sum * exp2_of(other_most - from);
+    sum = fused(sum, exp2_of(difference_of(most, from)),
+                product_of(other_sum, exp2_of(difference_of(other_most, from))));
     most = from;
   }
 };

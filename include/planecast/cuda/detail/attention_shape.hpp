@@ -128,9 +128,14 @@ struct attention_shape {
     bool second;                      ///< pass: that of the sums
     std::uint32_t head, panel, split; ///< KV head
     std::uint32_t first, end;         ///< tokens
+    /// It does nothing.
+    [[nodiscard]] PLANECAST_HOST_DEVICE constexpr bool none() const noexcept { return first == end; }
   };
   /// A block's, by the number that it draws. First passes of a head have lower numbers than its second ones.
+  /// A number that is too high, where another call draws from the same workspace, is none's.
   PLANECAST_HOST_DEVICE constexpr work work_of(std::uint32_t number) const noexcept {
+    if (number >= blocks())
+      return {true, 0, 0, 0, 0, 0};
     const std::uint32_t of_head = splits * panels, rest = number % of_head;
     std::uint32_t turn = number / of_head;
     bool second = given;

@@ -2,10 +2,10 @@
 #pragma once
 
 #include "planecast/cuda/detail/groups.hpp"
+#include "planecast/cuda/detail/rounded.hpp"
 #include "planecast/cuda/detail/score_target.hpp"
 #include "planecast/cuda/device_rows.hpp"
 
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 
@@ -47,7 +47,7 @@ struct key_norm_program {
         float sum = 0;
         for (const std::uint16_t pattern : x.of) {
           const float value = Number::value(pattern);
-          sum += value * value;
+          sum = fused(value, value, sum);
         }
         squares[i] = sum;
       }
@@ -55,14 +55,14 @@ struct key_norm_program {
       for (std::uint32_t i = at.thread; i < count * heads; i += at.threads) {
         float sum = 0;
         for (std::uint32_t g = 0; g < groups; ++g)
-          sum += squares[i * groups + g];
-        lengths[i] = std::sqrt(sum);
+          sum = sum_of(sum, squares[i * groups + g]);
+        lengths[i] = root_of(sum);
       }
     else
       for (std::uint32_t t = at.thread; t < count; t += at.threads) {
         float sum = 0;
         for (std::uint32_t head = 0; head < heads; ++head)
-          sum += lengths[t * heads + head];
+          sum = sum_of(sum, lengths[t * heads + head]);
         to.put(first + t, sum);
       }
   }

@@ -3,9 +3,9 @@
 
 #include "planecast/cuda/detail/block_program.hpp"
 
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 
 namespace planecast::inline v0::detail {
@@ -25,7 +25,8 @@ namespace planecast::inline v0::detail {
 
 // From one block to another, through the device's memory. The one: every thread that wrote calls
 // fence_blocks(), all wait, then one of them calls set() or meets the other in meet_add(). The other: one
-// thread has waited until it is set, or was told so; then all wait, and read by what_others_wrote().
+// thread has waited until it is set, or has met the first in meet_add() and then called fence_blocks(); then
+// all wait, and read by what_others_wrote().
 PLANECAST_HOST_DEVICE inline void set(std::uint32_t& flag) noexcept {
 #if PLANECAST_ON_DEVICE
   __threadfence();
@@ -41,7 +42,8 @@ PLANECAST_HOST_DEVICE inline void wait_until_set(const std::uint32_t& flag) noex
     __nanosleep(100);
   __threadfence();
 #else
-  (void)flag; // blocks run one after the other there
+  if (flag == 0) // blocks run one after the other there: nobody would ever set it
+    std::abort();
 #endif
 }
 PLANECAST_HOST_DEVICE inline float what_others_wrote(const float* from) noexcept {
@@ -77,18 +79,6 @@ PLANECAST_HOST_DEVICE inline void copy_8(std::byte* to, const std::byte* from) n
 PLANECAST_HOST_DEVICE inline void wait_for_copies() noexcept {
 #if PLANECAST_ON_DEVICE
   asm volatile("cp.async.wait_all;" ::: "memory");
-#endif
-}
-
-// 2^x, within 2⁻²¹ of itself; 0 for −∞ and for what is below 2⁻¹²⁶. The same whatever nvcc is told of fast
-// math.
-PLANECAST_HOST_DEVICE inline float exp2_of(float x) noexcept {
-#if PLANECAST_ON_DEVICE
-  float y;
-  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
-  return y;
-#else
-  return x < -126.0f ? 0.0f : std::exp2(x);
 #endif
 }
 

@@ -4,6 +4,7 @@
 #include "planecast/config.hpp"
 #include "planecast/cpu/attention_options.hpp"
 #include "planecast/cuda/detail/attention_shape.hpp"
+#include "planecast/cuda/detail/rounded.hpp"
 #include "planecast/cuda/detail/rounds.hpp"
 #include "planecast/cuda/detail/score_target.hpp"
 
@@ -61,13 +62,15 @@ struct score_program {
         sums[i] = token < 0 || token >= shape.tokens ? 0.0f : column(number, static_cast<std::size_t>(token));
       }
     } else {
-      mine.total += sums[at.thread + reach()];
+      mine.total = sum_of(mine.total, sums[at.thread + reach()]);
       float sum = 0, most = 0; // no mass is below 0
       for (std::uint32_t i = at.thread; i <= at.thread + 2 * reach(); ++i) {
-        sum += sums[i];
+        sum = sum_of(sum, sums[i]);
         most = sums[i] <= most ? most : sums[i]; // NaN stays
       }
-      mine.sum += pooling == score_pooling::max ? most : sum / static_cast<float>(2 * reach() + 1);
+      mine.sum = sum_of(mine.sum, pooling == score_pooling::max
+                                      ? most
+                                      : quotient_of(sum, static_cast<float>(2 * reach() + 1)));
     }
   }
   /// 0 writes scores. If that is asked for, 1 adds up what queries gave to the block's tokens and hears
@@ -88,20 +91,21 @@ struct score_program {
     if constexpr (Phase == 1) {
       if (at.thread != 0)
         return;
-      check.totals[at.block] = sum_of(sums, at.threads);
+      check.totals[at.block] = total_of(sums, at.threads);
       fence_blocks();
       last = meet_add(*check.blocks, 1) + 1 == blocks ? 1 : 0;
+      fence_blocks();
     } else if (last != 0) {
       if constexpr (Phase == 2) {
         float sum = 0;
         for (std::uint32_t block = at.thread; block < blocks; block += at.threads)
-          sum += what_others_wrote(check.totals + block);
+          sum = sum_of(sum, what_others_wrote(check.totals + block));
         sums[at.thread] = sum;
       } else if (at.thread == 0) {
         const auto queries = static_cast<float>(shape.kv_heads * shape.group * shape.window);
-        const float sum = sum_of(sums, at.threads);
+        const float sum = total_of(sums, at.threads);
         // Far more than rounding, far less than a logarithm to another base, or of other keys, makes.
-        if (!(sum > queries / 2 && sum < 2 * queries))
+        if (!(sum > 0.5f * queries && sum < 2 * queries))
           meet_or(*check.not_one, 1);
       }
     }
@@ -111,28 +115,29 @@ private:
   PLANECAST_HOST_DEVICE static float* sums_in(std::byte* memory) noexcept {
     return reinterpret_cast<float*>(memory + 16);
   }
-  PLANECAST_HOST_DEVICE static float sum_of(const float* numbers, std::uint32_t count) noexcept {
+  PLANECAST_HOST_DEVICE static float total_of(const float* numbers, std::uint32_t count) noexcept {
     float sum = 0;
     for (std::uint32_t i = 0; i < count; ++i)
-      sum += numbers[i];
+      sum = sum_of(sum, numbers[i]);
     return sum;
   }
   PLANECAST_HOST_DEVICE constexpr std::uint32_t reach() const noexcept { return kernel_size / 2; }
 
   PLANECAST_HOST_DEVICE float column(std::uint32_t number, std::size_t token) const noexcept {
     if (!shape.apart)
-      return sum_of(0, shape.kv_heads * shape.panels, 0, token);
+      return of_panels(0, shape.kv_heads * shape.panels, 0, token);
     // The panels that a query head has strips of; in the first it may come after others.
     const std::uint32_t head = number / shape.group, first = number % shape.group * shape.head_strips;
     const std::uint32_t panel = first / shape.strips, last = (first + shape.head_strips - 1) / shape.strips;
-    return sum_of(head * shape.panels + panel, 1, shape.slot_of(panel, first % shape.strips), token) +
-           sum_of(head * shape.panels + panel + 1, last - panel, 0, token);
+    return sum_of(
+        of_panels(head * shape.panels + panel, 1, shape.slot_of(panel, first % shape.strips), token),
+        of_panels(head * shape.panels + panel + 1, last - panel, 0, token));
   }
-  PLANECAST_HOST_DEVICE float sum_of(std::uint32_t panel, std::uint32_t count, std::uint32_t slot,
-                                     std::size_t token) const noexcept {
+  PLANECAST_HOST_DEVICE float of_panels(std::uint32_t panel, std::uint32_t count, std::uint32_t slot,
+                                        std::size_t token) const noexcept {
     float sum = 0;
     for (std::uint32_t p = panel; p < panel + count; ++p)
-      sum += mass[(std::size_t{p} * shape.slots + slot) * shape.tokens + token];
+      sum = sum_of(sum, mass[(std::size_t{p} * shape.slots + slot) * shape.tokens + token]);
     return sum;
   }
 };

@@ -3,6 +3,7 @@
 
 #include "planecast/config.hpp"
 #include "planecast/cuda/detail/block_program.hpp"
+#include "planecast/cuda/detail/rounded.hpp"
 
 #include <cstdint>
 
@@ -16,7 +17,7 @@ struct score_target {
   std::uint32_t* not_finite; // or null
 
   PLANECAST_HOST_DEVICE void put(std::uint32_t token, float sum) const noexcept {
-    const float score = factor * sum, all = add ? scores[token] + score : score;
+    const float score = product_of(factor, sum), all = add ? sum_of(scores[token], score) : score;
     scores[token] = all;
     // By the bits: nvcc's fast math may take every number for finite.
     if (not_finite != nullptr && (bit_cast<std::uint32_t>(all) & 0x7F800000u) == 0x7F800000u)
