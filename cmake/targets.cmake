@@ -73,6 +73,7 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/kept_codes.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/key_norm_program.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/launch_coding.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/launch_upgrades.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/order_programs.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/pack_program.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/race_program.hpp
@@ -151,11 +152,13 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/stream/planning.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/stream/receiver.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/stream/receiving.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/stream/refused.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/stream/request.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/stream/schedule.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/stream/sender.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/stream/sending.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/stream/wait_all.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/stream/what_pays.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/transport/detail/limits.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/transport/faulty.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/transport/loopback.hpp

@@ -49,6 +49,11 @@ struct caches {
   static sent make_sent(const std::shared_ptr<place>&, tile_map<Policy> map, coding how) {
     return sent(std::move(map), how);
   }
+  /// Does f, which returns a status.
+  template <class F>
+  static status guarded(F&& f) {
+    return f();
+  }
   static received make_received(const std::shared_ptr<place>&, tile_map<Policy> map,
                                 std::vector<kv_pages> pages, order) {
     return received(std::move(map), std::move(pages));
@@ -64,6 +69,15 @@ struct caches<Policy, Backend> {
 
   static sent make_sent(const std::shared_ptr<place>& where, tile_map<Policy> map, coding how) {
     return sent(where, std::move(map), how);
+  }
+  /// Likewise; where the device fails, that.
+  template <class F>
+  static status guarded(F&& f) {
+    try {
+      return f();
+    } catch (const error& e) {
+      return e.status();
+    }
   }
   static received make_received(const std::shared_ptr<place>& where, tile_map<Policy> map,
                                 const std::vector<kv_pages>& pages, order behind) {

@@ -5,8 +5,8 @@
 #include "planecast/code/arrived_planes.hpp"
 #include "planecast/code/executor.hpp"
 #include "planecast/cuda/detail/base_program.hpp"
+#include "planecast/cuda/detail/launch_upgrades.hpp"
 #include "planecast/cuda/detail/slot_tables.hpp"
-#include "planecast/cuda/detail/upgrade_programs.hpp"
 #include "planecast/cuda/device.hpp"
 
 #include <algorithm>
@@ -263,32 +263,13 @@ private:
         rows += rows_of(first + frame.segments++);
       frame.first_segment = first;
       frame.last = first + frame.segments == all;
-      with_format(map().shape.dtype, [&]<class Number>(Number) { launch<Number>(frame); });
+      with_format(map().shape.dtype, [&]<class Number>(Number) {
+        detail::launch_upgrades<Number, Policy>(*on_, frame,
+                                                [&]<class Layer>(Layer) { return tiles<Layer>(); });
+      });
       frame.rows_before += rows;
     }
   }
-  template <class Number>
-  void launch(const detail::upgrade_frame& frame) {
-    using detail::upgrade_begins_program, detail::upgrade_lengths_program, detail::upgrade_program;
-    const std::uint32_t threads = on_->tuning().threads;
-    const auto each_policy = [&](auto&& f) {
-      std::uint32_t number = 0;
-      Policy::with_each([&]<class Layer>(Layer) { f(Layer{}, number++); });
-    };
-    each_policy([&]<class Layer>(Layer, std::uint32_t which) {
-      using program = upgrade_lengths_program<Number, Layer>;
-      on_->launch(device_queue::code, program{tiles<Layer>(), frame, which}, frame.segments,
-                  program::memory_bytes);
-    });
-    on_->launch(device_queue::code, upgrade_begins_program{frame}, 1,
-                upgrade_begins_program::memory_bytes(threads));
-    each_policy([&]<class Layer>(Layer, std::uint32_t which) {
-      using program = upgrade_program<Number, Layer>;
-      on_->launch(device_queue::code, program{tiles<Layer>(), frame, which}, frame.segments,
-                  program::memory_bytes(threads));
-    });
-  }
-
   // Nothing that is under way may outlive the memory it works on.
   void settle() noexcept {
     on_->finish(device_queue::code);

@@ -86,18 +86,13 @@ struct receiving {
 
   // What is taken is in the pages when it returns; on a device that is waited for.
   status take_staged(request_state& r, bool to_light) {
-    const auto apply_all = [&] {
-      return r.apply(to_light, [&](buffer memory) { release(std::move(memory)); });
-    };
-    if constexpr (codes_layers)
-      try {
-        const status taken = apply_all(), there = r.cache.finish();
-        return taken.ok() ? there : taken;
-      } catch (const error& e) {
-        return e.status();
-      }
-    else
-      return apply_all();
+    return caches<Policy, Backend>::guarded([&] {
+      const status taken = r.apply(to_light, [&](buffer memory) { release(std::move(memory)); });
+      if constexpr (codes_layers)
+        if (const status there = r.cache.finish(); taken.ok())
+          return there;
+      return taken;
+    });
   }
 
   void cancel(request_state& r) {

@@ -1,13 +1,14 @@
 // What the sender's end does: the requests under way, and the frames they make for the connection.
 #pragma once
 
-#include "planecast/plan/pays.hpp"
 #include "planecast/stream/arguments.hpp"
 #include "planecast/stream/connection.hpp"
 #include "planecast/stream/event.hpp"
 #include "planecast/stream/kept_bytes.hpp"
 #include "planecast/stream/options.hpp"
 #include "planecast/stream/outgoing_request.hpp"
+#include "planecast/stream/refused.hpp"
+#include "planecast/stream/what_pays.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -28,6 +29,7 @@ struct sending {
   using request_state = outgoing_request<Policy, Backend>;
   static constexpr bool codes_layers = layer_backend<Backend, Policy>; ///< on a device, later
   using request_pointer = std::shared_ptr<request_state>;
+  using caches_type = caches<Policy, Backend>;
 
   sending(Transport l, const hello& mine, const sender_options& o)
       : options(o), shape(mine.model.of(mine.carried)), model_layers(mine.model.layers),
@@ -75,9 +77,11 @@ struct sending {
     check_view("put", view, r.id, shape, number, layer);
     if (status_of(r).ok()) {
       if (!r.begun())
-        r.decide(what_pays());
+        r.decide(what_pays(options, shape.dtype, link_rate(), encode_rate()));
       const auto begun = std::chrono::steady_clock::now();
-      if (const status s = on_device([&] { r.put(layer, view, options.threads, behind); }); !s.ok())
+      if (const status s =
+              caches_type::guarded([&] { return r.put(layer, view, options.threads, behind), status{}; });
+          !s.ok())
         return give_up(r, s);
       if (!codes_layers && r.metrics.coded_as == coding::planes) {
         encoded.bytes += static_cast<double>(shape.heads(number)) * (shape.key_dim + shape.value_dim) *
@@ -94,7 +98,7 @@ struct sending {
   status plan(request_state& r, budget b, const I& by, const plan_options& how) {
     if (const status s = status_of(r); !s)
       return s;
-    if (const status s = on_device([&] { r.collect(true); }); !s.ok())
+    if (const status s = caches_type::guarded([&] { return r.collect(true), status{}; }); !s.ok())
       return give_up(r, s);
     if (const status s = r.make_plan(b, by, how, load_of(r)); !s)
       return s;
@@ -112,16 +116,6 @@ struct sending {
     if (options.encode_rate > 0)
       return options.encode_rate;
     return encoded.time.count() > 0 ? std::optional(encoded.bytes / encoded.time.count()) : std::nullopt;
-  }
-  /// How a request is coded whose caller leaves it to us: raw if coding costs more than it saves, layer by
-  /// layer, and planes as long as that is not known.
-  [[nodiscard]] coding what_pays() const noexcept {
-    const std::optional<double> crosses = link_rate(), encodes = encode_rate();
-    if (!crosses || !encodes)
-      return coding::planes;
-    const double decodes = options.decode_rate > 0 ? options.decode_rate : *encodes;
-    const double share = options.coded_share > 0 ? options.coded_share : usual_share(shape.dtype);
-    return pays_pipelined({*encodes, decodes, *crosses, share}) ? coding::planes : coding::raw;
   }
   /// What a budget of time has to know.
   [[nodiscard]] link_load load_of(const request_state& r) const noexcept {
@@ -218,47 +212,21 @@ struct sending {
                           w.add_number(r.id.kept);
                       });
   }
-  static bool by_kept_tokens(const frame_header& h) noexcept { // the only refusal that has a payload
-    return h.first == static_cast<std::uint32_t>(errc::mismatch) &&
-           h.plane == static_cast<std::uint8_t>(refusal::kept);
-  }
-  static status refused(const request& r, const frame_header& h,
-                        std::span<const std::byte> payload) noexcept {
-    if (h.first != static_cast<std::uint32_t>(errc::mismatch))
-      return {errc::limit, "requests that the receiver did not expect", h.count, 0};
-    if (h.plane == static_cast<std::uint8_t>(refusal::first))
-      return {errc::mismatch, "first token of the request", r.first, h.count};
-    if (by_kept_tokens(h))
-      return {errc::mismatch, which_are_kept, r.kept, load<std::uint64_t>(payload.data())};
-    return {errc::mismatch, "tokens of the request", r.tokens, h.count};
-  }
   // Ends a request at both ends, and says why.
   status give_up(request_state& r, const status& why) {
     link.send_control({.kind = frame_kind::cancel, .request = r.id.id, .opening = r.opening});
     close(r, why);
     return why;
   }
-  // Does f; where a device fails, its status.
-  template <class F>
-  static status on_device(F&& f) {
-    if constexpr (codes_layers)
-      try {
-        f();
-      } catch (const error& e) {
-        return e.status();
-      }
-    else
-      f();
-    return {};
-  }
   // Takes what a device has coded meanwhile. While it is at it, waits end soon, so that it is looked at.
   deadline collect(deadline until) {
     for (auto it = requests.begin(); it != requests.end();) {
       const request_pointer r = it->second;
       ++it; // giving up takes it out
-      const status s = on_device([&] {
+      const status s = caches_type::guarded([&] {
         if (r->collect())
           r->enqueue(to_send);
+        return status{};
       });
       if (!s.ok())
         (void)give_up(*r, s);
@@ -312,8 +280,7 @@ struct sending {
   }
 
   sender_options options;
-  std::shared_ptr<typename caches<Policy, Backend>::place> place =
-      std::make_shared<typename caches<Policy, Backend>::place>();
+  std::shared_ptr<typename caches_type::place> place = std::make_shared<typename caches_type::place>();
   geometry shape;
   std::uint32_t model_layers;
   struct {

@@ -86,13 +86,6 @@ private:
                                             2 * (token * layout.shape.dim + g * group_size))
           .is;
     }
-    struct alignas(16) aligned_patterns {
-      patterns is;
-    };
-    struct alignas(8) aligned_codes {
-      codes is;
-    };
-
     PLANECAST_HOST_DEVICE void clear() const noexcept {
       for (std::uint32_t i = at.thread; i < (in.tail_bytes + 4) / 4; i += at.threads)
         part<std::uint32_t>(in.tails)[i] = 0;

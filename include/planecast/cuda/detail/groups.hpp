@@ -65,6 +65,14 @@ struct codes {
   std::uint8_t of[group_size];
 };
 
+/// Both where a block's memory keeps them.
+struct alignas(16) aligned_patterns {
+  patterns is;
+};
+struct alignas(8) aligned_codes {
+  codes is;
+};
+
 /// Each plane's part of them into a tile; `g` is their number in the token.
 template <class Q, class Planes>
 PLANECAST_HOST_DEVICE void store_planes(tile_layout<Q, Planes> layout, std::byte* tile, std::uint32_t token,

@@ -1,12 +1,15 @@
-// The kernels of streams without the streams, which take a compiler long: for the report on registers.
+// Kernels of coding and of streams without what tries them, which takes a compiler long: for the report on
+// registers.
 #include "planecast/cuda/detail/base_program.hpp"
+#include "planecast/cuda/detail/decode_program.hpp"
+#include "planecast/cuda/detail/encode_program.hpp"
 #include "planecast/cuda/detail/launch.cuh"
 #include "planecast/cuda/detail/pack_program.hpp"
 #include "planecast/cuda/detail/store_program.hpp"
 #include "planecast/cuda/detail/upgrade_programs.hpp"
 #include "planecast/policy/precision_policy.hpp"
 
-namespace cuda_stream_kernels {
+namespace cuda_some_kernels {
 
 namespace pc = planecast;
 using namespace planecast::detail;
@@ -21,9 +24,16 @@ template <class Number>
 using of_number =
     kernels<base_program<Number, policy>, upgrade_lengths_program<Number, policy>,
             upgrade_program<Number, policy>, store_program<Number, policy::key_quantizer, policy::planes>>;
+template <class Number, class Q, class Planes>
+using of_quantizer = kernels<encode_program<Number, Q, Planes>, decode_program<Number, Q, Planes>,
+                             decode_exact_program<Number, Q, Planes>>;
 
 extern const of_number<pc::bf16> bf16_kernels{};
 extern const of_number<pc::e4m3> e4m3_kernels{};
+extern const of_quantizer<pc::bf16, pc::per_channel<64>, policy::planes> channel_kernels{};
+extern const of_quantizer<pc::fp16, pc::per_token, policy::planes> token_kernels{};
+extern const of_quantizer<pc::bf16, pc::balanced, policy::planes> balanced_kernels{};
+extern const of_quantizer<pc::e5m2, pc::per_token, pc::planes<4, pc::tail>> short_kernels{};
 extern const kernels<upgrade_begins_program, starts_program, pack_program> other_kernels{};
 
-} // namespace cuda_stream_kernels
+} // namespace cuda_some_kernels
