@@ -80,11 +80,11 @@ public:
 
 protected:
   enum class tile_state : std::uint8_t { missing, coded, stored };
-  // A tile in a frame of the base.
+  /// A tile in a frame of the base.
   struct found_tile {
-    std::uint32_t index = 0;
-    bool stored = false;
-    std::span<const std::byte> bytes = {};
+    std::uint32_t index = 0;               ///< its number in the layer
+    bool stored = false;                   ///< it holds the values as they are
+    std::span<const std::byte> bytes = {}; ///< of it, in the frame
   };
 
   [[nodiscard]] bool has_tiles(std::uint32_t layer, std::uint32_t first, std::uint32_t count) const noexcept {
