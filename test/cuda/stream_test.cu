@@ -3,7 +3,7 @@
 #include "planecast/planecast.hpp"
 
 #include "code/rows.hpp"
-#include "cuda/managed.hpp"
+#include "cuda/device_memory.hpp"
 #include "cuda/on_device.cuh"
 #include "cuda/stream_case.hpp"
 
@@ -18,7 +18,7 @@ TEST_CASE("GPU stream: what crosses and what arrives is what it is from the host
   cudaStream_t engine = nullptr;
   REQUIRE(cudaStreamCreateWithFlags(&engine, cudaStreamNonBlocking) == cudaSuccess);
   for (std::uint64_t seed = 0; seed < device_rounds(30); ++seed)
-    same_from_device<test::default_policy, planecast::cuda, managed>(seed, engine);
+    same_from_device<test::default_policy, planecast::cuda, managed_memory>(seed, engine);
   CHECK(cudaStreamDestroy(engine) == cudaSuccess);
 }
 
