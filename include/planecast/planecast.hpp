@@ -86,5 +86,8 @@
 #include "planecast/decode/noise.hpp"
 #include "planecast/decode/philox.hpp"
 #include "planecast/decode/race.hpp"
+#include "planecast/decode/sampled.hpp"
 #include "planecast/decode/softmax.hpp"
 #include "planecast/decode/speculate.hpp"
+#include "planecast/decode/speculate_batch.hpp"
+#include "planecast/decode/speculated.hpp"

@@ -32,7 +32,7 @@ std::shared_ptr<const toy::model> model_of(number dtype) {
 
 using driven_cache = decode_test::driven_cache<decode_end::incoming>;
 static_assert(arriving_cache<driven_cache>);
-static_assert(arriving_cache<decode_end::incoming>);
+static_assert(foreseeing_cache<decode_end::incoming>);
 
 } // namespace
 

@@ -250,9 +250,14 @@ auto all_layouts() {
                                 next_token_ids, add_to_counts), pc::accepted_batch),
       PLANECAST_TEST_TYPE(pc::token_tag),
       PLANECAST_TEST_AGGREGATE((index, id, tag), pc::token_event),
-      PLANECAST_TEST_AGGREGATE((first, max_tokens, on_token, timeout, max_drafts, end, go_on),
-                               pc::speculate_options),
-      PLANECAST_TEST_AGGREGATE((tokens, tags, status, drafted, accepted, wasted, rounds, first_light, first_drafted,
+      PLANECAST_TEST_AGGREGATE((first, max_tokens, stop_tokens, on_token, timeout, max_drafts, draft_from,
+                                least_confidence, step_time, go_on, cancel), pc::speculate_options),
+      PLANECAST_TEST_TYPE(pc::finish_reason),
+      PLANECAST_TEST_AGGREGATE((sequence, run, next), pc::sequence_run),
+      PLANECAST_TEST_TYPE(pc::greedy),
+      PLANECAST_TEST_AGGREGATE((seed, temperature, stream), pc::shared_noise),
+      PLANECAST_TEST_AGGREGATE((seed, temperature), pc::rejection),
+      PLANECAST_TEST_AGGREGATE((tokens, tags, finish, status, drafted, accepted, wasted, rounds, first_light, first_drafted,
                                 first_verified_int8, first_verified, focused), pc::speculated),
   };
 }

@@ -46,9 +46,9 @@ concept engine = requires(E e, const E c, token_id t, std::span<const token_id> 
 
 /// An engine that hands out its logits, so that others choose: sampled() makes an engine of it.
 ///
-///     forward(run, logits)  Feeds the tokens of run at position(), one after the other, in one pass; row i of
-///                           logits [run.size(), vocabulary()] becomes what the model says of the token after
-///                           run[i].
+///     forward(run, logits)  Feeds the tokens of run at position(), one after the other, in one pass; row i
+///                           of logits [run.size(), vocabulary()] becomes what the model says of the token
+///                           after run[i].
 ///     truncate(n)           As an engine's, position() too.
 ///     vocabulary()          How many tokens there are; never changes.
 ///     batch_invariant       A constant: true if a row, and the K and V written, are the same bit for bit
