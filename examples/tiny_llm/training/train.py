@@ -241,7 +241,7 @@ def main():
     p.add_argument("--cooldown", type=int, default=0)
     p.add_argument("--length", type=int, default=512)
     p.add_argument("--rows", type=int, default=16)
-    p.add_argument("--rate", type=float, default=0.02)
+    p.add_argument("--rate", type=float, default=0.01)
     p.add_argument("--hidden", type=int)
     p.add_argument("--layers", type=int)
     p.add_argument("--inner", type=int)
@@ -259,7 +259,7 @@ def main():
     model = Model(shape).to(device)
     inner = [q for n, q in model.named_parameters() if q.dim() == 2 and "embed" not in n]
     outer = [q for n, q in model.named_parameters() if not (q.dim() == 2 and "embed" not in n)]
-    muon, adam = Muon(inner), torch.optim.AdamW(outer, lr=0.003, betas=(0.9, 0.98), weight_decay=0.0)
+    muon, adam = Muon(inner), torch.optim.AdamW(outer, lr=0.15 * o.rate, betas=(0.9, 0.98), weight_decay=0.0)
     step = seen = 0
     if state:
         model.load_state_dict(state["model"])
@@ -297,7 +297,7 @@ def main():
         loss.backward()
         torch.nn.utils.clip_grad_norm_(outer, 1.0)
         for group in adam.param_groups:
-            group["lr"] = 0.003 * share
+            group["lr"] = 0.15 * o.rate * share
         adam.step()
         muon.step(o.rate * share)
         step, seen = step + 1, seen + ids.numel()
