@@ -60,8 +60,7 @@ static_assert(pc::logits_engine<hashed_logits<>>);
 static_assert(pc::engine<pc::sampled<hashed_logits<>, pc::greedy>>);
 static_assert(pc::engine<pc::sampled<hashed_logits<>, pc::shared_noise>>);
 static_assert(!pc::engine<pc::sampled<hashed_logits<>, pc::rejection>>);
-static_assert(pc::speculating_engine<pc::sampled<hashed_logits<>, pc::rejection>>);
-static_assert(!pc::speculating_engine<hashed_logits<>>); // nobody says how to choose
+static_assert(!pc::engine<hashed_logits<>>); // nobody says how to choose
 
 template <class How, bool Invariant = true>
 pc::speculated decode(std::uint64_t seed, const script& s, How how, pc::speculate_options options) {

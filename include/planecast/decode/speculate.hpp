@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <span>
 #include <stdexcept>
+#include <utility>
 
 namespace planecast::inline v0 {
 
@@ -20,13 +21,6 @@ namespace detail {
 // While the next tier is awaited, so often is looked whether it is there.
 inline constexpr auto glance = std::chrono::milliseconds(1);
 
-// Hands its rows to a judge of its own.
-template <class E>
-concept judged_engine = requires(E e, const E c, std::span<const token_id> run, std::size_t n) {
-  e.forward(run, c.judge().rows(n));
-  { c.position() } -> std::same_as<std::size_t>;
-};
-
 template <engine E>
 void feed(E& e, std::span<const token_id> run, std::span<token_id> next, bool is_step) {
   if (is_step)
@@ -34,17 +28,9 @@ void feed(E& e, std::span<const token_id> run, std::span<token_id> next, bool is
   else
     e.verify(run, next);
 }
-template <judged_engine E>
-void feed(E& e, std::span<const token_id> run, std::span<float> rows, bool) {
+template <logits_engine E>
+void feed(sampled<E, rejection>& e, std::span<const token_id> run, std::span<float> rows, bool) {
   e.forward(run, rows);
-}
-
-template <class E>
-auto judge_of(const E& e) {
-  if constexpr (judged_engine<E>)
-    return e.judge();
-  else
-    return token_judge();
 }
 
 template <class E>
@@ -58,11 +44,31 @@ inline constexpr bool says_confidence = requires(E e) {
   { e.confidence() } -> std::convertible_to<float>;
 };
 
-} // namespace detail
+template <class E, arriving_cache K, class Judge>
+speculated speculate_by(E& e, K& kv, const speculate_options& options, Judge judge) {
+  if (options.least_confidence > 0 && !says_confidence<E>)
+    throw std::invalid_argument("planecast: speculate: least_confidence, but the engine has no confidence()");
+  speculation<K, Judge, E::batch_invariant> text(kv, options, e.position(), std::move(judge));
+  for (;;)
+    switch (text.next()) {
+    case turn::over:
+      return text.result();
+    case turn::wait:
+      text.wait(glance);
+      break;
+    case turn::feed:
+      truncate_to(e, text.position());
+      feed(e, text.run(), text.rows(), text.is_step());
+      if constexpr (says_confidence<E>)
+        text.take(text.asks_confidence() ? e.confidence() : 1);
+      else
+        text.take();
+      truncate_to(e, text.held());
+      break;
+    }
+}
 
-/// What speculate() decodes with: an engine, or sampled by rejection.
-template <class E>
-concept speculating_engine = engine<E> || detail::judged_engine<E>;
+} // namespace detail
 
 /// Decodes while the cache arrives: drafts by step() on the pages as they are, and polls before every step.
 /// When every token of the cache has risen to a higher tier, verifies in one pass all that was decoded since
@@ -87,30 +93,14 @@ concept speculating_engine = engine<E> || detail::judged_engine<E>;
 /// degraded, with the reason in its status, and so it is when it was cancelled. Exceptions of the engine
 /// and of on_token pass; the cache is then as it was, and the engine where they left it.
 /// Example: `auto text = speculate(engine, kv, {.first = t0, .max_tokens = 256, .on_token = show});`
-template <speculating_engine E, arriving_cache K>
+template <engine E, arriving_cache K>
 speculated speculate(E& e, K& kv, const speculate_options& options) {
-  if (options.least_confidence > 0 && !detail::says_confidence<E>)
-    throw std::invalid_argument("planecast: speculate: least_confidence, but the engine has no confidence()");
-  auto judge = detail::judge_of(e);
-  detail::speculation<K, decltype(judge), E::batch_invariant> text(kv, options, e.position(),
-                                                                   std::move(judge));
-  for (;;)
-    switch (text.next()) {
-    case detail::turn::over:
-      return text.result();
-    case detail::turn::wait:
-      text.wait(detail::glance);
-      break;
-    case detail::turn::feed:
-      detail::truncate_to(e, text.position());
-      detail::feed(e, text.run(), text.rows(), text.is_step());
-      if constexpr (detail::says_confidence<E>)
-        text.take(text.asks_confidence() ? e.confidence() : 1);
-      else
-        text.take();
-      detail::truncate_to(e, text.held());
-      break;
-    }
+  return detail::speculate_by(e, kv, options, detail::token_judge());
+}
+/// The same with an engine that is sampled by rejection: it has no confidence().
+template <logits_engine E, arriving_cache K>
+speculated speculate(sampled<E, rejection>& e, K& kv, const speculate_options& options) {
+  return detail::speculate_by(e, kv, options, e.judge());
 }
 
 } // namespace planecast::inline v0
