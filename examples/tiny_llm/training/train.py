@@ -174,8 +174,10 @@ class Data:
         """A text with facts, each of which is asked for again, at any distance."""
         r = self.random
         facts = [(needles.name(r), needles.number(r)) for _ in range(r.choice((1, 2, 2, 3, 4, 6)))]
-        pieces = []  # position, text, weights
+        pieces, taken = [], 0  # position, text, weights
         for who, what in facts:
+            if taken + 160 > length:  # a fact and two questions about it are shorter
+                break
             first = r.random() ** 1.5 * 0.9
             said = needles.fact(who, what)
             pieces.append((first, said, [0.3] * len(said)))
@@ -183,6 +185,7 @@ class Data:
                 again = 1.0 if r.random() < 0.3 else first + (1 - first) * r.random()
                 ask = needles.question(who)
                 pieces.append((again, ask + what + ".", [0.3] * len(ask) + [4.0] * (len(what) + 1)))
+            taken = sum(len(p[1]) for p in pieces)
         pieces.sort(key=lambda p: p[0])
         room = length - sum(len(p[1]) for p in pieces)
         body, out, weights, at = self.window(length), [], [], 0
