@@ -86,6 +86,7 @@
 #include "planecast/decode/engine.hpp"
 #include "planecast/decode/noise.hpp"
 #include "planecast/decode/philox.hpp"
+#include "planecast/decode/probe.hpp"
 #include "planecast/decode/race.hpp"
 #include "planecast/decode/sampled.hpp"
 #include "planecast/decode/softmax.hpp"

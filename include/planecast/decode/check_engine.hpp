@@ -248,8 +248,8 @@ private:
 /// Preconditions: the engine, of one kind or of both, stands at the end of a prompt and has room for
 /// options.tokens more, of which there are at least 3. `others` are tokens; either they or the vocabulary are
 /// given (throws std::invalid_argument for none, and for too few tokens to a text).
-/// Effects: the engine stands in the end where it stood, if it can truncate. About six times rounds × tokens
-/// are fed. Where position() is wrong, or a choice is no token, it ends there.
+/// Effects: the engine stands in the end where it stood, if it can truncate. About twelve times rounds ×
+/// tokens are fed. Where position() is wrong, or a choice is no token, it ends there.
 /// Errors: what the engine throws passes, and leaves it where it is.
 /// Example:
 ///
@@ -258,8 +258,8 @@ private:
 ///     INFO(report.message());
 ///     CHECK(report.ok());
 template <class E>
-requires engine<E> || logits_engine<E> engine_report check_engine(E& e,
-                                                                  const check_engine_options& options = {}) {
+requires(engine<E> || logits_engine<E>) //
+    engine_report check_engine(E& e, const check_engine_options& options = {}) {
   engine_report report;
   if constexpr (engine<E>)
     detail::engine_check<E, detail::choosing_feed<E>>(e, options, report).run();
