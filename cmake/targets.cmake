@@ -103,10 +103,17 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/accept.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/accept_sampled.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/arriving_cache.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/decode/check_engine.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/decode/coarse_cache.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/draft_batch.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/engine.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/decode/engine_feeds.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/decode/engine_report.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/noise.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/philox.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/decode/probe.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/decode/probe_subject.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/decode/probe_verdict.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/race.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/sampled.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/softmax.hpp
