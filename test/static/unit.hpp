@@ -69,6 +69,15 @@ struct some_device {
   static pc::cuda_tuning tuning() { return {}; }
 };
 
+// An engine that is not asked for anything.
+struct some_engine {
+  static constexpr bool batch_invariant = true;
+  void forward(std::span<const pc::token_id>, std::span<float>) {}
+  void truncate(std::size_t) {}
+  std::size_t position() const { return 0; }
+  std::size_t vocabulary() const { return 1; }
+};
+
 // A type that is no aggregate, or an aggregate with all its members: a structured binding takes no fewer, so
 // that a new member cannot be forgotten. A new type cannot be either: public_types.cpp reads this list.
 #define PLANECAST_TEST_TYPE(...) layout_of<__VA_ARGS__>(#__VA_ARGS__)
@@ -270,6 +279,10 @@ auto all_layouts() {
       PLANECAST_TEST_TYPE(pc::greedy),
       PLANECAST_TEST_AGGREGATE((seed, temperature, stream), pc::shared_noise),
       PLANECAST_TEST_AGGREGATE((seed, temperature), pc::rejection),
+      PLANECAST_TEST_TYPE(pc::sampled<some_engine, pc::shared_noise>),
+      PLANECAST_TEST_TYPE(pc::sampled<some_engine, pc::rejection>),
+      PLANECAST_TEST_AGGREGATE((cache, sequence, options),
+                               pc::batch_request<pc::stream_receiver<standard_policy, pc::loopback, pc::cpu>::incoming>),
       PLANECAST_TEST_AGGREGATE((tokens, tags, finish, status, drafted, accepted, wasted, rounds, first_light, first_drafted,
                                 first_verified_int8, first_verified, focused), pc::speculated),
   };

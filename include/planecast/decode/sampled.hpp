@@ -27,7 +27,7 @@ struct greedy {
 /// Samples of the model at a temperature, by noise that seed, stream and position fix (Gumbel's; arXiv
 /// 2408.07978): the same text whatever was drafted, however the batch is made up, and on whatever machine.
 struct shared_noise {
-  std::uint64_t seed = 0;
+  std::uint64_t seed = 0;   ///< of the text
   float temperature = 1;    ///< below 10⁻⁵: greedy
   std::uint32_t stream = 0; ///< tells requests apart that share a seed
 
@@ -42,8 +42,8 @@ struct shared_noise {
 /// The text is distributed as the model's samples are, but it is not fixed by the seed: it hangs on when what
 /// of the cache arrived. shared_noise has no such drawback; this is what others do, to compare with.
 struct rejection {
-  std::uint64_t seed = 0;
-  float temperature = 1; ///< below 10⁻⁵: greedy
+  std::uint64_t seed = 0; ///< of draws and acceptances
+  float temperature = 1;  ///< below 10⁻⁵: greedy
 };
 
 namespace detail {

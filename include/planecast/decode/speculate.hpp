@@ -19,7 +19,7 @@ namespace planecast::inline v0 {
 namespace detail {
 
 // While the next tier is awaited, so often is looked whether it is there.
-inline constexpr auto glance = std::chrono::milliseconds(1);
+inline constexpr auto speculation_glance = std::chrono::milliseconds(1);
 
 template <engine E>
 void feed(E& e, std::span<const token_id> run, std::span<token_id> next, bool is_step) {
@@ -54,7 +54,7 @@ speculated speculate_by(E& e, K& kv, const speculate_options& options, Judge jud
     case turn::over:
       return text.result();
     case turn::wait:
-      text.wait(glance);
+      text.wait(speculation_glance);
       break;
     case turn::feed:
       truncate_to(e, text.position());

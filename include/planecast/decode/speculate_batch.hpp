@@ -99,8 +99,9 @@ std::vector<speculated> speculate_batch(E& e, const std::vector<batch_request<K>
         texts[i].take();
         truncate_to(requests[i].sequence, texts[i].held());
       } else if (turns[i] == detail::turn::wait) // at most a glance in all
-        texts[i].wait(runs.empty() ? deadline::clock::duration(detail::glance) / static_cast<long>(waiting)
-                                   : deadline::clock::duration{});
+        texts[i].wait(runs.empty()
+                          ? deadline::clock::duration(detail::speculation_glance) / static_cast<long>(waiting)
+                          : deadline::clock::duration{});
   }
   std::vector<speculated> results;
   for (text& t : texts)
