@@ -152,7 +152,10 @@ inline std::vector<std::string> text_rows(const block& b, const timeline& t, std
       }
       row += cells[i].letter;
     }
-    rows.push_back(row + std::string(style::none));
+    if (std::any_of(cells.begin() + static_cast<std::ptrdiff_t>(at),
+                    cells.begin() + static_cast<std::ptrdiff_t>(end),
+                    [](const cell& c) { return c.letter != ' '; }))
+      rows.push_back(row + std::string(style::none));
     at = end < cells.size() && cells[end].letter == ' ' ? end + 1 : end;
   }
   if (rows.size() > most)

@@ -178,15 +178,19 @@ void introduce(const demo::options& o, const original& truth, demo::screen& scre
                         ". The model is " + truth.speech.name() + "; a pass of it is made to last " +
                         demo::with_digits(o.step_ms, 0) + " ms or more.",
                     columns);
-  text += demo::wrapped("The prompt ends: " + demo::harmless(end), columns);
+  text += demo::wrapped((o.prompt.empty() ? "Early in the prompt stands: The number of Zorilo is " +
+                                                demo::hidden_number(o.seed) + ". It ends: ..."
+                                          : "The prompt ends: ...") +
+                            demo::harmless(end),
+                        columns);
   if (screen.live()) {
     using namespace demo;
-    text += "\ntext is ";
+    text += "\nA bar is as long as its part of the raw cache.\nText: ";
     for (const auto& [tag, word] :
          {std::pair(pc::token_tag::drafted, "drafted"),
-          std::pair(pc::token_tag::verified_int8, "verified at 8 bits"),
-          std::pair(pc::token_tag::verified, "verified"), std::pair(pc::token_tag::retracted, "taken back")})
-      text += std::string(style::none) + std::string(style::of(tag)) + word + std::string(style::none) +
+          std::pair(pc::token_tag::verified_int8, "right at 8 bits"),
+          std::pair(pc::token_tag::verified, "exact"), std::pair(pc::token_tag::retracted, "taken back")})
+      text += std::string(style::of(tag)) + word + std::string(style::none) +
               (tag == pc::token_tag::retracted ? "\n" : ", ");
   }
   demo::screen::print(text + "\n");
@@ -256,6 +260,8 @@ int run(int count, char** words) {
   if (child)
     if (const std::string complaint = child->complaint(); !complaint.empty())
       throw std::runtime_error(complaint);
+  if (!screen.live())
+    std::cout << "\n";
   demo::write_table(std::cout, all, screen.columns());
   std::cout << "\n"
             << demo::wrapped(demo::conclusion(all), std::min(screen.columns() - 1, 100)) << std::flush;

@@ -42,7 +42,7 @@ inline std::string escaped(std::string_view text) {
 
 namespace detail {
 
-inline constexpr int picture_width = 900, left = 150, right = 24, top = 118, lane = 150, gap = 16;
+inline constexpr int picture_width = 900, left = 150, right = 24, top = 106, lane = 150, gap = 16;
 inline constexpr int words_height = 84, bytes_height = 44; // of a lane's two parts
 inline constexpr std::array<const char*, 5> plane_colours = {"#3b6fb5", "#7fb0dd", "#c3dcf1", "#dfe9f3",
                                                              "#eceff3"};
@@ -103,20 +103,21 @@ private:
   }
 
   void legend(double at, double y) {
-    const auto entry = [&](const char* colour, const char* name, double room) {
+    const auto entry = [&](const char* colour, const std::string& name) {
       box(at, y - 9, 11, 11, colour, "rx=\"2\"");
       text(at + 16, y, name);
-      at += room;
+      at += 32 + 6.4 * static_cast<double>(name.size());
     };
     text(at, y, "tokens", "fill=\"#5b6570\"");
     at += 52;
-    entry(tag_colours[0], "drafted", 76);
-    entry(tag_colours[1], "verified at 8 bits", 126);
-    entry(tag_colours[2], "verified, exact", 112);
-    entry(tag_colours[3], "taken back", 100);
+    entry(tag_colours[0], "drafted");
+    entry(tag_colours[1], "verified at 8 bits");
+    entry(tag_colours[2], "verified, exact");
+    entry(tag_colours[3], "taken back");
+    at += 14;
     text(at, y, "bytes", "fill=\"#5b6570\"");
     at += 44;
-    entry(raw_colour, "as they are", 94);
+    entry(raw_colour, "as they are");
     std::vector<std::string> names; // of the way with the most planes
     for (const outcome& o : all_)
       if (o.happened.planes.size() > names.size()) {
@@ -125,7 +126,7 @@ private:
           names.push_back(p.name);
       }
     for (std::size_t i = 0; i < names.size(); ++i)
-      entry(plane_colours[i % plane_colours.size()], names[i].c_str(), 74);
+      entry(plane_colours[i % plane_colours.size()], names[i]);
   }
 
   // Seconds below, with a line through all lanes for each.
@@ -159,6 +160,8 @@ private:
       to_ << "<line x1=\"" << left << "\" x2=\"" << picture_width - right << "\" y1=\"" << line << "\" y2=\""
           << line << "\" stroke=\"#c3cad1\"/>\n";
     text(left - 8, words_bottom, "tokens", "text-anchor=\"end\" font-size=\"10\" fill=\"#8a939c\"");
+    text(left - 8, bytes_bottom - bytes_height + 4, "raw",
+         "text-anchor=\"end\" font-size=\"10\" fill=\"#8a939c\"");
     text(left - 8, bytes_bottom, "bytes", "text-anchor=\"end\" font-size=\"10\" fill=\"#8a939c\"");
     text(left, words_bottom + 14, o.text.substr(0, 100),
          "font-family=\"'DejaVu Sans Mono', Menlo, Consolas, monospace\" font-size=\"10.5\" fill=\"#5b6570\" "

@@ -163,6 +163,12 @@ inline std::string conclusion(const std::vector<outcome>& all) {
           " on its text was the original's, token for token, and its cache, bit for bit, with " +
           with_digits(static_cast<double>(ours->bytes_total) / static_cast<double>(ours->raw_bytes), 2) +
           " of the bytes.";
+  for (const char* name : {"int8", "int4"})
+    if (const outcome* const other = find(name))
+      if (const auto at = time_of(other->happened, 2, planecast::token_tag::drafted))
+        text += std::string(" ") + name + " wrote from " + spoken_seconds(*at) +
+                " on, never has the original cache, and its text is " +
+                (other->tokens_equal_original ? "the same here." : "another.");
   return text;
 }
 

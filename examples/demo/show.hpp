@@ -30,8 +30,8 @@ public:
 
   /// From here time counts.
   void begin() override {
+    draw(); // which takes time of its own
     begun_ = clock::now();
-    draw();
   }
   [[nodiscard]] double now() const { return std::chrono::duration<double>(clock::now() - begun_).count(); }
 
@@ -81,8 +81,8 @@ public:
 private:
   void first_token(planecast::token_tag tag) {
     const std::string how = tag == planecast::token_tag::drafted         ? "drafted"
-                            : tag == planecast::token_tag::verified_int8 ? "verified at 8 bits"
-                                                                         : "verified, exact";
+                            : tag == planecast::token_tag::verified_int8 ? "at 8 bits"
+                                                                         : "exact";
     const std::string when = spoken_seconds(now());
     if (!screen_.live())
       screen::print("  " + when + "  first token: " + how + "\n");

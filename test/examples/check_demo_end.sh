@@ -4,8 +4,9 @@
 # sh check_demo_end.sh DEMO FOLDER
 set -eu
 demo=$1 out=$2
+rm -rf "$out"
 mkdir -p "$out"
-fail() { echo "$1"; cat "$out"/log* 2>/dev/null; exit 1; }
+fail() { echo "$1"; for log in "$out"/log*; do tail -c 1500 "$log"; done; exit 1; }
 children() { cat /proc/[0-9]*/stat 2>/dev/null | awk -v parent="$1" '$4 == parent {print $1}'; }
 slow="--link 20kB/s --step 1 --tokens 4" # minutes, if nobody ends it
 
@@ -33,9 +34,10 @@ gone() { # PID: no process any more, or one that nobody has waited for
   return 1
 }
 
-# SIGTERM here: a shell without job control starts what runs in the background with SIGINT ignored.
-for signal in TERM HUP; do
-  "$demo" $slow >"$out/log" 2>&1 &
+# (A shell without job control starts with SIGINT ignored what runs in the background.)
+default="env --default-signal=INT"
+for signal in INT TERM; do
+  $default "$demo" $slow >"$out/log" 2>&1 &
   pid=$!
   wait_for "$out/log" '^raw:'
   child=$(children $pid)
@@ -44,7 +46,7 @@ for signal in TERM HUP; do
   kill -$signal $pid
   wait_end $pid
   [ "$result" -gt 128 ] || fail "the status is $result after $signal"
-  grep -q '^planecast-demo: told to end' "$out/log" || fail "it does not say why"
+  grep -q -e '^planecast-demo: interrupted' -e '^planecast-demo: told to end' "$out/log" || fail "it does not say why"
   gone $child || fail "the prefill process is left behind after $signal"
 done
 
@@ -79,11 +81,11 @@ done
 
 # In a terminal: Ctrl-C, typed. The cursor comes back.
 if command -v script >/dev/null && [ "$(uname)" = Linux ]; then
-  mkfifo "$out/keys" 2>/dev/null || true
-  TERM=xterm script -qec "$demo $slow" "$out/log.terminal" <"$out/keys" >/dev/null 2>&1 &
+  mkfifo "$out/keys"
+  TERM=xterm script -qec "$default $demo $slow" "$out/log.terminal" <"$out/keys" >/dev/null 2>&1 &
   pid=$!
   exec 3>"$out/keys"
-  wait_for "$out/log.terminal" 'raw'
+  wait_for "$out/log.terminal" 'then decoding'
   sleep 0.5
   printf '\003' >&3
   wait_end $pid
