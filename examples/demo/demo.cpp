@@ -40,10 +40,6 @@ const demo::named_policy& policy_of(const demo::mode& m, const demo::options& o)
   throw std::invalid_argument("--policy " + o.policy + " is not known; there are " + known);
 }
 
-double budget_of(const demo::options& o) {
-  return o.budget.value_or(policy_of(demo::modes.back(), o).budget);
-}
-
 /// What both sides can make for themselves: the model, the prompt, and the original that all is compared
 /// with.
 struct original {
@@ -52,13 +48,27 @@ struct original {
   demo::engine engine;
   pc::geometry shape;
   pc::token_id first;
-  double rate; // of the link
+  double rate;                                        // of the link
+  pc::budget before_first_token = pc::budget::base(); // in the way planecast
+  double budget = 0;                                  // the same, of the raw cache
 
   explicit original(const demo::options& o)
       : speech(o), tokens(static_cast<std::uint32_t>(speech.prompt().size())), engine(speech.make_engine()),
         shape(engine.geometry()),
         first(engine.prefill(speech.prompt(), [](std::uint32_t) { demo::check_interruption(); })),
-        rate(o.rate > 0 ? o.rate : static_cast<double>(raw_bytes()) / 2) {}
+        rate(o.rate > 0 ? o.rate : static_cast<double>(raw_bytes()) / 2) {
+    const demo::mode& ours = demo::modes.back();
+    const demo::named_policy& policy = policy_of(ours, o);
+    const double least =
+        static_cast<double>(policy.planes(way(ours, o)).front().expected) / static_cast<double>(raw_bytes());
+    if (o.budget && *o.budget < least)
+      throw std::invalid_argument("--budget " + demo::with_digits(*o.budget, 2) +
+                                  " is too small: the first bits of every token take " +
+                                  demo::with_digits(least, 2) + " of the raw cache");
+    budget = o.budget.value_or(std::max(policy.budget, least));
+    if (o.budget || budget > 1.02 * least) // scales weigh more in a short cache
+      before_first_token = pc::budget::of_raw(budget);
+  }
 
   [[nodiscard]] std::uint64_t raw_bytes() const { return shape.raw_bytes(tokens); }
   [[nodiscard]] demo::sending way(const demo::mode& m, const demo::options& o) const {
@@ -67,7 +77,7 @@ struct original {
             .tokens = tokens,
             .how = m.how,
             .until = m.until,
-            .before_first_token = m.one_shot ? pc::budget::everything() : pc::budget::of_raw(budget_of(o)),
+            .before_first_token = m.one_shot ? pc::budget::everything() : before_first_token,
             .link = {.bytes_per_second = rate,
                      .latency = std::chrono::duration_cast<std::chrono::nanoseconds>(
                          std::chrono::duration<double, std::milli>(o.latency_ms))},
@@ -226,7 +236,7 @@ int run(int count, char** words) {
     std::cout << demo::help;
     return 0;
   }
-  const double budget = budget_of(o);
+  (void)policy_of(demo::modes.back(), o);           // there is one
   for (const std::string* path : {&o.json, &o.svg}) // before anything takes time
     if (!path->empty() && !std::ofstream(*path, std::ios::app))
       throw std::runtime_error("cannot write " + *path);
@@ -246,8 +256,8 @@ int run(int count, char** words) {
   demo::setting how;
   try {
     const original truth(o);
-    how = {truth.speech.name(), o.policy, truth.tokens,    o.tokens, truth.rate,
-           o.latency_ms / 1000, budget,   o.step_ms / 1000};
+    how = {truth.speech.name(), o.policy,     truth.tokens,    o.tokens, truth.rate,
+           o.latency_ms / 1000, truth.budget, o.step_ms / 1000};
     all = decode(o, truth, door, screen, child.get());
   } catch (const peer_gone&) {
     if (child && child->ended_within(1s))

@@ -42,12 +42,12 @@ inline std::string escaped(std::string_view text) {
 
 namespace detail {
 
-inline constexpr int picture_width = 900, left = 150, right = 24, top = 106, lane = 150, gap = 16;
+inline constexpr int picture_width = 900, left = 150, right = 24, top = 124, lane = 150, gap = 16;
 inline constexpr int words_height = 84, bytes_height = 44; // of a lane's two parts
 inline constexpr std::array<const char*, 5> plane_colours = {"#3b6fb5", "#7fb0dd", "#c3dcf1", "#dfe9f3",
                                                              "#eceff3"};
 inline constexpr const char* raw_colour = "#9aa3ad";
-inline constexpr std::array<const char*, 4> tag_colours = {"#e3c58c", "#7aa7d9", "#2f8f5b", "#cf3b3b"};
+inline constexpr std::array<const char*, 4> tag_colours = {"#e3c58c", "#7aa7d9", "#2f8f5b", "#e58b7e"};
 
 class picture {
 public:
@@ -114,9 +114,9 @@ private:
     entry(tag_colours[1], "verified at 8 bits");
     entry(tag_colours[2], "verified, exact");
     entry(tag_colours[3], "taken back");
-    at += 14;
+    at = 24, y += 20;
     text(at, y, "bytes", "fill=\"#5b6570\"");
-    at += 44;
+    at += 52;
     entry(raw_colour, "as they are");
     std::vector<std::string> names; // of the way with the most planes
     for (const outcome& o : all_)
@@ -211,8 +211,8 @@ private:
     }
   }
 
-  // A row for each token, upwards: coloured by how sure it is from then on. Rows that change together are
-  // drawn together.
+  // A row for each token, upwards: coloured by how sure it is, or by that it will be taken back. Rows that
+  // change together are drawn together.
   void words(const outcome& o, double bottom) {
     struct run {
       double since = -1;
@@ -237,15 +237,14 @@ private:
       }
       areas.push_back({now[i].since, at, now[i].tag, i, 1});
     };
-    std::vector<std::pair<double, std::size_t>> gone;
     for (const timeline::word& w : o.happened.words) {
       run& r = now[w.what.index];
+      const bool gone = w.what.tag == planecast::token_tag::retracted;
+      if (gone)
+        r.tag =
+            static_cast<std::size_t>(w.what.tag); // from when it was shown: what it was is not what counts
       close(w.what.index, w.at);
-      if (w.what.tag == planecast::token_tag::retracted) {
-        r.since = -1;
-        gone.emplace_back(w.at, w.what.index);
-      } else
-        r = {w.at, static_cast<std::size_t>(w.what.tag)};
+      r = {gone ? -1 : w.at, static_cast<std::size_t>(w.what.tag)};
     }
     for (std::size_t i = 0; i < now.size(); ++i)
       close(i, o.happened.end);
@@ -254,8 +253,6 @@ private:
       box(x(a.from), bottom - row * static_cast<double>(a.first + a.count), x(a.to) - x(a.from),
           row * static_cast<double>(a.count) + 0.6,
           tag_colours[a.tag]); // a little over the row below: no seams
-    for (const auto& [at, index] : gone)
-      box(x(at) - 1.5, bottom - row * static_cast<double>(index + 1), 3, std::max(row, 1.0), tag_colours[3]);
   }
 
   // When the second token, the first that is decoded, was there, and as how sure.

@@ -43,7 +43,7 @@ inline std::string default_prompt(std::uint64_t seed) {
 /// All of a file.
 inline std::string read_text(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
-  if (!file)
+  if (file.peek(); file.bad() || !file.is_open()) // a directory opens, and cannot be read
     throw std::runtime_error("--prompt: cannot read " + path);
   return {std::istreambuf_iterator<char>(file), {}};
 }
