@@ -3,6 +3,7 @@
 #include "interruption.hpp"
 #include "modes.hpp"
 #include "options.hpp"
+#include "original.hpp"
 #include "picture.hpp"
 #include "prefill_process.hpp"
 #include "report.hpp"
@@ -10,7 +11,6 @@
 #include "show.hpp"
 #include "ways.hpp"
 
-#include <cstring>
 #include <exception>
 #include <fstream>
 #include <iostream>
@@ -29,89 +29,21 @@ struct peer_gone : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// Of the four ways, only planecast's is as the user says: the others are what it is compared with.
-const demo::named_policy& policy_of(const demo::mode& m, const demo::options& o) {
-  std::string known;
-  for (const demo::named_policy* p : {&demo::policy_4_8_lossless, &demo::policy_2_2_2_2, &demo::policy_8}) {
-    if (p->name == o.policy)
-      return m.one_shot ? demo::policy_4_8_lossless : *p;
-    known += (known.empty() ? "" : ", ") + std::string(p->name);
-  }
-  throw std::invalid_argument("--policy " + o.policy + " is not known; there are " + known);
-}
-
-/// What both sides can make for themselves: the model, the prompt, and the original that all is compared
-/// with.
-struct original {
-  demo::language speech;
-  std::uint32_t tokens; // of the prompt
-  demo::engine engine;
-  pc::geometry shape;
-  pc::token_id first;
-  double rate;                                        // of the link
-  pc::budget before_first_token = pc::budget::base(); // in the way planecast
-  double budget = 0;                                  // the same, of the raw cache
-
-  explicit original(const demo::options& o)
-      : speech(o), tokens(static_cast<std::uint32_t>(speech.prompt().size())), engine(speech.make_engine()),
-        shape(engine.geometry()),
-        first(engine.prefill(speech.prompt(), [](std::uint32_t) { demo::check_interruption(); })),
-        rate(o.rate > 0 ? o.rate : static_cast<double>(raw_bytes()) / 2) {
-    const demo::mode& ours = demo::modes.back();
-    const demo::named_policy& policy = policy_of(ours, o);
-    const double least =
-        static_cast<double>(policy.planes(way(ours, o)).front().expected) / static_cast<double>(raw_bytes());
-    if (o.budget && *o.budget < least)
-      throw std::invalid_argument("--budget " + demo::with_digits(*o.budget, 2) +
-                                  " is too small: the first bits of every token take " +
-                                  demo::with_digits(least, 2) + " of the raw cache");
-    budget = o.budget.value_or(std::max(policy.budget, least));
-    if (o.budget || budget > 1.02 * least) // scales weigh more in a short cache
-      before_first_token = pc::budget::of_raw(budget);
-  }
-
-  [[nodiscard]] std::uint64_t raw_bytes() const { return shape.raw_bytes(tokens); }
-  [[nodiscard]] demo::sending way(const demo::mode& m, const demo::options& o) const {
-    return {.from = engine,
-            .shape = shape,
-            .tokens = tokens,
-            .how = m.how,
-            .until = m.until,
-            .before_first_token = m.one_shot ? pc::budget::everything() : before_first_token,
-            .link = {.bytes_per_second = rate,
-                     .latency = std::chrono::duration_cast<std::chrono::nanoseconds>(
-                         std::chrono::duration<double, std::milli>(o.latency_ms))},
-            .seconds = static_cast<double>(raw_bytes()) / rate};
-  }
-};
-
 /// The prefill side: sends its cache in each of the ways, over a connection of its own each time.
 void prefill(const demo::options& o) {
-  const original mine(o);
+  const demo::original mine(o);
   std::cout << "The cache of " << mine.tokens << " tokens is here, " << demo::spoken_bytes(mine.raw_bytes())
             << ". It goes to " << o.peer() << ".\n";
   for (const demo::mode& m : demo::modes) {
     std::cout << m.name << " ..." << std::endl;
     try {
-      policy_of(m, o).send(mine.way(m, o), pc::connect(o.peer(), {}, 60s));
+      demo::policy_of(m, o).send(mine.way(m, o), pc::connect(o.peer(), {}, 60s));
     } catch (const pc::error& e) {
       if (e.status() == pc::errc::closed)
         throw peer_gone("the decode side is gone (" + e.status().message() + ")");
       throw;
     }
   }
-}
-
-bool same_cache(const original& o, const demo::engine& other) {
-  for (std::uint32_t l = 0; l < o.shape.layers; ++l) {
-    const pc::kv_view a = o.engine.view(l, o.tokens), b = other.view(l, o.tokens);
-    for (std::uint32_t t = 0; t < o.tokens; ++t)
-      for (std::uint32_t h = 0; h < o.shape.kv_heads; ++h)
-        if (std::memcmp(a.key(t, h), b.key(t, h), 2 * std::size_t{o.shape.key_dim}) != 0 ||
-            std::memcmp(a.value(t, h), b.value(t, h), 2 * std::size_t{o.shape.value_dim}) != 0)
-          return false;
-  }
-  return true;
 }
 
 /// The next peer. Meanwhile it is looked for Ctrl-C, and for whether the prefill process is still there.
@@ -129,10 +61,10 @@ pc::socket next_peer(pc::listener& door, demo::prefill_process* child) {
   }
 }
 
-demo::outcome decode_one(const demo::mode& m, const demo::options& o, const original& truth,
+demo::outcome decode_one(const demo::mode& m, const demo::options& o, const demo::original& truth,
                          const std::vector<pc::token_id>& text, demo::screen& screen,
                          const std::function<pc::socket()>& peer) {
-  const demo::named_policy& policy = policy_of(m, o);
+  const demo::named_policy& policy = demo::policy_of(m, o);
   demo::outcome out;
   out.name = m.name;
   out.raw_bytes = truth.raw_bytes();
@@ -165,7 +97,7 @@ demo::outcome decode_one(const demo::mode& m, const demo::options& o, const orig
     out.drafted = got.said.drafted;
   if (got.said.first_drafted && got.said.rounds > 0)
     out.accepted = got.said.accepted;
-  out.cache_equals_original = same_cache(truth, resident);
+  out.cache_equals_original = demo::same_cache(truth, resident);
   out.tokens_equal_original = got.said.tokens == text;
   for (const pc::token_id t : got.said.tokens)
     out.text += spelled(t);
@@ -174,7 +106,7 @@ demo::outcome decode_one(const demo::mode& m, const demo::options& o, const orig
   return out;
 }
 
-void introduce(const demo::options& o, const original& truth, demo::screen& screen) {
+void introduce(const demo::options& o, const demo::original& truth, demo::screen& screen) {
   std::string end;
   for (std::size_t i = truth.tokens - std::min<std::size_t>(truth.tokens, 44); i < truth.tokens; ++i)
     end += truth.speech.spelled(truth.speech.prompt()[i]);
@@ -207,7 +139,7 @@ void introduce(const demo::options& o, const original& truth, demo::screen& scre
 }
 
 /// The decode side: receives the cache in each of the ways and decodes on it.
-std::vector<demo::outcome> decode(const demo::options& o, const original& truth, pc::listener& door,
+std::vector<demo::outcome> decode(const demo::options& o, const demo::original& truth, pc::listener& door,
                                   demo::screen& screen, demo::prefill_process* child) {
   demo::engine ahead = truth.speech.make_engine();
   std::vector<pc::token_id> text{truth.first};
@@ -236,7 +168,7 @@ int run(int count, char** words) {
     std::cout << demo::help;
     return 0;
   }
-  (void)policy_of(demo::modes.back(), o);           // there is one
+  (void)demo::policy_of(demo::modes.back(), o);     // there is one
   for (const std::string* path : {&o.json, &o.svg}) // before anything takes time
     if (!path->empty() && !std::ofstream(*path, std::ios::app))
       throw std::runtime_error("cannot write " + *path);
@@ -255,7 +187,7 @@ int run(int count, char** words) {
   std::vector<demo::outcome> all;
   demo::setting how;
   try {
-    const original truth(o);
+    const demo::original truth(o);
     how = {truth.speech.name(), o.policy,     truth.tokens,    o.tokens, truth.rate,
            o.latency_ms / 1000, truth.budget, o.step_ms / 1000};
     all = decode(o, truth, door, screen, child.get());
