@@ -228,7 +228,7 @@ int main(int count, char** words) {
              "name its end here:\n  ssh -L 7440:127.0.0.1:7440 decode-host\n";
     return 1;
   } catch (const demo::interrupted& e) {
-    std::cerr << "planecast-demo: " << e.what() << "\n";
+    std::cerr << "\nplanecast-demo: " << e.what() << "\n";
     return 128 + e.number;
   } catch (const std::exception& e) {
     std::cerr << "planecast-demo: " << e.what() << "\n";

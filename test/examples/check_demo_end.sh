@@ -79,6 +79,15 @@ for dies in prefill decode; do
   grep -q "^planecast-demo: the $dies side is gone" "$out/log.$log" || fail "the $log side does not say why"
 done
 
+# If nobody dies, both end well.
+port=$((port + 1))
+fast="--link 20MB/s --step 1 --tokens 8 --peer 127.0.0.1:$port"
+"$demo" $fast --role prefill >"$out/log.prefill" 2>&1 &
+prefill=$!
+"$demo" $fast --role decode >"$out/log.decode" 2>&1 || fail "the decode side ended with $?"
+wait $prefill || fail "the prefill side ended with $?"
+grep -q '^cache equals the original  *yes  *no  *no  *yes$' "$out/log.decode" || fail "no table, or another"
+
 # In a terminal: Ctrl-C, typed. The cursor comes back.
 if command -v script >/dev/null && [ "$(uname)" = Linux ]; then
   mkfifo "$out/keys"
