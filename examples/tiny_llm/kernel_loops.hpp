@@ -66,22 +66,24 @@ TINY_INLINE float one(const std::byte* from) {
   return W::load(padded)[0];
 }
 
-// The eight partial sums in pairs.
-TINY_INLINE float in_pairs(const float (&s)[lanes]) {
-  return ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]));
+// Eight partial sums, in pairs: 0 and 4, 2 and 6, 1 and 5, 3 and 7; then these in pairs.
+TINY_INLINE float in_pairs(const floats (&s)[parts]) {
+  using four = float __attribute__((vector_size(16)));
+#if TINY_BYTES == 32
+  const four pairs =
+      __builtin_shufflevector(s[0], s[0], 0, 1, 2, 3) + __builtin_shufflevector(s[0], s[0], 4, 5, 6, 7);
+#else
+  const four pairs = s[0] + s[1];
+#endif
+  const four two = pairs + __builtin_shufflevector(pairs, pairs, 2, 3, 2, 3);
+  return two[0] + two[1];
 }
 
-// A few rows times a few vectors, each product by itself in the same order.
+// Some rows times some vectors, eight terms of each sum. Each sum by itself goes in the same order.
 template <class W, std::size_t Rows, std::size_t Tokens>
-TINY_INLINE void tile(const std::byte* const* rows, std::size_t n, batch<const float> x, std::size_t token,
-                      batch<float> y, std::size_t row) {
-  floats sums[Rows][Tokens][parts] = {};
-  const float* xs[Tokens];
-  for (std::size_t t = 0; t < Tokens; ++t)
-    xs[t] = x[token + t];
-  const std::size_t whole = n / lanes * lanes;
-  for (std::size_t i = 0; i < whole; i += lanes)
-    PLANECAST_UNROLL
+TINY_INLINE void eight_terms(floats (&sums)[Rows][Tokens][parts], const std::byte* const (&rows)[Rows],
+                             const float* const (&x)[Tokens], std::size_t i) {
+  PLANECAST_UNROLL
   for (std::size_t p = 0; p < parts; ++p) {
     floats w[Rows];
     PLANECAST_UNROLL
@@ -89,20 +91,45 @@ TINY_INLINE void tile(const std::byte* const* rows, std::size_t n, batch<const f
       w[r] = W::load(rows[r] + (i + p * wide) * W::bytes);
     PLANECAST_UNROLL
     for (std::size_t t = 0; t < Tokens; ++t) {
-      const floats v = load<floats>(xs[t] + i + p * wide);
+      const floats v = load<floats>(x[t] + i + p * wide);
       PLANECAST_UNROLL
       for (std::size_t r = 0; r < Rows; ++r)
         sums[r][t][p] += w[r] * v;
     }
   }
+}
+template <class W, std::size_t Rows, std::size_t Tokens>
+TINY_INLINE void tile(const std::byte* const* all_rows, std::size_t n, batch<const float> x,
+                      std::size_t token, batch<float> y, std::size_t row) {
+  floats sums[Rows][Tokens][parts] = {};
+  const std::byte* rows[Rows];
+  PLANECAST_UNROLL
   for (std::size_t r = 0; r < Rows; ++r)
-    for (std::size_t t = 0; t < Tokens; ++t) {
-      float s[lanes];
-      __builtin_memcpy(s, sums[r][t], sizeof s);
-      for (std::size_t i = whole; i < n; ++i)
-        s[i - whole] += one<W>(rows[r] + i * W::bytes) * xs[t][i];
-      y[token + t][row + r] = in_pairs(s);
-    }
+    rows[r] = all_rows[r];
+  const float* xs[Tokens];
+  PLANECAST_UNROLL
+  for (std::size_t t = 0; t < Tokens; ++t)
+    xs[t] = x[token + t];
+  std::size_t i = 0;
+  for (; i + lanes <= n; i += lanes)
+    eight_terms<W>(sums, rows, xs, i);
+  if (i < n) { // the last few, with zeros behind them
+    std::byte last_rows[Rows][lanes * W::bytes] = {};
+    float last_xs[Tokens][lanes] = {};
+    const std::byte* row_ends[Rows];
+    const float* x_ends[Tokens];
+    for (std::size_t r = 0; r < Rows; ++r)
+      std::copy(rows[r] + i * W::bytes, rows[r] + n * W::bytes, last_rows[r]), row_ends[r] = last_rows[r];
+    for (std::size_t t = 0; t < Tokens; ++t)
+      std::copy(xs[t] + i, xs[t] + n, last_xs[t]), x_ends[t] = last_xs[t];
+    eight_terms<W>(sums, row_ends, x_ends, 0);
+  }
+  PLANECAST_UNROLL
+  for (std::size_t t = 0; t < Tokens; ++t) {
+    PLANECAST_UNROLL
+    for (std::size_t r = 0; r < Rows; ++r)
+      y[token + t][row + r] = in_pairs(sums[r][t]);
+  }
 }
 
 template <class W, std::size_t Rows>
@@ -229,14 +256,17 @@ TINY_TARGET inline float soften(float* scores, std::size_t n, float scale) {
       store(scores + i + p * wide, e);
       sums[p] += e;
     }
-  float s[lanes], rest[lanes] = {};
-  __builtin_memcpy(s, sums, sizeof s);
-  std::copy(scores + i, scores + n, rest);
-  for (std::size_t p = 0; p < parts; ++p)
-    store(rest + p * wide, exponential(load<floats>(rest + p * wide) - splat(most)));
-  for (std::size_t j = 0; i + j < n; ++j)
-    s[j] += scores[i + j] = rest[j];
-  return in_pairs(s);
+  if (i < n) {
+    float last[lanes] = {};
+    std::copy(scores + i, scores + n, last);
+    for (std::size_t p = 0; p < parts; ++p)
+      store(last + p * wide, exponential(load<floats>(last + p * wide) - splat(most)));
+    std::copy(last, last + (n - i), scores + i);
+    std::fill(last + (n - i), last + lanes, 0.0f);
+    for (std::size_t p = 0; p < parts; ++p)
+      sums[p] += load<floats>(last + p * wide);
+  }
+  return in_pairs(sums);
 }
 
 TINY_INLINE floats gated(floats gate, floats up) {
@@ -251,18 +281,11 @@ TINY_TARGET inline void gate(float* gate, const float* up, std::size_t n) {
 }
 
 TINY_TARGET inline void normalize(const float* x, const float* weight, float eps, std::size_t n, float* y) {
-  floats sums[parts] = {};
-  std::size_t i = 0;
-  for (; i + lanes <= n; i += lanes)
-    for (std::size_t p = 0; p < parts; ++p) {
-      const floats v = load<floats>(x + i + p * wide);
-      sums[p] += v * v;
-    }
-  float s[lanes];
-  __builtin_memcpy(s, sums, sizeof s);
-  for (std::size_t j = 0; i + j < n; ++j)
-    s[j] += x[i + j] * x[i + j];
-  const float scale = 1.0f / std::sqrt(in_pairs(s) / static_cast<float>(n) + eps);
+  const batch<const float> one_x{x, n, 1};
+  const std::byte* const row = reinterpret_cast<const std::byte*>(x);
+  float sum = 0;
+  tile<f32, 1, 1>(&row, n, one_x, 0, {&sum, 1, 1}, 0);
+  const float scale = 1.0f / std::sqrt(sum / static_cast<float>(n) + eps);
   for (std::size_t j = 0; j < n; ++j)
     y[j] = x[j] * scale * weight[j];
 }

@@ -24,7 +24,7 @@ namespace toy {
 
 using planecast::token_id;
 
-/// One sequence. Models planecast::engine.
+/// One sequence. Models planecast::engine, and planecast::probed_engine.
 class engine {
 public:
   static constexpr bool batch_invariant = true;
@@ -77,6 +77,7 @@ public:
   [[nodiscard]] std::span<const float> importance() const { return importance_; }
 
   [[nodiscard]] const config& shape() const { return c_; }
+  [[nodiscard]] planecast::geometry geometry() const { return c_.geometry(); }
   [[nodiscard]] planecast::kv_view view(std::uint32_t layer, std::uint32_t tokens) const {
     return {keys_[layer].data(), strides(), values_[layer].data(), strides(), slots(tokens)};
   }

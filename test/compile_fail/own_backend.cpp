@@ -1,6 +1,5 @@
 // A user's backend, but for DECODE_EXACT: the message must name decode_exact.
-#include "planecast/stream/plane_stream.hpp"
-#include "planecast/transport/loopback.hpp"
+#include "planecast/planecast.hpp"
 
 namespace pc = planecast;
 

@@ -1,6 +1,5 @@
 // A user's importance, but for SCORE: the message must name score.
-#include "planecast/stream/plane_stream.hpp"
-#include "planecast/transport/loopback.hpp"
+#include "planecast/planecast.hpp"
 
 namespace pc = planecast;
 

@@ -1,6 +1,5 @@
 // A user's layered importance, but for LAYERS: the message must name layers.
-#include "planecast/stream/plane_stream.hpp"
-#include "planecast/transport/loopback.hpp"
+#include "planecast/planecast.hpp"
 
 namespace pc = planecast;
 

@@ -1,5 +1,5 @@
 // A user's transport, but for ABORT: the message must name abort.
-#include "planecast/stream/plane_stream.hpp"
+#include "planecast/planecast.hpp"
 
 namespace pc = planecast;
 

@@ -86,6 +86,33 @@ struct cannot_truncate : minimal {
 };
 static_assert(!planecast::engine<cannot_truncate>);
 
+// The least that hands out logits.
+struct minimal_logits {
+  static constexpr bool batch_invariant = false;
+  void forward(std::span<const token_id> run, std::span<float> logits);
+  void truncate(std::size_t);
+  std::size_t position() const;
+  std::size_t vocabulary() const;
+};
+static_assert(planecast::logits_engine<minimal_logits>);
+static_assert(!planecast::engine<minimal_logits>);
+
+struct logits_in_double : minimal_logits {
+  void forward(std::span<const token_id> run, std::span<double> logits);
+};
+static_assert(!planecast::logits_engine<logits_in_double>);
+
+struct vocabulary_may_change : minimal_logits {
+  std::size_t vocabulary();
+};
+static_assert(!planecast::logits_engine<vocabulary_may_change>);
+
+struct wants_to_write_the_run : minimal_logits {
+  void forward(std::span<token_id> run, std::span<float> logits);
+};
+static_assert(!planecast::logits_engine<wants_to_write_the_run>);
+static_assert(!planecast::logits_engine<minimal>);
+
 TEST_CASE("a minimal engine decodes") {
   minimal e;
   CHECK(e.step(5) == 1);

@@ -1,11 +1,14 @@
 #include "planecast/decode/speculate.hpp"
 
-#include "scripted_cache.hpp"
+#include "speculate_case.hpp"
 
 #include <chrono>
 #include <doctest/doctest.h>
+#include <optional>
 #include <random>
 #include <stdexcept>
+#include <stop_token>
+#include <thread>
 #include <vector>
 
 namespace decode_speculate_test {
@@ -15,104 +18,6 @@ namespace {
 namespace pc = planecast;
 using namespace decode_test;
 using namespace std::chrono_literals;
-using pc::token_id, pc::token_tag;
-using ids = std::vector<token_id>;
-
-std::uint64_t mix(std::uint64_t a, std::uint64_t b) {
-  a = (a ^ b) * 0x9E3779B97F4A7C15u;
-  a = (a ^ (a >> 29)) * 0xBF58476D1CE4E5B9u;
-  return a ^ (a >> 32);
-}
-
-// An engine whose every token hangs on all that it holds: on the tiers of the prompt's tokens, and on how
-// each later entry was computed. Entries left from a coarse cache, or from another text, give another text.
-template <bool Invariant>
-struct hashing {
-  static constexpr bool batch_invariant = Invariant;
-  std::vector<int> prompt; // the tier of each token
-  int exact = 2;           // the tier that holds everything
-  std::uint64_t seed = 0;
-  std::vector<std::uint64_t> entries;
-  std::size_t steps = 0, fed_to_verify = 0;
-
-  hashing(std::size_t tokens, std::uint64_t s) : prompt(tokens, -1), seed(s) {}
-
-  token_id feed(token_id t, std::uint64_t noise) {
-    std::uint64_t h = mix(seed, static_cast<std::uint64_t>(t));
-    for (const std::uint64_t e : entries)
-      h = mix(h, e);
-    for (const int tier : prompt)
-      if (tier < exact)
-        noise = mix(noise + 1, static_cast<std::uint64_t>(tier + 1));
-    noise = noise == 0 ? 0 : mix(noise, h);
-    entries.push_back(static_cast<std::uint64_t>(t) * 2 + (noise != 0 && noise % 16 == 0 ? 1 : 0));
-    return static_cast<token_id>((h + (noise != 0 && noise / 16 % 16 == 0 ? 1 : 0)) % 1000);
-  }
-  token_id step(token_id t) {
-    ++steps;
-    return feed(t, Invariant ? 0 : 7); // the arithmetic of steps is not verify's
-  }
-  void verify(std::span<const token_id> run, std::span<token_id> next) {
-    REQUIRE(!run.empty());
-    REQUIRE(run.size() == next.size());
-    fed_to_verify += run.size();
-    for (std::size_t i = 0; i < run.size(); ++i)
-      next[i] = feed(run[i], 0);
-  }
-  void truncate(std::size_t n) {
-    REQUIRE(n <= position());
-    REQUIRE(n >= prompt.size());
-    entries.resize(n - prompt.size());
-  }
-  std::size_t position() const { return prompt.size() + entries.size(); }
-};
-
-constexpr std::uint32_t prompt_tokens = 8;
-constexpr token_id first = 5;
-
-// What sequential decoding gives on a cache whose tokens hold these tiers, by verify's arithmetic.
-ids sequential(std::uint64_t seed, const std::vector<int>& tiers, std::size_t max_tokens) {
-  hashing<true> e(tiers.size(), seed);
-  e.prompt = tiers;
-  ids text = {first};
-  while (text.size() < max_tokens)
-    text.push_back(e.step(text.back()));
-  return text;
-}
-ids sequential(std::uint64_t seed, int tier, std::size_t max_tokens) {
-  return sequential(seed, std::vector<int>(prompt_tokens, tier), max_tokens);
-}
-
-// Follows the events and objects to those that make no sense.
-struct witness {
-  ids text;
-  std::vector<token_tag> tags;
-  std::size_t drafts = 0, taken_back = 0, drafts_taken_back = 0;
-  std::vector<bool> was_draft;
-
-  void operator()(const pc::token_event& e) {
-    if (e.tag == token_tag::retracted) {
-      REQUIRE(e.index + 1 == text.size());
-      REQUIRE(e.id == text.back());
-      REQUIRE(tags.back() != token_tag::verified);
-      ++taken_back;
-      drafts_taken_back += was_draft.back() ? 1 : 0;
-      text.pop_back();
-      tags.pop_back();
-      was_draft.pop_back();
-    } else if (e.index == text.size()) {
-      text.push_back(e.id);
-      tags.push_back(e.tag);
-      was_draft.push_back(e.tag == token_tag::drafted);
-      drafts += e.tag == token_tag::drafted ? 1 : 0;
-    } else {
-      REQUIRE(e.index < text.size());
-      REQUIRE(e.id == text[e.index]);
-      REQUIRE(e.tag > tags[e.index]);
-      tags[e.index] = e.tag;
-    }
-  }
-};
 
 struct outcome {
   pc::speculated result;
@@ -145,27 +50,6 @@ outcome decode(std::uint64_t seed, const script& s, pc::speculate_options option
 
 bool all(const pc::speculated& r, token_tag tag) {
   return std::all_of(r.tags.begin() + 1, r.tags.end(), [&](token_tag t) { return t == tag; });
-}
-
-// Base at some poll, refines and tails in some order after it, each token at a time of its own.
-script random_script(std::mt19937_64& random, int top = 2) {
-  const auto below = [&](std::size_t n) { return static_cast<std::size_t>(random() % n); };
-  script s;
-  const std::size_t begin = below(4), refined = begin + below(25), end = refined + below(25);
-  s.whole(begin, prompt_tokens, 0);
-  const bool staged = below(2) == 0;
-  std::size_t last = begin;
-  for (std::uint32_t t = 0; t < prompt_tokens; ++t)
-    for (int tier = 1; tier <= top; ++tier) {
-      const std::size_t from = staged && tier == 2 ? refined : begin,
-                        to = staged && tier == 1 ? refined : end;
-      const std::size_t at = from + below(to - from + 1);
-      s.arrivals.push_back({at, t, tier});
-      last = std::max(last, at);
-    }
-  s.first_light = begin + (below(3) == 0 ? below(10) : 0);
-  s.focused = std::max(last + below(3), s.first_light);
-  return s;
 }
 
 TEST_CASE("after the lossless tier the text is the original cache's, whatever the order of arrival") {
@@ -345,7 +229,7 @@ TEST_CASE("the text ends with the end token, in the exact text and not in a draf
     if (const auto at = std::ranges::find(expected, end); at != expected.end())
       expected.erase(at + 1, expected.end());
     shorter += expected.size() < 30 ? 1 : 0;
-    pc::speculate_options options{.max_tokens = 30, .end = end};
+    pc::speculate_options options{.max_tokens = 30, .stop_tokens = {end}};
     const script s = random_script(random);
     const outcome o = trial % 3 == 0 ? decode<false>(seed, s, options) : decode<true>(seed, s, options);
     REQUIRE(o.result.tokens == expected);
@@ -474,6 +358,122 @@ TEST_CASE("the engine's exceptions pass") {
   s.first_light = 1;
   scripted_cache<> kv(prompt_tokens, s, [&](std::uint32_t token, int tier) { e.prompt[token] = tier; });
   CHECK_THROWS_WITH((void)pc::speculate(e, kv, {.first = first}), "device lost");
+}
+
+TEST_CASE("the reason why a text ended") {
+  script s;
+  s.whole(1, prompt_tokens, 2);
+  s.first_light = s.focused = 1;
+  const outcome o = decode(20, s, {.max_tokens = 10});
+  CHECK(o.result.finish == pc::finish_reason::length);
+  const outcome stopped =
+      decode(20, s, {.max_tokens = 10, .stop_tokens = {-7, o.result.tokens[4], o.result.tokens[6]}});
+  CHECK(stopped.result.finish == pc::finish_reason::stop);
+  CHECK(stopped.result.tokens.size() <= 5);
+  CHECK(stopped.result.status.ok());
+  s.first_light = s.focused = never;
+  s.lost = 1;
+  const outcome lost = decode(20, s, {.max_tokens = 10});
+  CHECK(lost.result.finish == pc::finish_reason::lost);
+}
+
+TEST_CASE("a text is cancelled from on_token, and before anything has come") {
+  script s;
+  s.whole(1, prompt_tokens, 0);
+  s.first_light = 1;
+  std::stop_source source;
+  hashing<true> e(prompt_tokens, 21);
+  scripted_cache<> kv(prompt_tokens, s, [&](std::uint32_t token, int tier) { e.prompt[token] = tier; });
+  const pc::speculated r = pc::speculate(e, kv,
+                                         {.first = first,
+                                          .max_tokens = 50,
+                                          .on_token =
+                                              [&](const pc::token_event& event) {
+                                                if (event.index == 7)
+                                                  source.request_stop();
+                                              },
+                                          .cancel = source.get_token()});
+  CHECK(r.status == pc::errc::cancelled);
+  CHECK(r.finish == pc::finish_reason::cancelled);
+  CHECK(r.tokens.size() == 8);
+  CHECK(r.tokens == sequential(21, 0, 8));
+  CHECK(e.position() == prompt_tokens + 7);
+
+  const outcome at_once = decode(21, {}, {.max_tokens = 10, .cancel = source.get_token()});
+  CHECK(at_once.result.status == pc::errc::cancelled);
+  CHECK(at_once.result.tokens == ids{first});
+  CHECK(at_once.polls == 0);
+}
+
+TEST_CASE("a text that waits is cancelled from another thread") {
+  std::stop_source source;
+  std::thread other([&] { source.request_stop(); });
+  const outcome o = decode(21, {}, {.max_tokens = 10, .cancel = source.get_token()}); // nothing ever comes
+  other.join();
+  CHECK(o.result.status == pc::errc::cancelled);
+}
+
+TEST_CASE("drafting begins at the tier that is asked for") {
+  script s;
+  s.whole(1, prompt_tokens, 0);
+  s.whole(20, prompt_tokens, 1);
+  s.first_light = 1;
+  s.focused = 20;
+  const outcome int8 = decode(22, s, {.max_tokens = 40, .draft_from = 1});
+  CHECK(int8.result.tokens == sequential(22, 1, 40));
+  CHECK(int8.result.drafted == 0);
+  CHECK(int8.result.rounds == 0);
+  CHECK(all(int8.result, token_tag::verified_int8));
+  s.whole(30, prompt_tokens, 2);
+  s.focused = 30;
+  const outcome exact = decode(22, s, {.max_tokens = 40, .draft_from = 2});
+  CHECK(exact.result.tokens == sequential(22, 2, 40));
+  CHECK(!exact.result.first_drafted);
+  CHECK(!exact.result.first_verified_int8);
+  CHECK(exact.result.rounds == 0);
+  CHECK_THROWS_AS((void)decode(22, s, {.max_tokens = 4, .draft_from = 3}), std::invalid_argument);
+
+  s.arrivals.clear(); // a plan that ends below goes on as it is
+  s.whole(1, prompt_tokens, 0);
+  const outcome below = decode(22, s, {.max_tokens = 10, .draft_from = 1});
+  CHECK(below.result.status.ok());
+  CHECK(below.result.tokens == sequential(22, 0, 10));
+}
+
+TEST_CASE("confidence is asked of engines that have it only") {
+  script s;
+  s.whole(1, prompt_tokens, 0);
+  s.first_light = 1;
+  CHECK_THROWS_AS((void)decode(23, s, {.max_tokens = 4, .least_confidence = 0.5f}), std::invalid_argument);
+}
+
+TEST_CASE("where the rest is near, it is waited for") {
+  struct foreseen : scripted_cache<> {
+    using scripted_cache<>::scripted_cache;
+    std::optional<std::chrono::nanoseconds> rest;
+    std::optional<pc::deadline::clock::duration> expected(pc::event) const { return rest; }
+  };
+  static_assert(pc::foreseeing_cache<foreseen> && !pc::foreseeing_cache<scripted_cache<>>);
+  script s;
+  s.whole(1, prompt_tokens, 0);
+  s.whole(40, prompt_tokens, 2);
+  s.first_light = 1;
+  s.focused = 40;
+  const auto drafted = [&](std::optional<std::chrono::nanoseconds> rest,
+                           std::optional<std::chrono::nanoseconds> step) {
+    hashing<true> e(prompt_tokens, 24);
+    foreseen kv(prompt_tokens, s, [&](std::uint32_t token, int tier) { e.prompt[token] = tier; });
+    kv.rest = rest;
+    const pc::speculated r = pc::speculate(e, kv, {.first = first, .max_tokens = 30, .step_time = step});
+    CHECK(r.tokens == sequential(24, 2, 30));
+    CHECK(r.status.ok());
+    return r.drafted;
+  };
+  CHECK(drafted({}, 1h) > 20);  // not known
+  CHECK(drafted(2h, {}) > 20);  // far
+  CHECK(drafted(4h, 1h) > 20);  // two steps and a verification take three hours, and less once measured
+  CHECK(drafted(2h, 1h) == 0);  // near
+  CHECK(drafted(0ns, {}) == 1); // one step tells how long it takes
 }
 
 } // namespace

@@ -77,7 +77,7 @@ struct two_to_one {
 
 } // namespace
 
-static_assert(arriving_cache<gathered<incoming>>);
+static_assert(foreseeing_cache<gathered<incoming>>);
 static_assert(std::is_same_v<gathered<incoming>::policy, test::default_policy>);
 
 TEST_CASE("gathered: of none is nothing") {

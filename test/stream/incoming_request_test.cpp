@@ -225,7 +225,7 @@ const test::recorded_frame& first_of(const R& r, frame_kind kind) {
 } // namespace
 
 TEST_CASE("incoming_request: frame by frame, tiers rise and what is not sharp is listed") {
-  for (unsigned seed = 0; seed < rounds(40, 20); ++seed) {
+  for (unsigned seed = 0; seed < rounds(40, 12); ++seed) {
     CAPTURE(seed);
     check_in_order<usual>(seed);
     check_in_order<small_pages>(seed);
@@ -233,7 +233,7 @@ TEST_CASE("incoming_request: frame by frame, tiers rise and what is not sharp is
 }
 
 TEST_CASE("incoming_request: frames in any order give the same cache") {
-  for (unsigned seed = 0; seed < rounds(60, 30); ++seed) {
+  for (unsigned seed = 0; seed < rounds(60, 18); ++seed) {
     CAPTURE(seed);
     check_shuffled<usual>(seed);
     check_shuffled<small_pages>(seed);

@@ -1,6 +1,7 @@
 #include "planecast/planecast.hpp"
 #include "planecast/stream/outgoing_request.hpp"
 
+#include "code/rows.hpp"
 #include "stream/recorded.hpp"
 #include "support/cache_case.hpp"
 #include "support/dice.hpp"
@@ -216,7 +217,7 @@ void check_frames(unsigned seed) {
 } // namespace
 
 TEST_CASE("outgoing_request: frames hold every tile and every upgrade once, and the budget holds") {
-  for (unsigned seed = 0; seed < 60; ++seed) {
+  for (unsigned seed = 0; seed < planecast_test::rounds(60, 24); ++seed) {
     CAPTURE(seed);
     check_frames<usual>(seed);
     check_frames<small_pages>(seed);

@@ -36,7 +36,7 @@ using no_tail = precision_policy<tiers<4, 8>, keys<per_channel<64>>, planecast::
 } // namespace
 
 TEST_CASE("plane_stream: any shape, layout and cut comes back bit for bit") {
-  for (std::uint64_t seed = 0; seed < rounds(60, 30); ++seed)
+  for (std::uint64_t seed = 0; seed < rounds(60, 20); ++seed)
     round_trip<test::default_policy>(seed);
 }
 
@@ -86,7 +86,7 @@ std::pair<std::vector<int>, std::vector<std::uint16_t>> step_by_step(std::uint64
 
 TEST_CASE("plane_stream: every tier of a policy is reached, in order") {
   using path = std::vector<int>;
-  for (std::uint64_t seed = 0; seed < 6; ++seed) {
+  for (std::uint64_t seed = 0; seed < rounds(6, 3); ++seed) {
     CAPTURE(seed);
     CHECK(step_by_step<test::default_policy>(seed, lossless).first == path{-1, 0, 1, 2});
     CHECK(step_by_step<four_tiers>(seed, lossless).first == path{-1, 0, 1, 2, 3});
@@ -157,7 +157,7 @@ TEST_CASE("plane_stream: raw coding sends the values as they are, all in the bas
 TEST_CASE("plane_stream: frames in any order are taken, and damaged ones come again") {
   using link = faulty<loopback>;
   using stream = plane_stream<test::default_policy, link>;
-  for (std::uint64_t seed = 0; seed < rounds(100, 40); ++seed) {
+  for (std::uint64_t seed = 0; seed < rounds(100, 24); ++seed) {
     CAPTURE(seed);
     test::dice dice(seed);
     const geometry g = test::random_geometry(dice);

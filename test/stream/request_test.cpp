@@ -1,6 +1,7 @@
 #include "planecast/planecast.hpp"
 #include "planecast/stream/request.hpp"
 
+#include "code/rows.hpp"
 #include "support/cache_case.hpp"
 #include "support/stream_pair.hpp"
 
@@ -104,7 +105,7 @@ TEST_CASE("request: of kept tokens is one of a shorter sequence; of all tokens, 
 
 TEST_CASE("request: what drops tokens stays within its budget, is exact where it is sent, and streams not") {
   unsigned exact = 0, dropping = 0, none = 0, short_of = 0;
-  for (unsigned seed = 0; seed < 150; ++seed) {
+  for (unsigned seed = 0; seed < planecast_test::rounds(150, 50); ++seed) {
     CAPTURE(seed);
     test::dice dice(1000 + seed);
     const geometry g = test::random_geometry(dice);

@@ -1,6 +1,7 @@
 // A cache that goes from any spread over ranks to any other, each stream carrying a shard.
 #include "planecast/planecast.hpp"
 
+#include "code/rows.hpp"
 #include "stream/ranks.hpp"
 #include "stream/scripted.hpp"
 #include "support/dice.hpp"
@@ -160,7 +161,7 @@ TEST_CASE("sharding: pipeline stages, of other lengths at either end, and both k
 }
 
 TEST_CASE("sharding: any spread to any other, whatever the layouts") {
-  for (std::uint64_t seed = 0; seed < 40; ++seed) {
+  for (std::uint64_t seed = 0; seed < planecast_test::rounds(40, 16); ++seed) {
     CAPTURE(seed);
     test::dice dice(seed);
     const std::uint32_t from = dice.between(1, 4), to = dice.between(1, 4), both = std::lcm(from, to);

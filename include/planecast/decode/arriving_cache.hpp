@@ -7,6 +7,7 @@
 
 #include <concepts>
 #include <cstdint>
+#include <optional>
 
 namespace planecast::inline v0 {
 
@@ -32,6 +33,17 @@ concept arriving_cache = requires(K kv, const K c, event e, deadline d) {
   { c.whole() } -> std::same_as<bool>;
   { c.reached(e) } -> std::same_as<bool>;
   { kv.wait(e, d) } -> std::same_as<status>;
+};
+
+/// An arriving cache that can tell how long the rest will take.
+///
+///     expected(e)  The time until event e, at the rate at which bytes have come so far; nothing once it has
+///                  come; empty while that is not known.
+///
+/// It is an estimate: speculate() asks it whether a draft is still worth its step.
+template <class K>
+concept foreseeing_cache = arriving_cache<K> && requires(const K c, event e) {
+  { c.expected(e) } -> std::same_as<std::optional<deadline::clock::duration>>;
 };
 
 } // namespace planecast::inline v0

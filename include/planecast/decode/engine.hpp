@@ -44,4 +44,30 @@ concept engine = requires(E e, const E c, token_id t, std::span<const token_id> 
 };
 // clang-format on
 
+/// An engine that hands out its logits, so that others choose: sampled() makes an engine of it.
+///
+///     forward(run, logits)  Feeds the tokens of run at position(), one after the other, in one pass; row i
+///                           of logits [run.size(), vocabulary()] becomes what the model says of the token
+///                           after run[i].
+///     truncate(n)           As an engine's, position() too.
+///     vocabulary()          How many tokens there are; never changes.
+///     batch_invariant       A constant: true if a row, and the K and V written, are the same bit for bit
+///                           however the tokens are divided into runs.
+///
+/// Preconditions: the tokens of run are of the vocabulary; run is not empty; logits is as large as said.
+/// Effects: as an engine's. A logit that is NaN or −∞ is a token that cannot be chosen.
+/// Errors: any of them may throw.
+/// Example: examples/tiny_llm/engine.hpp.
+// clang-format off
+template <class E>
+concept logits_engine = requires(E e, const E c, std::span<const token_id> run, std::span<float> logits,
+                                 std::size_t n) {
+  { e.forward(run, logits) } -> std::same_as<void>;
+  { e.truncate(n) } -> std::same_as<void>;
+  { c.position() } -> std::same_as<std::size_t>;
+  { c.vocabulary() } -> std::same_as<std::size_t>;
+  { std::bool_constant<E::batch_invariant>() };
+};
+// clang-format on
+
 } // namespace planecast::inline v0

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <concepts>
+#include <optional>
 #include <stdexcept>
 #include <utility>
 #include <vector>
@@ -81,6 +82,17 @@ public:
     for (const Incoming& s : shards_)
       least = std::min(least, s.tier());
     return least;
+  }
+  /// How long until the event has come for all shards; empty while that is not known of one.
+  [[nodiscard]] std::optional<deadline::clock::duration> expected(event e) const noexcept {
+    deadline::clock::duration longest{};
+    for (const Incoming& s : shards_) {
+      const auto of_one = s.expected(e);
+      if (!of_one)
+        return std::nullopt;
+      longest = std::max(longest, *of_one);
+    }
+    return longest;
   }
   /// Pages, by layer, of which a token lacks a plane in one of the shards; sorted, each once.
   [[nodiscard]] std::vector<layer_page> unsharp() const {

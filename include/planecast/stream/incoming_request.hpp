@@ -5,6 +5,7 @@
 #include "planecast/stream/connection.hpp"
 #include "planecast/stream/messages.hpp"
 #include "planecast/stream/metrics.hpp"
+#include "planecast/stream/outlook.hpp"
 #include "planecast/stream/request.hpp"
 
 #include <algorithm>
@@ -12,6 +13,7 @@
 #include <cstdint>
 #include <list>
 #include <memory>
+#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -121,6 +123,14 @@ public:
     }
     return reached;
   }
+  /// How long until everything planned is there; empty while that is not known.
+  [[nodiscard]] std::optional<deadline::clock::duration> left() const noexcept {
+    if (reached_focus())
+      return deadline::clock::duration{};
+    if (!cache.base_complete() || !order_known_)
+      return std::nullopt;
+    return outlook_.left(metrics.data_bytes, std::chrono::steady_clock::now());
+  }
   [[nodiscard]] std::vector<layer_page> unsharp() const {
     const auto& map = cache.map();
     std::vector<layer_page> found;
@@ -210,10 +220,15 @@ private:
   status order_complete() {
     if (const status s = plan_.check(layered_, Policy::base_planes); !s)
       return s;
+    const geometry& shape = cache.map().shape;
+    const std::uint64_t raw =
+        shape.raw_bytes(1) / (plan_.order.per_layer ? shape.layers : 1); // of an upgrade
     for (const upgrade_run& run : plan_.order.runs) {
       runs_.push_back({run, planned_});
       planned_ += run.count;
+      outlook_.plan(run.plane, run.count, raw * run.count, 8 * value_bytes(shape.dtype));
     }
+    outlook_.begin(metrics.data_bytes, std::chrono::steady_clock::now());
     std::ranges::sort(runs_, {}, &numbered_run::place); // runs of one plane do not overlap
     order_known_ = true;
     return {};
@@ -244,6 +259,7 @@ private:
     last_was_light_ = light_end > begin;
     light_done_ += last_was_light_ ? light_end - begin : 0;
     done_ += h.count;
+    outlook_.came(h.plane, h.count, payload.size());
     return {s, true};
   }
 
@@ -272,6 +288,7 @@ private:
   std::list<std::pair<frame_header, buffer>> staged_;
   std::vector<std::uint64_t> owed_;
   upgrade_plan plan_;
+  outlook<planes> outlook_;
   std::vector<numbered_run> runs_;
   std::size_t ranks_known_ = 0;
   bool plan_known_ = false, order_known_ = false, last_was_light_ = false;

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -128,6 +129,13 @@ public:
   [[nodiscard]] bool whole() const noexcept { return request_->id.whole(); }
   /// Index of the highest tier that every token has in the pages; −1 before the base is complete.
   [[nodiscard]] int tier() const noexcept { return request_->tier(); }
+  /// How long until the event comes, at the rate of what has come since the plan; nothing once it has come,
+  /// empty while that is not known. Of first light nothing can be said beforehand.
+  [[nodiscard]] std::optional<deadline::clock::duration> expected(event e) const noexcept {
+    if (reached(e))
+      return deadline::clock::duration{};
+    return e == focused && status().ok() ? request_->left() : std::nullopt;
+  }
   /// Pages, by layer, of which a token lacks a plane of the policy: what a degraded request is short of.
   [[nodiscard]] std::vector<layer_page> unsharp() const { return request_->unsharp(); }
 

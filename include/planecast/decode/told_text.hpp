@@ -1,0 +1,82 @@
+// The text of a speculation: tokens come, become surer and are taken back, and each of it is told.
+#pragma once
+
+#include "planecast/decode/engine.hpp"
+#include "planecast/decode/speculated.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <span>
+#include <utility>
+#include <vector>
+
+namespace planecast::inline v0::detail {
+
+/// Keeps the result of a speculation while it grows. Borrows the options.
+class told_text {
+public:
+  using clock = deadline::clock;
+
+  /// How a token came into the text.
+  struct origin {
+    bool step = false, drafted = false;
+  };
+
+  told_text(const speculate_options& options, clock::time_point begun) : options_(options), begun_(begun) {}
+
+  speculated out;
+
+  void append(token_id id, token_tag tag, origin from) {
+    out.tokens.push_back(id);
+    out.tags.push_back(tag);
+    origins_.push_back(from);
+    out.drafted += from.drafted ? 1 : 0;
+    tell(out.tokens.size() - 1, id, tag);
+  }
+
+  /// From `at` on the text is `fresh`: takes back what differs, the newest first, then tells what has `tag`
+  /// now.
+  void replace(std::size_t at, std::span<const token_id> fresh, token_tag tag) {
+    const auto same = std::ranges::mismatch(std::span(out.tokens).subspan(at), fresh).in2 - fresh.begin();
+    const std::size_t kept = at + static_cast<std::size_t>(same);
+    while (out.tokens.size() > kept) {
+      const token_id id = out.tokens.back();
+      out.wasted += origins_.back().step ? 1 : 0;
+      out.tokens.pop_back();
+      out.tags.pop_back();
+      origins_.pop_back();
+      tell(out.tokens.size(), id, token_tag::retracted);
+    }
+    for (std::size_t i = at; i < kept; ++i)
+      if (out.tags[i] != tag) {
+        out.tags[i] = tag;
+        tell(i, out.tokens[i], tag);
+      }
+    for (const token_id id : fresh.subspan(kept - at))
+      append(id, tag, {.drafted = tag == token_tag::drafted});
+  }
+
+  /// At the end.
+  [[nodiscard]] speculated result() {
+    out.accepted = static_cast<std::size_t>(std::ranges::count_if(origins_, &origin::drafted));
+    return std::move(out);
+  }
+
+private:
+  void tell(std::size_t index, token_id id, token_tag tag) {
+    auto* const first = tag == token_tag::drafted         ? &out.first_drafted
+                        : tag == token_tag::verified_int8 ? &out.first_verified_int8
+                        : tag == token_tag::verified      ? &out.first_verified
+                                                          : nullptr;
+    if (index > 0 && first != nullptr && !*first)
+      *first = clock::now() - begun_;
+    if (options_.on_token)
+      options_.on_token({index, id, tag});
+  }
+
+  const speculate_options& options_;
+  clock::time_point begun_;
+  std::vector<origin> origins_; // one for each token
+};
+
+} // namespace planecast::inline v0::detail
