@@ -1,24 +1,22 @@
 // Two processes, a slow link between them, and four ways to send a KV cache over it.
-#include "planecast/planecast.hpp"
-#include "planecast/transport/socket.hpp"
-
 #include "context.hpp"
+#include "interruption.hpp"
 #include "modes.hpp"
 #include "options.hpp"
-#include "toy_engine/toy_engine.hpp"
+#include "original.hpp"
+#include "picture.hpp"
+#include "prefill_process.hpp"
+#include "report.hpp"
+#include "screen.hpp"
+#include "show.hpp"
+#include "ways.hpp"
 
-#include <csignal>
-#include <cstring>
 #include <exception>
 #include <fstream>
 #include <iostream>
 #include <memory>
 #include <stdexcept>
 #include <string>
-#include <sys/prctl.h>
-#include <sys/wait.h>
-#include <thread>
-#include <unistd.h>
 #include <vector>
 
 namespace {
@@ -26,184 +24,142 @@ namespace {
 namespace pc = planecast;
 using namespace std::chrono_literals;
 
-using policy = pc::precision_policy<pc::tiers<4, 8, pc::lossless>, pc::keys<pc::per_channel<64>>,
-                                    pc::values<pc::per_token>>;
-using prefill_stream = pc::plane_stream<policy, pc::shaped<pc::socket>>;
-using decode_stream = pc::plane_stream<policy, pc::socket>;
-
-/// The engine of the tests, each pass of which is made to last as long as a larger model's.
-class paced_engine {
-public:
-  static constexpr bool batch_invariant = toy::engine::batch_invariant;
-
-  paced_engine(toy::engine& e, double least_ms) : engine_(e), least_(least_ms) {}
-
-  pc::token_id step(pc::token_id t) {
-    const auto until = due();
-    const pc::token_id next = engine_.step(t);
-    std::this_thread::sleep_until(until);
-    return next;
-  }
-  void verify(std::span<const pc::token_id> run, std::span<pc::token_id> next) {
-    const auto until = due();
-    engine_.verify(run, next);
-    std::this_thread::sleep_until(until);
-  }
-  void truncate(std::size_t n) { engine_.truncate(n); }
-  [[nodiscard]] std::size_t position() const { return engine_.position(); }
-
-private:
-  [[nodiscard]] std::chrono::steady_clock::time_point due() const {
-    return std::chrono::steady_clock::now() +
-           std::chrono::duration_cast<std::chrono::steady_clock::duration>(least_);
-  }
-  toy::engine& engine_;
-  std::chrono::duration<double, std::milli> least_;
+/// Nobody is at the other end any more.
+struct peer_gone : std::runtime_error {
+  using std::runtime_error::runtime_error;
 };
 
-/// What both sides can make for themselves: weights, prompt, and the original that all is compared with.
-struct original {
-  std::shared_ptr<const toy::model> weights;
-  std::vector<pc::token_id> prompt;
-  toy::engine engine;
-  pc::token_id first = 0;
-  pc::geometry shape;
-
-  explicit original(const demo::options& o)
-      : weights(std::make_shared<const toy::model>(toy::config{
-            .layers = 8, .query_heads = 8, .kv_heads = 4, .context = o.prompt + o.tokens, .seed = o.seed})),
-        engine(weights), shape(weights->shape.geometry()) {
-    toy::random random(o.seed);
-    for (std::uint32_t i = 0; i < o.prompt; ++i)
-      prompt.push_back(static_cast<pc::token_id>(random.below(weights->shape.vocab)));
-    first = engine.prefill(prompt);
-  }
-  [[nodiscard]] std::uint32_t tokens() const { return static_cast<std::uint32_t>(prompt.size()); }
-};
-
-/// The prefill side: sends its cache in each of the modes, over a connection of its own each time.
+/// The prefill side: sends its cache in each of the ways, over a connection of its own each time.
 void prefill(const demo::options& o) {
-  const original mine(o);
-  const double rate = static_cast<double>(mine.shape.raw_bytes(mine.tokens())) / o.seconds;
-  const auto latency = std::chrono::duration_cast<std::chrono::nanoseconds>(
-      std::chrono::duration<double, std::milli>(o.latency_ms));
-  for (const demo::mode& m : demo::modes) {
-    prefill_stream::sender out(
-        pc::shaped(pc::connect(o.peer, {}, 60s), {.bytes_per_second = rate, .latency = latency}), mine.shape,
-        {.chunk_bytes = 64 * 1024, .window_bytes = 128 * 1024});
-    pc::check(out.wait_connected(10s));
-    auto shot = out.open({.id = 1, .tokens = mine.tokens(), .how = m.how});
-    for (std::uint32_t layer = 0; layer < mine.shape.layers; ++layer)
-      pc::check(shot.put(layer, mine.engine.view(layer, mine.tokens())));
-    pc::check(shot.plan(m.one_shot ? pc::budget::everything() : pc::budget::of_raw(o.budget),
-                        mine.engine.importance(), {.pinned = {}, .until = m.until}));
-    pc::check(shot.wait(pc::focused, std::chrono::duration_cast<std::chrono::nanoseconds>(
-                                         std::chrono::duration<double>(10 * o.seconds + 30))));
-  }
-}
-
-bool same_cache(const original& o, const toy::engine& other) {
-  for (std::uint32_t l = 0; l < o.shape.layers; ++l) {
-    const pc::kv_view a = o.engine.view(l, o.tokens()), b = other.view(l, o.tokens());
-    for (std::uint32_t t = 0; t < o.tokens(); ++t)
-      for (std::uint32_t h = 0; h < o.shape.kv_heads; ++h)
-        if (std::memcmp(a.key(t, h), b.key(t, h), 2 * std::size_t{o.shape.key_dim}) != 0 ||
-            std::memcmp(a.value(t, h), b.value(t, h), 2 * std::size_t{o.shape.value_dim}) != 0)
-          return false;
-  }
-  return true;
-}
-
-/// The decode side: receives the cache in each of the modes and decodes on it.
-std::vector<demo::outcome> decode(const demo::options& o, pc::listener& door) {
-  original truth(o);
-  std::vector<pc::token_id> text{truth.first};
-  while (text.size() < o.tokens)
-    text.push_back(truth.engine.step(text.back()));
-  const std::uint64_t raw = truth.shape.raw_bytes(truth.tokens());
-  std::cout << "A cache of " << truth.tokens() << " tokens, " << raw / 1024 << " KiB of BF16, over a link of "
-            << static_cast<double>(raw) / o.seconds / 1e6 << " MB/s; " << o.tokens
-            << " tokens are decoded on it,\nthe engine takes at least " << o.step_ms << " ms a pass.\n";
-
-  std::vector<demo::outcome> all;
+  const demo::original mine(o);
+  std::cout << "The cache of " << mine.tokens << " tokens is here, " << demo::spoken_bytes(mine.raw_bytes())
+            << ". It goes to " << o.peer() << ".\n";
   for (const demo::mode& m : demo::modes) {
     std::cout << m.name << " ..." << std::endl;
-    toy::engine resident(truth.weights);
-    resident.adopt(truth.tokens());
-    std::vector<pc::kv_pages> pages;
-    for (std::uint32_t l = 0; l < truth.shape.layers; ++l)
-      pages.push_back(resident.pages(l, truth.tokens()));
-    paced_engine engine(resident, o.step_ms);
-
-    decode_stream::receiver in(door.accept(60s), truth.shape);
-    auto kv = in.expect({.id = 1, .tokens = truth.tokens()}, pages);
-    demo::outcome out;
-    out.name = m.name;
-    const auto timeout = std::chrono::duration_cast<std::chrono::nanoseconds>(
-        std::chrono::duration<double>(10 * o.seconds + 30));
-    const pc::speculated said = pc::speculate(engine, kv,
-                                              {.first = truth.first,
-                                               .max_tokens = o.tokens,
-                                               .on_token =
-                                                   [&](const pc::token_event& e) {
-                                                     if (e.index == 1 && out.bytes_before_first_token == 0)
-                                                       out.bytes_before_first_token = kv.metrics().data_bytes;
-                                                   },
-                                               .timeout = timeout});
-    pc::check(said.status);
-    const auto seconds = [](const auto& t) {
-      return t ? std::optional(std::chrono::duration<double>(*t).count()) : std::nullopt;
-    };
-    out.bytes_total = kv.metrics().data_bytes;
-    out.raw_bytes = raw;
-    out.first_drafted = seconds(said.first_drafted);
-    out.first_verified_int8 = seconds(said.first_verified_int8);
-    out.first_verified_exact = seconds(said.first_verified);
-    if (said.first_drafted)
-      out.drafted = said.drafted;
-    if (said.first_drafted && said.rounds > 0)
-      out.accepted = said.accepted;
-    out.cache_equals_original = same_cache(truth, resident);
-    out.tokens_equal_original = said.tokens == text;
-    all.push_back(out);
+    try {
+      demo::policy_of(m, o).send(mine.way(m, o), pc::connect(o.peer(), {}, 60s));
+    } catch (const pc::error& e) {
+      if (e.status() == pc::errc::closed)
+        throw peer_gone("the decode side is gone (" + e.status().message() + ")");
+      throw;
+    }
   }
+}
+
+/// The next peer. Meanwhile it is looked for Ctrl-C, and for whether the prefill process is still there.
+pc::socket next_peer(pc::listener& door, demo::prefill_process* child) {
+  for (const pc::deadline until = 120s;;) {
+    try {
+      return door.accept(200ms);
+    } catch (const pc::error& e) {
+      if (e.status().code != pc::errc::timeout || until.has_passed())
+        throw;
+    }
+    demo::check_interruption();
+    if (child != nullptr && child->ended_within(0ms))
+      throw peer_gone("the prefill process has ended");
+  }
+}
+
+demo::outcome decode_one(const demo::mode& m, const demo::options& o, const demo::original& truth,
+                         const std::vector<pc::token_id>& text, demo::screen& screen,
+                         const std::function<pc::socket()>& peer) {
+  const demo::named_policy& policy = demo::policy_of(m, o);
+  demo::outcome out;
+  out.name = m.name;
+  out.raw_bytes = truth.raw_bytes();
+  out.happened.planes = policy.planes(truth.way(m, o));
+  const auto spelled = [&truth](pc::token_id t) { return truth.speech.spelled(t); };
+  demo::show seen(screen, out.happened,
+                  {.name = m.name, .what = m.what, .raw_bytes = out.raw_bytes, .spelled = spelled});
+  demo::engine resident = truth.speech.make_engine();
+  resident.adopt(truth.tokens);
+  const demo::received got = policy.receive({.into = resident,
+                                             .shape = truth.shape,
+                                             .tokens = truth.tokens,
+                                             .first = truth.first,
+                                             .text = o.tokens,
+                                             .step_ms = o.step_ms,
+                                             .timeout = truth.way(m, o).timeout()},
+                                            peer(), seen);
+  if (got.said.status == pc::errc::closed || got.said.status == pc::errc::cancelled)
+    throw peer_gone("the prefill side is gone (" + got.said.status.message() + ")");
+  pc::check(got.said.status);
+  const auto seconds = [](const auto& t) {
+    return t ? std::optional(std::chrono::duration<double>(*t).count()) : std::nullopt;
+  };
+  out.bytes_before_first_token = got.bytes_before_first_token;
+  out.bytes_total = got.bytes;
+  out.first_drafted = seconds(got.said.first_drafted);
+  out.first_verified_int8 = seconds(got.said.first_verified_int8);
+  out.first_verified_exact = seconds(got.said.first_verified);
+  if (got.said.first_drafted)
+    out.drafted = got.said.drafted;
+  if (got.said.first_drafted && got.said.rounds > 0)
+    out.accepted = got.said.accepted;
+  out.cache_equals_original = demo::same_cache(truth, resident);
+  out.tokens_equal_original = got.said.tokens == text;
+  for (const pc::token_id t : got.said.tokens)
+    out.text += spelled(t);
+  seen.end(std::string("the cache is ") + (out.cache_equals_original ? "" : "not ") +
+           "the original; the text is " + (out.tokens_equal_original ? "" : "not ") + "the original's");
+  return out;
+}
+
+void introduce(const demo::options& o, const demo::original& truth, demo::screen& screen) {
+  std::string end;
+  for (std::size_t i = truth.tokens - std::min<std::size_t>(truth.tokens, 44); i < truth.tokens; ++i)
+    end += truth.speech.spelled(truth.speech.prompt()[i]);
+  const int columns = std::min(screen.columns() - 1, 100);
+  std::string text =
+      demo::wrapped("A prefill process has read a prompt of " + std::to_string(truth.tokens) +
+                        " tokens; a decode process is to write on from there, and needs the KV cache, " +
+                        demo::spoken_bytes(truth.raw_bytes()) + " of BF16. Between them is TCP, shaped to " +
+                        demo::spoken(truth.rate, "B/s") +
+                        (o.rate > 0 ? "" : ", so that the cache as it is takes two seconds") +
+                        ". The model is " + truth.speech.name() + "; a pass of it is made to last " +
+                        demo::with_digits(o.step_ms, 0) + " ms or more.",
+                    columns);
+  text += demo::wrapped((o.prompt.empty() ? "Early in the prompt stands: The number of Zorilo is " +
+                                                demo::hidden_number(o.seed) + ". It ends: ..."
+                                          : "The prompt ends: ...") +
+                            demo::harmless(end),
+                        columns);
+  if (screen.live()) {
+    using namespace demo;
+    text += "\nA bar is as long as its part of the raw cache.\nText: ";
+    for (const auto& [tag, word] :
+         {std::pair(pc::token_tag::drafted, "drafted"),
+          std::pair(pc::token_tag::verified_int8, "right at 8 bits"),
+          std::pair(pc::token_tag::verified, "exact"), std::pair(pc::token_tag::retracted, "taken back")})
+      text += std::string(style::of(tag)) + word + std::string(style::none) +
+              (tag == pc::token_tag::retracted ? "\n" : ", ");
+  }
+  demo::screen::print(text + "\n");
+}
+
+/// The decode side: receives the cache in each of the ways and decodes on it.
+std::vector<demo::outcome> decode(const demo::options& o, const demo::original& truth, pc::listener& door,
+                                  demo::screen& screen, demo::prefill_process* child) {
+  demo::engine ahead = truth.speech.make_engine();
+  std::vector<pc::token_id> text{truth.first};
+  (void)ahead.prefill(truth.speech.prompt(), [](std::uint32_t) { demo::check_interruption(); });
+  while (text.size() < o.tokens) {
+    demo::check_interruption();
+    text.push_back(ahead.step(text.back()));
+  }
+  introduce(o, truth, screen);
+  std::vector<demo::outcome> all;
+  for (const demo::mode& m : demo::modes)
+    all.push_back(decode_one(m, o, truth, text, screen, [&] { return next_peer(door, child); }));
   return all;
 }
 
-/// This program once more, as the prefill side.
-pid_t start_prefill(int count, char** words, std::uint16_t port) {
-  std::vector<std::string> all(words, words + count);
-  for (const std::string& word : {std::string("--role"), std::string("prefill"), std::string("--peer"),
-                                  "127.0.0.1:" + std::to_string(port)})
-    all.push_back(word);
-  std::vector<char*> pointers;
-  for (std::string& word : all)
-    pointers.push_back(word.data());
-  pointers.push_back(nullptr);
-  const pid_t parent = getpid();
-  const pid_t child = fork();
-  if (child < 0)
-    throw std::runtime_error("a second process could not be started");
-  if (child == 0) {
-    prctl(PR_SET_PDEATHSIG, SIGTERM); // not to outlive the decode side
-    if (getppid() == parent)
-      execv("/proc/self/exe", pointers.data());
-    _exit(127);
-  }
-  return child;
-}
-
-/// Waits for the other process, which has said on its own what went wrong there, if anything did.
-bool ended_well(pid_t child) {
-  int result = 0;
-  for (int i = 0; i < 100; ++i) {
-    if (waitpid(child, &result, WNOHANG) == child)
-      return WIFEXITED(result) && WEXITSTATUS(result) == 0;
-    std::this_thread::sleep_for(20ms);
-  }
-  kill(child, SIGTERM);
-  waitpid(child, &result, 0);
-  return false;
+void write_file(const std::string& path, const std::function<void(std::ostream&)>& write) {
+  std::ofstream file(path);
+  write(file);
+  if (!file.flush())
+    throw std::runtime_error("cannot write " + path);
 }
 
 int run(int count, char** words) {
@@ -212,31 +168,50 @@ int run(int count, char** words) {
     std::cout << demo::help;
     return 0;
   }
+  (void)demo::policy_of(demo::modes.back(), o);     // there is one
+  for (const std::string* path : {&o.json, &o.svg}) // before anything takes time
+    if (!path->empty() && !std::ofstream(*path, std::ios::app))
+      throw std::runtime_error("cannot write " + *path);
   if (o.role == "prefill") {
+    demo::end_at_interruption();
     prefill(o);
     return 0;
   }
-  const std::size_t colon = o.peer.rfind(':');
-  const unsigned long port = o.role.empty() ? 0 : std::stoul(o.peer.substr(colon + 1));
-  pc::listener door(static_cast<std::uint16_t>(port));
-  const pid_t child = o.role.empty() ? start_prefill(count, words, door.port()) : 0;
+  demo::note_interruptions();
+  demo::screen screen;
+  pc::listener door(o.role.empty() ? std::uint16_t{0} : static_cast<std::uint16_t>(std::stoul(o.port)),
+                    {.address = o.host});
+  std::unique_ptr<demo::prefill_process> child;
+  if (o.role.empty())
+    child = std::make_unique<demo::prefill_process>(count, words, "127.0.0.1:" + std::to_string(door.port()));
   std::vector<demo::outcome> all;
+  demo::setting how;
   try {
-    all = decode(o, door);
-  } catch (...) {
-    if (child > 0)
-      ended_well(child);
+    const demo::original truth(o);
+    how = {truth.speech.name(), o.policy,     truth.tokens,    o.tokens, truth.rate,
+           o.latency_ms / 1000, truth.budget, o.step_ms / 1000};
+    all = decode(o, truth, door, screen, child.get());
+  } catch (const peer_gone&) {
+    if (child && child->ended_within(1s))
+      if (const std::string complaint = child->complaint(); !complaint.empty())
+        throw std::runtime_error(complaint);
     throw;
   }
-  if (child > 0 && !ended_well(child))
-    throw std::runtime_error("the prefill process ended badly");
-  demo::write_table(std::cout, all);
-  if (!o.json.empty()) {
-    std::ofstream file(o.json);
-    demo::write_json(file, all, planecast_bench::context(o.commit));
-    if (!file.flush())
-      throw std::runtime_error("cannot write " + o.json);
-  }
+  if (child && !child->ended_within(2s))
+    throw std::runtime_error("the prefill process does not end");
+  if (child)
+    if (const std::string complaint = child->complaint(); !complaint.empty())
+      throw std::runtime_error(complaint);
+  if (!screen.live())
+    std::cout << "\n";
+  demo::write_table(std::cout, all, screen.columns());
+  std::cout << "\n"
+            << demo::wrapped(demo::conclusion(all), std::min(screen.columns() - 1, 100)) << std::flush;
+  if (!o.json.empty())
+    write_file(o.json,
+               [&](std::ostream& to) { demo::write_json(to, all, how, planecast_bench::context(o.commit)); });
+  if (!o.svg.empty())
+    write_file(o.svg, [&](std::ostream& to) { demo::write_picture(to, all, how); });
   return 0;
 }
 
@@ -245,6 +220,16 @@ int run(int count, char** words) {
 int main(int count, char** words) {
   try {
     return run(count, words);
+  } catch (const pc::error& e) {
+    std::cerr << "planecast-demo: " << e.what() << "\n";
+    if (e.status() == pc::errc::unsupported)
+      std::cerr
+          << "planecast's socket stays on one machine until it can encrypt. Between two, lay a tunnel, and "
+             "name its end here:\n  ssh -L 7440:127.0.0.1:7440 decode-host\n";
+    return 1;
+  } catch (const demo::interrupted& e) {
+    std::cerr << "\nplanecast-demo: " << e.what() << "\n";
+    return 128 + e.number;
   } catch (const std::exception& e) {
     std::cerr << "planecast-demo: " << e.what() << "\n";
     return 1;

@@ -1,9 +1,11 @@
 // What the demo is asked to do.
 #pragma once
 
+#include "units.hpp"
+
 #include <charconv>
 #include <cstdint>
-#include <iostream>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -12,46 +14,102 @@
 namespace demo {
 
 struct options {
-  std::uint32_t prompt = 1024;     // tokens whose cache crosses
-  std::uint32_t tokens = 48;       // tokens to decode
-  double seconds = 2;              // that the raw cache takes on the link
-  double latency_ms = 1;           // of the link
-  double budget = 0.3;             // of the raw cache, before decoding starts
-  double step_ms = 20;             // that one pass of the engine takes at least
-  std::uint64_t seed = 1;          // of the weights and the prompt
-  std::string json;                // where the results go as well
-  std::string commit = "not said"; // named there
-  std::string role;                // both, in two processes, if empty
-  std::string peer = "127.0.0.1:7440";
+  std::string prompt;                            // a file; the demo's own if empty
+  std::string model;                             // a directory; the embedded one if empty
+  std::uint32_t tokens = 80;                     // to decode
+  double rate = 0;                               // of the link, bytes a second; 0: raw takes two seconds
+  double latency_ms = 1;                         // of the link
+  std::optional<double> budget;                  // of the raw cache, before decoding starts
+  std::string policy = "4-8-lossless";           // one of policies.hpp
+  double step_ms = 20;                           // that one pass of the engine takes at least
+  std::uint64_t seed = 1;                        // of the number in the demo's own prompt
+  std::string json, svg;                         // where the results go as well
+  std::string commit = "not said";               // named there
+  std::string role;                              // both, in two processes, if empty
+  std::string host = "127.0.0.1", port = "7440"; // where the decode side listens
+
+  [[nodiscard]] std::string peer() const { return host + ':' + port; }
 };
 
 inline constexpr std::string_view help =
-    R"(planecast-demo: hand a KV cache from one process to another over a slow link.
+    R"(planecast-demo: hand a KV cache from one process to another over a slow link, four ways.
 
-A prefill process fills a cache; a decode process needs it. Four ways to send it are tried
-on the same shaped TCP link, one after the other, and a table compares them.
+A prefill process computes the cache of a prompt. A decode process needs it, to write on. The
+link between them is TCP, made slow. The cache is sent
 
-  --prompt N      tokens whose cache crosses              (1024)
-  --tokens N      tokens to decode                        (48)
-  --seconds S     the raw cache takes this long           (2)
-  --latency MS    of the link                             (1)
-  --budget B      part of the raw cache that planecast sends before decoding starts  (0.3)
-  --step MS       one pass of the engine takes at least this long; 20 is about a model of
-                  7 billion weights on one GPU            (20)
-  --seed N        of the weights and the prompt           (1)
-  --json FILE     write the results there as well, with the date and the machine
-  --commit NAME   what was run, to be named in that file
-  --role ROLE     run one side only: prefill or decode; give both the same options
-  --peer H:P      where the decode side listens           (127.0.0.1:7440)
-  --help
+  raw         as it is, all of it before decoding starts
+  int8, int4  in 8 or 4 bits a value, all of it before decoding starts
+  planecast   4 bits first; then decoding starts, while the other bits arrive, and what was
+              drafted on 4 bits is verified on 8 and on the original
+
+one way after the other. One sees bytes and text arrive, and then a table.
+
+What crosses
+  --prompt FILE    text if the model's tokens are bytes, else token ids with white space between
+                   (default: a page of English with a number in it, which its end asks for)
+  --model DIR      a model: config.json and model.safetensors  (default: the one that comes along)
+  --tokens N       tokens to write                             (80)
+  --seed N         another number in the default prompt        (1)
+
+How it crosses
+  --link RATE      10Gbit, 800Mbit, 2MB/s, ...   (default: so that the raw cache takes 2 seconds)
+  --latency TIME   1ms, 200us, ...                             (1ms)
+  --policy NAME    of the way planecast; the other three are not changed
+                     4-8-lossless   4 bits, 4 more, and the rest  (default)
+                     2-2-2-2        the same tiers out of planes of 2 bits, and the rest
+                     8              8 bits, and the rest: slower to start, nothing to take back
+  --budget B       part of the raw cache to send before decoding starts  (0.3; policy 8: 0.55)
+  --step TIME      one pass of the engine takes at least so long         (20ms)
+                   20ms is about a model of 7 billion weights on one GPU
+
+What is kept of it
+  --svg FILE       the timeline as a picture
+  --json FILE      all figures and events, with the date and the machine
+  --commit NAME    what was run, to be named in the JSON
+
+Two processes of your own
+  --role prefill|decode   run one side; give both the same options, and start either first
+  --peer HOST:PORT        where the decode side listens        (127.0.0.1:7440)
+                          Nothing is encrypted yet, so planecast's socket stays on one machine.
+                          Between two, lay a tunnel:  ssh -L 7440:127.0.0.1:7440 decode-host
+
+Plain lines are printed where the output is no terminal, and where NO_COLOR is set.
 )";
 
+[[noreturn]] inline void refuse(std::string_view name, const std::string& takes, std::string_view text) {
+  throw std::invalid_argument(std::string(name) + " takes " + takes + ", not \"" + std::string(text) + '"');
+}
+
 template <class Number>
-void read(Number& to, std::string_view name, std::string_view text, Number least, Number most) {
-  const auto [end, bad] = std::from_chars(text.data(), text.data() + text.size(), to);
-  if (bad != std::errc{} || end != text.data() + text.size() || !(to >= least) || !(to <= most))
-    throw std::invalid_argument(std::string(name) + " takes a number from " + std::to_string(least) + " to " +
-                                std::to_string(most) + ", not \"" + std::string(text) + '"');
+Number read_number(std::string_view name, std::string_view text, Number least, Number most) {
+  Number n{};
+  const auto [end, bad] = std::from_chars(text.data(), text.data() + text.size(), n);
+  if (bad != std::errc{} || end != text.data() + text.size() || !(n >= least) || !(n <= most)) {
+    const auto said = [](Number x) {
+      if constexpr (std::is_integral_v<Number>)
+        return std::to_string(x);
+      else
+        return with_digits(x, 0);
+    };
+    refuse(name, "a number from " + said(least) + " to " + said(most), text);
+  }
+  return n;
+}
+
+inline double read_time(std::string_view name, std::string_view text) {
+  const auto ms = read_milliseconds(text);
+  if (!ms || !(*ms >= 0) || *ms > 10000)
+    refuse(name, "a time from 0 to 10s, such as 1ms or 200us", text);
+  return *ms;
+}
+
+inline void read_peer(std::string_view name, std::string_view text, options& o) {
+  const std::size_t colon = text.rfind(':');
+  if (colon == text.npos || colon == 0)
+    refuse(name, "HOST:PORT, such as 127.0.0.1:7440", text);
+  (void)read_number<std::uint16_t>(std::string(name) + "'s port", text.substr(colon + 1), 1, 65535);
+  o.host = text.substr(0, colon);
+  o.port = text.substr(colon + 1);
 }
 
 /// Throws std::invalid_argument with a sentence. False if help was asked for.
@@ -60,33 +118,46 @@ inline bool parse(int count, char** words, options& o) {
     const std::string_view name = words[i];
     if (name == "--help" || name == "-h")
       return false;
-    if (i + 1 == count)
-      throw std::invalid_argument(std::string(name) + " is not known, or its value is missing; see --help");
+    const auto one_of = [name](auto... known) { return ((name == known) || ...); };
+    if (!one_of("--prompt", "--model", "--tokens", "--link", "--latency", "--budget", "--policy", "--step",
+                "--seed", "--json", "--svg", "--commit", "--role", "--peer"))
+      throw std::invalid_argument(std::string(name) + " is not known; see --help");
+    if (i + 1 == count || *words[i + 1] == '\0')
+      throw std::invalid_argument(std::string(name) + " lacks its value; see --help");
     const std::string_view value = words[++i];
     if (name == "--prompt")
-      read(o.prompt, name, value, 1u, 4000u);
+      o.prompt = value;
+    else if (name == "--model")
+      o.model = value;
     else if (name == "--tokens")
-      read(o.tokens, name, value, 2u, 4000u);
-    else if (name == "--seconds")
-      read(o.seconds, name, value, 0.01, 3600.0);
-    else if (name == "--latency")
-      read(o.latency_ms, name, value, 0.0, 10000.0);
+      o.tokens = read_number(name, value, 2u, 4000u);
+    else if (name == "--link") {
+      const auto rate = read_rate(value);
+      if (!rate || !(*rate >= 1000))
+        refuse(name, "a rate of 1kB/s or more, such as 10Gbit, 800Mbit or 2MB/s", value);
+      o.rate = *rate;
+    } else if (name == "--latency")
+      o.latency_ms = read_time(name, value);
     else if (name == "--budget")
-      read(o.budget, name, value, 0.0, 2.0);
+      o.budget = read_number(name, value, 0.0, 2.0);
+    else if (name == "--policy")
+      o.policy = value;
     else if (name == "--step")
-      read(o.step_ms, name, value, 0.0, 10000.0);
+      o.step_ms = read_time(name, value);
     else if (name == "--seed")
-      read<std::uint64_t>(o.seed, name, value, 0, UINT64_MAX);
+      o.seed = read_number<std::uint64_t>(name, value, 1, 1'000'000);
     else if (name == "--json")
       o.json = value;
+    else if (name == "--svg")
+      o.svg = value;
     else if (name == "--commit")
       o.commit = value;
-    else if (name == "--role" && (value == "prefill" || value == "decode"))
+    else if (name == "--role") {
+      if (value != "prefill" && value != "decode")
+        refuse(name, "prefill or decode", value);
       o.role = value;
-    else if (name == "--peer")
-      o.peer = value;
-    else
-      throw std::invalid_argument(std::string(name) + ' ' + std::string(value) + " is not known; see --help");
+    } else
+      read_peer(name, value, o);
   }
   return true;
 }

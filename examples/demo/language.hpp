@@ -1,0 +1,52 @@
+// The one place that knows which engine and model the demo runs on, and how its tokens are written.
+#pragma once
+
+#include "options.hpp"
+#include "prompt.hpp"
+#include "tiny_llm/embedded_model.hpp"
+#include "tiny_llm/engine.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace demo {
+
+using engine = tiny::engine;
+
+class language {
+public:
+  explicit language(const options& o)
+      : weights_(o.model.empty() ? tiny::embedded() : tiny::load(o.model)),
+        name_(o.model.empty() ? "the small one that is part of the program" : o.model) {
+    const tiny::model_config& config = weights_->config();
+    const bool bytes = config.byte_level();
+    if (!bytes && o.prompt.empty())
+      throw std::runtime_error("--model: its tokens are not bytes; give their ids with --prompt FILE");
+    const std::string text = o.prompt.empty() ? default_prompt(o.seed) : read_text(o.prompt);
+    prompt_ = bytes ? tokens_of_bytes(text) : tokens_of_numbers(text, config.vocab);
+    if (prompt_.empty())
+      throw std::runtime_error("--prompt: " + o.prompt + " is empty");
+    context_ = static_cast<std::uint32_t>(prompt_.size()) + o.tokens;
+    if (make_engine().context() < context_)
+      throw std::runtime_error("--prompt: " + std::to_string(prompt_.size()) + " tokens and " +
+                               std::to_string(o.tokens) + " to write are more than the model's context of " +
+                               std::to_string(make_engine().context()));
+  }
+  [[nodiscard]] const std::vector<planecast::token_id>& prompt() const { return prompt_; }
+  [[nodiscard]] engine make_engine() const { return engine(weights_, {.context = context_}); }
+  [[nodiscard]] const std::string& name() const { return name_; }
+  [[nodiscard]] std::string spelled(planecast::token_id t) const {
+    return weights_->config().byte_level() ? std::string(1, static_cast<char>(t)) : std::to_string(t) + ' ';
+  }
+
+private:
+  std::shared_ptr<const tiny::model> weights_;
+  std::string name_;
+  std::vector<planecast::token_id> prompt_;
+  std::uint32_t context_ = 0;
+};
+
+} // namespace demo
