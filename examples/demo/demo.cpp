@@ -37,7 +37,7 @@ void prefill(const demo::options& o) {
   for (const demo::mode& m : demo::modes) {
     std::cout << m.name << " ..." << std::endl;
     try {
-      demo::policy_of(m, o).send(mine.way(m, o), pc::connect(o.peer(), {}, 60s));
+      demo::policy_of(m, o).send(mine.way(m, o), pc::connect(o.peer(), {.unencrypted = o.unencrypted}, 60s));
     } catch (const pc::error& e) {
       if (e.status() == pc::errc::closed)
         throw peer_gone("the decode side is gone (" + e.status().message() + ")");
@@ -172,6 +172,8 @@ int run(int count, char** words) {
   for (const std::string* path : {&o.json, &o.svg}) // before anything takes time
     if (!path->empty() && !std::ofstream(*path, std::ios::app))
       throw std::runtime_error("cannot write " + *path);
+  if (o.unencrypted)
+    std::cerr << "planecast-demo: --unencrypted: whoever is on the way can read the cache and change it.\n";
   if (o.role == "prefill") {
     demo::end_at_interruption();
     prefill(o);
@@ -180,7 +182,7 @@ int run(int count, char** words) {
   demo::note_interruptions();
   demo::screen screen;
   pc::listener door(o.role.empty() ? std::uint16_t{0} : static_cast<std::uint16_t>(std::stoul(o.port)),
-                    {.address = o.host});
+                    {.address = o.host, .unencrypted = o.unencrypted});
   std::unique_ptr<demo::prefill_process> child;
   if (o.role.empty())
     child = std::make_unique<demo::prefill_process>(count, words, "127.0.0.1:" + std::to_string(door.port()));
@@ -224,8 +226,8 @@ int main(int count, char** words) {
     std::cerr << "planecast-demo: " << e.what() << "\n";
     if (e.status() == pc::errc::unsupported)
       std::cerr
-          << "planecast's socket stays on one machine until it can encrypt. Between two, lay a tunnel, and "
-             "name its end here:\n  ssh -L 7440:127.0.0.1:7440 decode-host\n";
+          << "Between two machines say --unencrypted at both, if nobody is on the way who must not see the "
+             "cache. Or lay a tunnel, and name its end here:\n  ssh -L 7440:127.0.0.1:7440 decode-host\n";
     return 1;
   } catch (const demo::interrupted& e) {
     std::cerr << "\nplanecast-demo: " << e.what() << "\n";

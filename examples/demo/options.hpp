@@ -27,6 +27,7 @@ struct options {
   std::string commit = "not said";               // named there
   std::string role;                              // both, in two processes, if empty
   std::string host = "127.0.0.1", port = "7440"; // where the decode side listens
+  bool unencrypted = false;                      // between two machines
 
   [[nodiscard]] std::string peer() const { return host + ':' + port; }
 };
@@ -70,8 +71,10 @@ What is kept of it
 Two processes of your own
   --role prefill|decode   run one side; give both the same options, and start either first
   --peer HOST:PORT        where the decode side listens        (127.0.0.1:7440)
-                          Nothing is encrypted yet, so planecast's socket stays on one machine.
-                          Between two, lay a tunnel:  ssh -L 7440:127.0.0.1:7440 decode-host
+                          The decode side binds that address: 0.0.0.0:7440 is any of its own.
+  --unencrypted           to other machines too. Nothing is encrypted yet: whoever is on the way can
+                          read and change the cache. Or lay a tunnel, and leave the peer as it is:
+                          ssh -L 7440:127.0.0.1:7440 decode-host
 
 Plain lines are printed where the output is no terminal, and where NO_COLOR is set.
 )";
@@ -118,6 +121,10 @@ inline bool parse(int count, char** words, options& o) {
     const std::string_view name = words[i];
     if (name == "--help" || name == "-h")
       return false;
+    if (name == "--unencrypted") {
+      o.unencrypted = true;
+      continue;
+    }
     const auto one_of = [name](auto... known) { return ((name == known) || ...); };
     if (!one_of("--prompt", "--model", "--tokens", "--link", "--latency", "--budget", "--policy", "--step",
                 "--seed", "--json", "--svg", "--commit", "--role", "--peer"))

@@ -190,7 +190,7 @@ auto all_layouts() {
       PLANECAST_TEST_AGGREGATE((faults, reorder_window, seed), pc::faulty_options),
       PLANECAST_TEST_TYPE(pc::faulty<pc::loopback>),
 #if defined(PLANECAST_TEST_SOCKET)
-      PLANECAST_TEST_AGGREGATE((key, address, message_bytes, operations, send_buffer, receive_buffer,
+      PLANECAST_TEST_AGGREGATE((key, address, unencrypted, message_bytes, operations, send_buffer, receive_buffer,
                                 congestion_control), pc::socket_options),
       PLANECAST_TEST_TYPE(pc::socket),
       PLANECAST_TEST_TYPE(pc::listener),

@@ -149,6 +149,19 @@ TEST_CASE("socket: stays on loopback, and takes no key yet") {
   }
 }
 
+TEST_CASE("socket: other machines are reached where it is said that nothing is encrypted") {
+  pc::listener door(0, {.address = "0.0.0.0", .unencrypted = true});
+  const std::string port = ':' + std::to_string(door.port());
+  for (const char* host : {"127.0.0.1", "localhost", "127.9.8.7"}) {
+    std::thread caller([&] { (void)pc::connect(host + port, {.unencrypted = true}, 30s); });
+    (void)door.accept(30s);
+    caller.join();
+  }
+  for (const char* nobody : {"no such name:1", ":1", "[::1 ]:1"})
+    CHECK(failure([&] { (void)pc::connect(nobody, {.unencrypted = true}, 1s); }) == pc::errc::closed);
+  CHECK(failure([] { pc::listener(0, {.key = "k", .unencrypted = true}); }) == pc::errc::unsupported);
+}
+
 TEST_CASE("socket: an address without a port is a mistake of the caller's") {
   for (const char* wrong :
        {"", "localhost", "127.0.0.1:", "127.0.0.1:0", "127.0.0.1:70000", "127.0.0.1:12x", "127.0.0.1:-1"})

@@ -21,8 +21,11 @@ namespace planecast::inline v0 {
 
 /// What may be chosen for a socket.
 struct socket_options {
-  std::string key{};                   ///< for encryption, which is not there yet: must be empty
-  std::string address = "127.0.0.1";   ///< where listening binds; loopback only
+  std::string key{};                 ///< for encryption, which is not there yet: must be empty
+  std::string address = "127.0.0.1"; ///< where listening binds; loopback only, unless unencrypted
+  /// Peers may be on other machines all the same. Whoever is on the way can read the cache and change it, and
+  /// anybody who reaches the port can be the peer: for networks in which that is nobody.
+  bool unencrypted = false;
   std::size_t message_bytes = 1 << 28; ///< longest message, sent or taken; below 2^32
   std::size_t operations = 4096;       ///< most operations under way, each kind on each lane
   int send_buffer = 0;                 ///< of the kernel, in bytes, for each lane; 0 = the system's
@@ -34,7 +37,8 @@ struct socket_options {
 /// too.) A message is a little-endian u32 length and its bytes, which are read straight into the posted slot,
 /// and not taken from the kernel before there is one.
 /// Preconditions: made by connect, listen or listener::accept. A default-constructed or moved-from end is
-/// closed. Nothing is encrypted, and so both ends are on one machine.
+/// closed. Nothing is encrypted, and so both ends are on one machine, unless
+/// the options say otherwise.
 /// Effects: as the concept says. A send completes when the kernel has its bytes: that the peer has them is
 /// for a higher layer to acknowledge. When the peer closes, what it had sent still fills the slots posted
 /// later, and then receives are `closed`; an end destroyed with messages unread may lose what it sent last.
@@ -105,9 +109,9 @@ void apply(const socket_options& o, S& s) {
 /// Preconditions: host_port is "127.0.0.1:7440", "localhost:7440", "[::1]:7440" or alike (throws
 /// std::invalid_argument).
 /// Errors: throws `error` with `timeout`; with `unsupported` for a key, for an address that is not this
-/// machine's loopback, for a congestion control that the system lacks; with `mismatch` or `corrupt` for what
-/// is no peer; with `closed` where the system refuses.
-/// Example: `socket link = connect("127.0.0.1:7440");`
+/// machine's loopback where `unencrypted` is not set, for a congestion control that the system lacks; with
+/// `mismatch` or `corrupt` for what is no peer; with `closed` where the system refuses, or knows no such
+/// name. Example: `socket link = connect("127.0.0.1:7440");`
 [[nodiscard]] inline socket connect(std::string_view host_port, const socket_options& options = {},
                                     deadline d = std::chrono::seconds(5)) {
   const std::size_t colon = host_port.rfind(':');
@@ -123,7 +127,7 @@ void apply(const socket_options& o, S& s) {
                                 '"');
   const transport_limits limits = detail::limits_of(options);
   const auto apply = [&options](detail::tcp::socket& s) { detail::apply(options, s); };
-  const detail::tcp::endpoint to(detail::loopback_address(host), port);
+  const detail::tcp::endpoint to(detail::address_of(host, options.unencrypted), port);
   for (;;) {
     asio::error_code e;
     try {
@@ -141,15 +145,15 @@ void apply(const socket_options& o, S& s) {
 
 /// A port where peers are waited for. Callers that say nothing, or nonsense, are dropped.
 /// Errors: the constructor and accept throw `error` with `unsupported` for a key, or an address that is not
-/// this machine's loopback; with `closed` where the system refuses; with `timeout` when no peer has come by
-/// the deadline, after which accept may be called again.
-/// Example: `listener door(0); … tell the peer door.port(); socket link = door.accept(5s);`
+/// this machine's loopback where `unencrypted` is not set; with `closed` where the system refuses; with
+/// `timeout` when no peer has come by the deadline, after which accept may be called again. Example:
+/// `listener door(0); … tell the peer door.port(); socket link = door.accept(5s);`
 class listener {
 public:
   /// Binds at once; port 0 takes any that is free.
   explicit listener(std::uint16_t port, const socket_options& options = {}) {
     try {
-      const detail::tcp::endpoint at(detail::loopback_address(options.address), port);
+      const detail::tcp::endpoint at(detail::address_of(options.address, options.unencrypted), port);
       door_ = std::make_unique<detail::tcp_door>(
           detail::limits_of(options), [options](detail::tcp::socket& s) { detail::apply(options, s); });
       auto& acceptor = door_->acceptor;

@@ -74,13 +74,24 @@ struct congestion_control { // an option in Asio's sense
   throw error(status{code, about}, more);
 }
 
-inline asio::ip::address loopback_address(std::string_view text) {
+// Of this machine, or, in the clear, of any: then a name is looked up, too.
+inline asio::ip::address address_of(std::string_view text, bool unencrypted) {
   asio::error_code e;
   const auto address = asio::ip::make_address(text == "localhost" ? "127.0.0.1" : std::string(text), e);
-  if (e || !address.is_loopback())
-    fail(errc::unsupported, "socket: encryption is not there yet, and without it a socket stays on loopback",
+  if (!e && (unencrypted || address.is_loopback()))
+    return address;
+  if (!unencrypted)
+    fail(errc::unsupported,
+         "socket: encryption is not there yet, and without it a socket stays on loopback, unless it is told "
+         "unencrypted",
          std::string(text));
-  return address;
+  if (text.empty())
+    fail(errc::closed, "socket: no host is named", "");
+  asio::io_context io;
+  const auto found = tcp::resolver(io).resolve(std::string(text), "", e);
+  if (e || found.empty())
+    fail(errc::closed, "socket: no address is known of", std::string(text));
+  return found.begin()->endpoint().address();
 }
 
 // Runs one operation on a connection to its end, or to the deadline, and says how it ended.
