@@ -33,15 +33,22 @@ TINY_INLINE floats as_floats(bits b) {
   return f;
 }
 
+TINY_INLINE bits widened(const std::byte* from) { // numbers of 16 bits
+#if TINY_BYTES == 32
+  const __m256i b = _mm256_cvtepu16_epi32(load<__m128i>(from)); // g++ 12 makes two of the other
+  return load<bits>(&b);
+#else
+  return __builtin_convertvector(load<halves>(from), bits);
+#endif
+}
+
 struct f32 {
   static constexpr std::size_t bytes = 4;
   TINY_INLINE static floats load(const std::byte* from) { return TINY_SET::load<floats>(from); }
 };
 struct bf16 {
   static constexpr std::size_t bytes = 2;
-  TINY_INLINE static floats load(const std::byte* from) {
-    return as_floats(__builtin_convertvector(TINY_SET::load<halves>(from), bits) << 16);
-  }
+  TINY_INLINE static floats load(const std::byte* from) { return as_floats(widened(from) << 16); }
 };
 struct f16 {
   static constexpr std::size_t bytes = 2;
@@ -50,7 +57,7 @@ struct f16 {
     return _mm256_cvtph_ps(TINY_SET::load<__m128i>(from));
 #else
     // The exponent is set right by an exact product, that of subnormals, too.
-    const bits b = __builtin_convertvector(TINY_SET::load<halves>(from), bits);
+    const bits b = widened(from);
     const floats size = as_floats((b & 0x7FFFu) << 13) * splat(0x1p112f);
     bits all;
     __builtin_memcpy(&all, &size, sizeof all);
