@@ -251,8 +251,12 @@ void engine::gather(std::uint32_t l, std::uint32_t kv_head, std::size_t n, head_
   for (auto* const v : {&room.keys, &room.values})
     if (v->size() < n * dim)
       v->resize(std::max(n * dim, std::min(2 * n, context_) * dim));
+  constexpr std::size_t ahead = 8; // tokens; the processor cannot know in which block the next ones are
   for (std::size_t t = 0; t < n; ++t) {
     const std::size_t at = (slot(t) * c_.kv_heads + kv_head) * dim;
+    const std::size_t then = (slot(std::min(t + ahead, n - 1)) * c_.kv_heads + kv_head) * dim;
+    __builtin_prefetch(&keys_[l][then]);
+    __builtin_prefetch(&values_[l][then]);
     kernels_->widen(type, reinterpret_cast<const std::byte*>(&keys_[l][at]), dim, &room.keys[t * dim]);
     kernels_->widen(type, reinterpret_cast<const std::byte*>(&values_[l][at]), dim, &room.values[t * dim]);
   }
