@@ -78,8 +78,7 @@ int run(const std::vector<std::string>& words) {
   if (prompt.empty())
     throw std::runtime_error("there is no text to go on with; see --help");
   tiny::engine engine(model, {.context = 2048, .dtype = planecast::number::bf16, .threads = threads});
-  tiny::token_id next =
-      engine.prefill(prompt); // the whole prompt; a hook tells when a layer's cache is there
+  tiny::token_id next = engine.prefill(prompt); // a hook tells of each layer's cache
   for (unsigned i = 0; i < tokens; ++i) {
     said.push_back(next);
     next = engine.step(next); // greedy; engine.forward(run, logits) gives the logits
