@@ -38,7 +38,7 @@ public:
 };
 
 /// Products; fewer are sooner done than told to other threads.
-inline constexpr std::size_t worth_sharing = 100'000;
+inline constexpr std::size_t worth_sharing = 1'000'000;
 
 /// y = Wx + bias for each vector; an empty bias is none. `rooms`: working space, one for each thread of the
 /// pool. The sums do not depend on how many there are.
