@@ -11,6 +11,7 @@
 #include <benchmark/benchmark.h>
 #include <cstdint>
 #include <cstring>
+#include <fstream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -138,6 +139,7 @@ void prefill(benchmark::State& state) {
     e.truncate(0);
     benchmark::DoNotOptimize(e.prefill(tokens));
   }
+  state.counters["tokens_per_s"] = benchmark::Counter(1000, benchmark::Counter::kIsIterationInvariantRate);
 }
 void step(benchmark::State& state) {
   tiny::engine e(tiny::embedded(), {.threads = static_cast<unsigned>(state.range(0))});
@@ -146,6 +148,7 @@ void step(benchmark::State& state) {
     benchmark::DoNotOptimize(e.step('e'));
     e.truncate(1000);
   }
+  state.counters["tokens_per_s"] = benchmark::Counter(1, benchmark::Counter::kIsIterationInvariantRate);
 }
 
 void add(unsigned threads) {
@@ -185,6 +188,10 @@ int main(int count, char** arguments) {
   benchmark::Initialize(&count, arguments);
   if (benchmark::ReportUnrecognizedArguments(count, arguments))
     return 1;
+  std::ifstream load("/proc/loadavg");
+  std::string busy;
+  if (load >> busy) // above 0 something else was running on these cores
+    results.note("load average before", busy);
   const unsigned cores = std::max(1u, std::thread::hardware_concurrency());
   for (const unsigned threads : cores > 1 ? std::vector{1u, cores} : std::vector{1u}) {
     tiny::thread_pool pool(threads);
