@@ -168,7 +168,15 @@ TINY_TARGET void multiply_as(const matrix& m, std::size_t first, std::size_t las
   const bool widened = W::bytes != 4 && x.count > 6; // then the weights are made floats once for all vectors
   if (widened && room.size() < at_once * n)
     room.resize(at_once * n);
-  for (std::size_t row = first; row < last; row += at_once) {
+  std::size_t row = first;
+  if (x.count == 1) // more rows at once: their weights come from as many places of memory
+    for (; row + 2 * at_once <= last; row += 2 * at_once) {
+      const std::byte* rows[2 * at_once];
+      for (std::size_t r = 0; r < 2 * at_once; ++r)
+        rows[r] = m.row(row + r);
+      tile<W, 2 * at_once, 1>(rows, n, x, 0, y, row);
+    }
+  for (; row < last; row += at_once) {
     const std::size_t count = std::min(at_once, last - row);
     const std::byte* rows[at_once];
     for (std::size_t r = 0; r < count; ++r) {
