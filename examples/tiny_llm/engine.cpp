@@ -1,6 +1,7 @@
 #include "engine.hpp"
 
 #include "multiply.hpp"
+#include "usual_floats.hpp"
 
 #include <algorithm>
 #include <cmath>

@@ -5,6 +5,7 @@
 
 #include "json.hpp"
 #include "rope.hpp"
+#include "usual_floats.hpp"
 
 #include <algorithm>
 #include <cstdint>
@@ -156,6 +157,7 @@ inline rope_settings read_rope(const config_reader& all, const std::string& wher
 /// Reads a config.json.
 /// Errors: std::runtime_error, "WHERE: what is wrong".
 inline model_config read_config(std::string_view text, const std::string& where) {
+  const usual_floats mode;
   const json j = json::parse(text, where);
   const detail::config_reader r(j, where);
   model_config c;

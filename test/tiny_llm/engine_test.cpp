@@ -9,6 +9,10 @@
 #include <doctest/doctest.h>
 #include <vector>
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 namespace tiny_llm_engine_test {
 
 namespace {
@@ -65,6 +69,25 @@ TEST_CASE("tiny: AVX2 and what every machine has compute the same, bit for bit")
   const auto m = tiny::embedded();
   same_in_runs(m, {.vectors = false}, {.vectors = true}, some_tokens(*m, 150, 13), 13);
 }
+
+#if defined(__x86_64__)
+TEST_CASE("tiny: a caller that flushes denormals to zero gets the same, and keeps its mode") {
+  const auto m = tiny::load(fixture("linear"));
+  const ids tokens = some_tokens(*m, 60, 17);
+  std::vector<float> usual(60 * m->config().vocab), flushed(usual.size());
+  for (const bool vectors : {false, true}) {
+    tiny::engine(m, {.vectors = vectors}).forward(tokens, usual);
+    const unsigned before = _mm_getcsr();
+    _mm_setcsr(0xFFC0 & (before | 0x8040 | 0x6000)); // and rounds toward zero
+    const unsigned asked = _mm_getcsr();
+    tiny::engine(tiny::load(fixture("linear")), {.vectors = vectors}).forward(tokens, flushed);
+    const unsigned after = _mm_getcsr();
+    _mm_setcsr(before);
+    CHECK((after & 0xFFC0) == (asked & 0xFFC0));
+    CHECK(std::memcmp(usual.data(), flushed.data(), usual.size() * sizeof(float)) == 0);
+  }
+}
+#endif
 
 // The bits themselves, which no compiler, flag or machine changes. Made by this test; they change with the
 // fixtures and with the order of the sums, and with nothing else.
