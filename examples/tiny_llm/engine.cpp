@@ -1,42 +1,19 @@
 #include "engine.hpp"
 
+#include "multiply.hpp"
+#include "usual_floats.hpp"
+
 #include <algorithm>
 #include <cmath>
 #include <numeric>
 #include <stdexcept>
 #include <utility>
 
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
-
 namespace tiny {
 
 namespace {
 
-constexpr std::size_t tokens_at_once = 96;     // that go through a layer side by side
-constexpr std::size_t worth_sharing = 100'000; // products; fewer are sooner done than told to other threads
-
-// Denormals as numbers and rounding to nearest, whatever the caller works with.
-class usual_floats {
-public:
-#if defined(__x86_64__)
-  usual_floats() : before_(_mm_getcsr()) {
-    _mm_setcsr(0x1F80);
-  }
-  ~usual_floats() {
-    _mm_setcsr(before_);
-  }
-
-private:
-  unsigned before_;
-#else
-  usual_floats() {}
-#endif
-public:
-  usual_floats(const usual_floats&) = delete;
-  usual_floats& operator=(const usual_floats&) = delete;
-};
+constexpr std::size_t tokens_at_once = 96; // that go through a layer side by side
 
 token_id greatest(std::span<const float> logits) { // of equals the lowest
   std::size_t best = 0;
@@ -275,8 +252,12 @@ void engine::gather(std::uint32_t l, std::uint32_t kv_head, std::size_t n, head_
   for (auto* const v : {&room.keys, &room.values})
     if (v->size() < n * dim)
       v->resize(std::max(n * dim, std::min(2 * n, context_) * dim));
+  constexpr std::size_t ahead = 8; // tokens; the processor cannot know in which block the next ones are
   for (std::size_t t = 0; t < n; ++t) {
     const std::size_t at = (slot(t) * c_.kv_heads + kv_head) * dim;
+    const std::size_t then = (slot(std::min(t + ahead, n - 1)) * c_.kv_heads + kv_head) * dim;
+    __builtin_prefetch(&keys_[l][then]);
+    __builtin_prefetch(&values_[l][then]);
     kernels_->widen(type, reinterpret_cast<const std::byte*>(&keys_[l][at]), dim, &room.keys[t * dim]);
     kernels_->widen(type, reinterpret_cast<const std::byte*>(&values_[l][at]), dim, &room.values[t * dim]);
   }
@@ -316,25 +297,8 @@ void engine::attend(std::uint32_t l, std::uint32_t kv_head, std::size_t first, s
   }
 }
 
-// y = Wx + b for each vector, rows shared out among the threads.
 void engine::multiply(const model::linear& w, batch<const float> x, batch<float> y) {
-  const matrix& m = w.weights;
-  const auto some_rows = [&](std::size_t first, std::size_t last, std::vector<float>& room) {
-    kernels_->multiply(m, first, last, x, y, room);
-    if (!w.bias.empty())
-      for (std::size_t i = 0; i < x.count; ++i)
-        for (std::size_t r = first; r < last; ++r)
-          y[i][r] += w.bias[r];
-  };
-  const std::size_t parts = pool_->size();
-  if (parts == 1 || std::size_t{m.rows} * m.columns * x.count < worth_sharing)
-    return some_rows(0, m.rows, rooms_[0]);
-  const std::size_t share = (m.rows / 4 + parts - 1) / parts * 4 + 4;
-  pool_->run([&](unsigned part) {
-    const usual_floats mode;
-    some_rows(std::min<std::size_t>(m.rows, part * share), std::min<std::size_t>(m.rows, (part + 1) * share),
-              rooms_[part]);
-  });
+  tiny::multiply(*kernels_, *pool_, w.weights, w.bias, x, y, rooms_);
 }
 
 // The greedy tokens after some states, a few at a time: a large vocabulary's logits take room.

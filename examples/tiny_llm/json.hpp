@@ -2,6 +2,8 @@
 // in it, no duplicate names, no comments, no NaN. What is wrong is said with the byte where it is.
 #pragma once
 
+#include "in_quotes.hpp"
+
 #include <algorithm>
 #include <charconv>
 #include <cmath>
@@ -16,14 +18,6 @@
 #include <vector>
 
 namespace tiny {
-
-/// A name from a file as messages show it: short, and nothing in it that a terminal obeys.
-inline std::string in_quotes(std::string_view name) {
-  std::string shown = "\"";
-  for (const char c : name.substr(0, 80))
-    shown += c >= ' ' && c <= '~' ? c : '?';
-  return shown + (name.size() > 80 ? "...\"" : "\"");
-}
 
 /// A value of a JSON text.
 class json {

@@ -1,4 +1,4 @@
-// The loops of kernels.hpp for one width of vectors. Included by kernels.cpp for each: TINY_SET names it,
+// The products of kernels.hpp for one width of vectors. Included by kernels.cpp for each: TINY_SET names it,
 // TINY_BYTES are a vector's, TINY_TARGET what the compiler may use.
 #ifndef TINY_SET
 #error "kernels.cpp includes this"
@@ -33,15 +33,22 @@ TINY_INLINE floats as_floats(bits b) {
   return f;
 }
 
+TINY_INLINE bits widened(const std::byte* from) { // numbers of 16 bits
+#if TINY_BYTES == 32
+  const __m256i b = _mm256_cvtepu16_epi32(load<__m128i>(from)); // g++ 12 makes two of the other
+  return load<bits>(&b);
+#else
+  return __builtin_convertvector(load<halves>(from), bits);
+#endif
+}
+
 struct f32 {
   static constexpr std::size_t bytes = 4;
   TINY_INLINE static floats load(const std::byte* from) { return TINY_SET::load<floats>(from); }
 };
 struct bf16 {
   static constexpr std::size_t bytes = 2;
-  TINY_INLINE static floats load(const std::byte* from) {
-    return as_floats(__builtin_convertvector(TINY_SET::load<halves>(from), bits) << 16);
-  }
+  TINY_INLINE static floats load(const std::byte* from) { return as_floats(widened(from) << 16); }
 };
 struct f16 {
   static constexpr std::size_t bytes = 2;
@@ -50,7 +57,7 @@ struct f16 {
     return _mm256_cvtph_ps(TINY_SET::load<__m128i>(from));
 #else
     // The exponent is set right by an exact product, that of subnormals, too.
-    const bits b = __builtin_convertvector(TINY_SET::load<halves>(from), bits);
+    const bits b = widened(from);
     const floats size = as_floats((b & 0x7FFFu) << 13) * splat(0x1p112f);
     bits all;
     __builtin_memcpy(&all, &size, sizeof all);
@@ -161,7 +168,15 @@ TINY_TARGET void multiply_as(const matrix& m, std::size_t first, std::size_t las
   const bool widened = W::bytes != 4 && x.count > 6; // then the weights are made floats once for all vectors
   if (widened && room.size() < at_once * n)
     room.resize(at_once * n);
-  for (std::size_t row = first; row < last; row += at_once) {
+  std::size_t row = first;
+  if (x.count == 1) // more rows at once: their weights come from as many places of memory
+    for (; row + 2 * at_once <= last; row += 2 * at_once) {
+      const std::byte* rows[2 * at_once];
+      for (std::size_t r = 0; r < 2 * at_once; ++r)
+        rows[r] = m.row(row + r);
+      tile<W, 2 * at_once, 1>(rows, n, x, 0, y, row);
+    }
+  for (; row < last; row += at_once) {
     const std::size_t count = std::min(at_once, last - row);
     const std::byte* rows[at_once];
     for (std::size_t r = 0; r < count; ++r) {
@@ -202,96 +217,4 @@ TINY_TARGET inline void widen(weight_type type, const std::byte* from, std::size
   }
 }
 
-template <std::size_t Vectors>
-TINY_INLINE void mix_strip(const float* shares, std::size_t n, const float* v, std::size_t width, float* y) {
-  floats sums[Vectors] = {};
-  for (std::size_t t = 0; t < n; ++t, v += width) {
-    const floats share = splat(shares[t]);
-    PLANECAST_UNROLL
-    for (std::size_t i = 0; i < Vectors; ++i)
-      sums[i] += share * load<floats>(v + i * wide);
-  }
-  for (std::size_t i = 0; i < Vectors; ++i)
-    store(y + i * wide, sums[i]);
-}
-TINY_TARGET inline void mix(const float* shares, std::size_t n, const float* v, std::size_t width, float* y) {
-  std::size_t at = 0;
-  for (; at + 8 * wide <= width; at += 8 * wide)
-    mix_strip<8>(shares, n, v + at, width, y + at);
-  for (; at + 2 * wide <= width; at += 2 * wide)
-    mix_strip<2>(shares, n, v + at, width, y + at);
-  for (; at < width; at += wide)
-    mix_strip<1>(shares, n, v + at, width, y + at);
-}
-
-// eˣ: 2ⁿ times a polynomial, to about a float's precision. Below −87 it is nearly 0, above 88 nearly 2¹²⁷.
-TINY_INLINE floats exponential(floats x) {
-  x = x < splat(-87.0f) ? splat(-87.0f) : x;
-  x = x > splat(88.0f) ? splat(88.0f) : x;
-  const ints n = __builtin_convertvector(x * splat(1.44269504f) + splat(127.5f), ints) - 127; // it truncates
-  const floats whole = __builtin_convertvector(n, floats);
-  const floats f = (x - whole * splat(0.693359375f)) - whole * splat(-2.12194440e-4f); // the first is exact
-  floats p = splat(1.0f / 5040);
-  p = p * f + splat(1.0f / 720);
-  p = p * f + splat(1.0f / 120);
-  p = p * f + splat(1.0f / 24);
-  p = p * f + splat(1.0f / 6);
-  p = p * f + splat(0.5f);
-  p = p * f + splat(1.0f);
-  p = p * f + splat(1.0f);
-  return p * as_floats(__builtin_convertvector(n + 127, bits) << 23);
-}
-
-TINY_TARGET inline float soften(float* scores, std::size_t n, float scale) {
-  float most = scores[0];
-  for (std::size_t i = 0; i < n; ++i) {
-    scores[i] *= scale;
-    most = i == 0 || scores[i] > most ? scores[i] : most;
-  }
-  floats sums[parts] = {};
-  std::size_t i = 0;
-  for (; i + lanes <= n; i += lanes)
-    for (std::size_t p = 0; p < parts; ++p) {
-      const floats e = exponential(load<floats>(scores + i + p * wide) - splat(most));
-      store(scores + i + p * wide, e);
-      sums[p] += e;
-    }
-  if (i < n) {
-    float last[lanes] = {};
-    std::copy(scores + i, scores + n, last);
-    for (std::size_t p = 0; p < parts; ++p)
-      store(last + p * wide, exponential(load<floats>(last + p * wide) - splat(most)));
-    std::copy(last, last + (n - i), scores + i);
-    std::fill(last + (n - i), last + lanes, 0.0f);
-    for (std::size_t p = 0; p < parts; ++p)
-      sums[p] += load<floats>(last + p * wide);
-  }
-  return in_pairs(sums);
-}
-
-TINY_INLINE floats gated(floats gate, floats up) {
-  return gate / (splat(1.0f) + exponential(-gate)) * up;
-}
-TINY_TARGET inline void gate(float* gate, const float* up, std::size_t n) {
-  std::size_t i = 0;
-  for (; i + wide <= n; i += wide)
-    store(gate + i, gated(load<floats>(gate + i), load<floats>(up + i)));
-  for (; i < n; ++i)
-    gate[i] = gated(splat(gate[i]), splat(up[i]))[0];
-}
-
-TINY_TARGET inline void normalize(const float* x, const float* weight, float eps, std::size_t n, float* y) {
-  const batch<const float> one_x{x, n, 1};
-  const std::byte* const row = reinterpret_cast<const std::byte*>(x);
-  float sum = 0;
-  tile<f32, 1, 1>(&row, n, one_x, 0, {&sum, 1, 1}, 0);
-  const float scale = 1.0f / std::sqrt(sum / static_cast<float>(n) + eps);
-  for (std::size_t j = 0; j < n; ++j)
-    y[j] = x[j] * scale * weight[j];
-}
-
-constexpr kernels all = {multiply, widen, mix, soften, gate, normalize};
-
 } // namespace tiny::TINY_SET
-
-#undef TINY_INLINE

@@ -16,7 +16,10 @@
 #define TINY_SET baseline
 #define TINY_BYTES 16
 #define TINY_TARGET
+// clang-format off
 #include "kernel_loops.hpp"
+#include "kernel_curves.hpp"
+// clang-format on
 #undef TINY_SET
 #undef TINY_BYTES
 #undef TINY_TARGET
@@ -25,7 +28,10 @@
 #define TINY_SET avx2
 #define TINY_BYTES 32
 #define TINY_TARGET __attribute__((target("avx2,f16c")))
+// clang-format off
 #include "kernel_loops.hpp"
+#include "kernel_curves.hpp"
+// clang-format on
 #undef TINY_SET
 #undef TINY_BYTES
 #undef TINY_TARGET

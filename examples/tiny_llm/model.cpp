@@ -1,6 +1,7 @@
 #include "model.hpp"
 
 #include "kernels.hpp"
+#include "usual_floats.hpp"
 
 #include <algorithm>
 #include <map>
@@ -31,6 +32,7 @@ public:
   std::vector<float> take_vector(const std::string& name, std::uint32_t size) {
     const auto [type, bytes] = take(name, {size});
     std::vector<float> v(size);
+    const usual_floats mode;
     kernels_of_this_machine().widen(type, bytes.data(), size, v.data());
     return v;
   }

@@ -5,6 +5,7 @@
 
 #include "json.hpp"
 #include "rope.hpp"
+#include "usual_floats.hpp"
 
 #include <algorithm>
 #include <cstdint>
@@ -156,6 +157,7 @@ inline rope_settings read_rope(const config_reader& all, const std::string& wher
 /// Reads a config.json.
 /// Errors: std::runtime_error, "WHERE: what is wrong".
 inline model_config read_config(std::string_view text, const std::string& where) {
+  const usual_floats mode;
   const json j = json::parse(text, where);
   const detail::config_reader r(j, where);
   model_config c;
@@ -196,6 +198,9 @@ inline model_config read_config(std::string_view text, const std::string& where)
   if (c.head_dim == 0 || c.head_dim % 8 != 0 || c.head_dim > planecast::max_head_dim)
     r.wrong("heads have " + std::to_string(c.head_dim) + " channels, not a multiple of 8 up to " +
             std::to_string(planecast::max_head_dim));
+  // What published models are far from; a small file shall not ask for gigabytes of working space.
+  if (std::uint64_t{c.query_heads} * c.head_dim > 16 * std::uint64_t{c.width} || c.inner / 64 > c.width)
+    r.wrong("heads or intermediate_size are out of proportion to hidden_size");
   c.context = r.whole("max_position_embeddings", 1, 1 << 28, 2048);
   c.norm_eps = static_cast<float>(r.number("rms_norm_eps", 0, 1, 1e-6));
   c.tied = r.flag("tie_word_embeddings", false);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "sure_math.hpp"
+#include "usual_floats.hpp"
 
 #include <algorithm>
 #include <cstddef>
@@ -28,6 +29,7 @@ class rope {
 public:
   rope() = default;
   rope(const rope_settings& s, std::uint32_t dim) : scale_(static_cast<float>(s.attention_factor)) {
+    const usual_floats mode;
     for (std::uint32_t i = 0; i < dim; i += 2) {
       const double rate = sure::exp(-sure::log(s.theta) * i / dim);
       rates_.push_back(static_cast<float>(scaled(s, rate, i / 2, dim)));

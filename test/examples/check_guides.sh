@@ -9,7 +9,7 @@ set -eu
 cd "$1"
 programs=$2
 bad=0 quoted=0 ran=0
-for guide in README.md examples/guides/*.md; do
+for guide in README.md examples/guides/*.md examples/tiny_llm/README.md; do
   blocks=$(awk '/^```cpp/ {inside = 1; first = 1; next} /^```/ {inside = 0}
                 inside && first {first = 0; if ($0 ~ /^\/\/ (examples|test)\//) print NR}' "$guide")
   for line in $blocks; do

@@ -9,6 +9,10 @@
 #include <doctest/doctest.h>
 #include <vector>
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 namespace tiny_llm_engine_test {
 
 namespace {
@@ -64,6 +68,53 @@ TEST_CASE("tiny: AVX2 and what every machine has compute the same, bit for bit")
   }
   const auto m = tiny::embedded();
   same_in_runs(m, {.vectors = false}, {.vectors = true}, some_tokens(*m, 150, 13), 13);
+}
+
+#if defined(__x86_64__)
+TEST_CASE("tiny: a caller that flushes denormals to zero gets the same, and keeps its mode") {
+  const auto m = tiny::load(fixture("linear"));
+  const ids tokens = some_tokens(*m, 60, 17);
+  std::vector<float> usual(60 * m->config().vocab), flushed(usual.size());
+  for (const bool vectors : {false, true}) {
+    tiny::engine(m, {.vectors = vectors}).forward(tokens, usual);
+    const unsigned before = _mm_getcsr();
+    _mm_setcsr(0xFFC0 & (before | 0x8040 | 0x6000)); // and rounds toward zero
+    const unsigned asked = _mm_getcsr();
+    tiny::engine(tiny::load(fixture("linear")), {.vectors = vectors}).forward(tokens, flushed);
+    const unsigned after = _mm_getcsr();
+    _mm_setcsr(before);
+    CHECK((after & 0xFFC0) == (asked & 0xFFC0));
+    CHECK(std::memcmp(usual.data(), flushed.data(), usual.size() * sizeof(float)) == 0);
+  }
+}
+#endif
+
+// The bits themselves, which no compiler, flag or machine changes. Made by this test; they change with the
+// fixtures and with the order of the sums, and with nothing else.
+TEST_CASE("tiny: the logits' bits are known") {
+  const struct {
+    const char* kind;
+    std::uint64_t bf16, fp16;
+  } known[] = {{"llama3", 0x157770AADD1BDAD2u, 0xCB7FBE6C0DAE2A0Au},
+               {"linear", 0xC11FF31EE0BFA2B5u, 0x6E789CAD032A4930u},
+               {"one_kv_head", 0x11360E9FA77869B4u, 0x225D88CA8BAF1083u},
+               {"qwen2", 0xC23D3846DF190C8Fu, 0x2927BAC7D83DE666u},
+               {"yarn", 0xA621C96F9412D1EAu, 0x935123B4CA1D2311u}};
+  for (const auto& k : known) {
+    const auto m = tiny::load(fixture(k.kind));
+    const ids tokens = some_tokens(*m, 128, 99);
+    const auto bits = [&](pc::number dtype) {
+      std::vector<float> logits(tokens.size() * m->config().vocab);
+      tiny::engine(m, {.dtype = dtype}).forward(tokens, logits);
+      std::uint64_t sum = 0xCBF29CE484222325u; // FNV-1a
+      for (const float x : logits)
+        sum = (sum ^ pc::detail::bit_cast<std::uint32_t>(x)) * 0x100000001B3u;
+      return sum;
+    };
+    CAPTURE(k.kind);
+    CHECK(bits(pc::number::bf16) == k.bf16);
+    CHECK(bits(pc::number::fp16) == k.fp16);
+  }
 }
 
 TEST_CASE("tiny: every weight means the same to both sets of loops") {

@@ -82,6 +82,8 @@ TEST_CASE("tiny: a config.json of something else is refused, with the reason") {
       {"\"head_dim\": 8", "\"head_dim\": 12", "heads have 12 channels, not a multiple of 8"},
       {"\"head_dim\": 8", "\"head_dim\": 0", "head_dim is not a whole number"},
       {"\"head_dim\": 8", "\"head_dim\": null", "heads have 5 channels"},
+      {"\"head_dim\": 8", "\"head_dim\": 576", "out of proportion to hidden_size"},
+      {"\"intermediate_size\": 36", "\"intermediate_size\": 36000", "out of proportion to hidden_size"},
       {"\"rms_norm_eps\": 1e-05", "\"rms_norm_eps\": -1", "rms_norm_eps is not a number in its range"},
       {"\"rope_theta\": 50.0", "\"rope_theta\": 0", "rope_theta is not a number in its range"},
       {"\"tie_word_embeddings\": false", "\"tie_word_embeddings\": 0", "tie_word_embeddings is neither"},

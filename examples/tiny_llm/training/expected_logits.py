@@ -14,10 +14,12 @@ import json
 import math
 import os
 import struct
+import sys
 
 import torch
 
-from export import write_safetensors
+sys.dont_write_bytecode = True
+from export import write_safetensors  # noqa: E402
 
 TYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 CACHES = {"bf16": torch.bfloat16, "fp16": torch.float16}
