@@ -39,10 +39,12 @@ struct tolerated_tier {
 
 namespace detail {
 
+using subject_number =
+    std::uint64_t probe_subject::*; // by a name: else nvcc writes a warning of its own making
 struct subject_field {
-  const char* name;                     // in the text
-  std::uint64_t probe_subject::*member; //
-  const char* about;                    // in a status
+  const char* name;      // in the text
+  subject_number member; // of the subject
+  const char* about;     // in a status
 };
 inline constexpr std::array<subject_field, 9> subject_fields{{
     {"policy", &probe_subject::policy, "probe: the policy, by its fingerprint"},
