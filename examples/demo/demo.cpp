@@ -37,7 +37,7 @@ void prefill(const demo::options& o) {
   for (const demo::mode& m : demo::modes) {
     std::cout << m.name << " ..." << std::endl;
     try {
-      demo::policy_of(m, o).send(mine.way(m, o), pc::connect(o.peer(), {.unencrypted = o.unencrypted}, 60s));
+      demo::policy_of(m, o).send(mine.way(m, o), pc::connect(o.peer(), {.unencrypted = o.unencrypted}, 600s));
     } catch (const pc::error& e) {
       if (e.status() == pc::errc::closed)
         throw peer_gone("the decode side is gone (" + e.status().message() + ")");
@@ -48,7 +48,7 @@ void prefill(const demo::options& o) {
 
 /// The next peer. Meanwhile it is looked for Ctrl-C, and for whether the prefill process is still there.
 pc::socket next_peer(pc::listener& door, demo::prefill_process* child) {
-  for (const pc::deadline until = 120s;;) {
+  for (const pc::deadline until = 600s;;) {
     try {
       return door.accept(200ms);
     } catch (const pc::error& e) {
@@ -214,6 +214,11 @@ int run(int count, char** words) {
                [&](std::ostream& to) { demo::write_json(to, all, how, planecast_bench::context(o.commit)); });
   if (!o.svg.empty())
     write_file(o.svg, [&](std::ostream& to) { demo::write_picture(to, all, how); });
+  for (const demo::outcome& w : all)
+    if ((w.name == "raw" || w.name == "planecast") && !w.cache_equals_original)
+      throw std::runtime_error(w.name +
+                               ": the cache that came is not the original's. Were both sides given the " +
+                               "same prompt, model and policy?");
   return 0;
 }
 

@@ -60,13 +60,9 @@ received receive(const receiving& job, planecast::socket link, watcher& seen) {
       pc::speculate(paced, kv,
                     {.first = job.first,
                      .max_tokens = job.text,
-                     .on_token =
-                         [&](const pc::token_event& e) {
-                           if (e.index == 1 && out.bytes_before_first_token == 0)
-                             out.bytes_before_first_token = kv.metrics().data_bytes;
-                           seen.said(e);
-                         },
+                     .on_token = [&](const pc::token_event& e) { seen.said(e); },
                      .timeout = std::chrono::duration_cast<pc::deadline::clock::duration>(job.timeout)});
+  out.bytes_before_first_token = kv.metrics().light_bytes; // first light: then decoding starts
   out.bytes = kv.metrics().data_bytes;
   return out;
 }

@@ -6,10 +6,12 @@
 #include "tiny_llm/embedded_model.hpp"
 #include "tiny_llm/engine.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace demo {
@@ -36,7 +38,10 @@ public:
                                std::to_string(make_engine().context()));
   }
   [[nodiscard]] const std::vector<planecast::token_id>& prompt() const { return prompt_; }
-  [[nodiscard]] engine make_engine() const { return engine(weights_, {.context = context_}); }
+  [[nodiscard]] engine make_engine() const {
+    return engine(weights_,
+                  {.context = context_, .threads = std::max(1u, std::thread::hardware_concurrency())});
+  }
   [[nodiscard]] const std::string& name() const { return name_; }
   [[nodiscard]] std::string spelled(planecast::token_id t) const {
     return weights_->config().byte_level() ? std::string(1, static_cast<char>(t)) : std::to_string(t) + ' ';

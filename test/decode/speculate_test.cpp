@@ -2,6 +2,7 @@
 
 #include "speculate_case.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <doctest/doctest.h>
 #include <optional>
@@ -286,7 +287,7 @@ TEST_CASE("focus that never comes ends at the deadline; tokens keep their best t
   CHECK(careful.result.tokens == half.result.tokens);
   CHECK(all(careful.result, token_tag::verified_int8));
 
-  const outcome bounded = decode(17, s, {.max_tokens = 10, .timeout = 20ms, .max_drafts = 2});
+  const outcome bounded = decode(17, s, {.max_tokens = 10, .timeout = 200ms, .max_drafts = 2});
   CHECK(bounded.result.tokens == half.result.tokens);
 }
 
@@ -473,7 +474,131 @@ TEST_CASE("where the rest is near, it is waited for") {
   CHECK(drafted(2h, {}) > 20);  // far
   CHECK(drafted(4h, 1h) > 20);  // two steps and a verification take three hours, and less once measured
   CHECK(drafted(2h, 1h) == 0);  // near
-  CHECK(drafted(0ns, {}) == 1); // one step tells how long it takes
+  CHECK(drafted(0ns, {}) == 2); // two steps tell how long they take
+}
+
+// An engine whose steps differ from its passes now and then, as by rounding.
+TEST_CASE("an engine that is not batch-invariant verifies as it goes, and takes little back") {
+  struct near_ties : hashing<false> {
+    using hashing<false>::hashing;
+    token_id step(token_id t) {
+      const token_id right = feed(t, 0);
+      return ++steps % 50 == 0 ? (right + 1) % 1000 : right;
+    }
+  };
+  script s;
+  s.whole(1, prompt_tokens, 2);
+  s.first_light = s.focused = 1;
+  for (const std::size_t every : {1u, 5u, 16u, 40u}) {
+    CAPTURE(every);
+    near_ties e(prompt_tokens, 30);
+    scripted_cache<> kv(prompt_tokens, s, [&](std::uint32_t token, int tier) { e.prompt[token] = tier; });
+    const pc::speculated r = pc::speculate(e, kv, {.first = first, .max_tokens = 600, .verify_every = every});
+    CHECK(r.tokens == sequential(30, 2, 600));
+    CHECK(all(r, token_tag::verified));
+    CHECK(e.steps < 600 + 15 * every); // twelve ties, each of which costs no more than a run
+    CHECK(e.fed_to_verify < 1400);
+  }
+}
+
+TEST_CASE("no pass takes more tokens than max_run, and the text is the same") {
+  std::mt19937_64 random(32);
+  for (int trial = 0; trial < 400; ++trial) {
+    CAPTURE(trial);
+    struct limited : hashing<true> {
+      using hashing<true>::hashing;
+      std::size_t most = 0;
+      void verify(std::span<const token_id> run, std::span<token_id> next) {
+        most = std::max(most, run.size());
+        hashing<true>::verify(run, next);
+      }
+    };
+    const std::uint64_t seed = random();
+    limited e(prompt_tokens, seed);
+    scripted_cache<> kv(prompt_tokens, random_script(random),
+                        [&](std::uint32_t token, int tier) { e.prompt[token] = tier; });
+    const std::size_t most = 1 + static_cast<std::size_t>(random() % 6);
+    witness seen;
+    const pc::speculated r =
+        pc::speculate(e, kv, {.first = first, .max_tokens = 40, .on_token = std::ref(seen), .max_run = most});
+    REQUIRE(r.tokens == sequential(seed, 2, 40));
+    CHECK(all(r, token_tag::verified));
+    CHECK(seen.text == r.tokens);
+    CHECK(seen.tags == r.tags);
+    CHECK(e.most <= most);
+    CHECK(e.position() == prompt_tokens + 39);
+  }
+}
+
+TEST_CASE("go_on where the link is lost before first light, but the base is there") {
+  script s;
+  s.whole(1, prompt_tokens, 0);
+  s.lost = 3;
+  const outcome o = decode(33, s, {.max_tokens = 12, .go_on = true});
+  CHECK(o.result.status == pc::errc::closed);
+  CHECK(o.result.tokens == sequential(33, 0, 12));
+  CHECK(all(o.result, token_tag::drafted));
+  const outcome strict = decode(33, s, {.max_tokens = 12});
+  CHECK(strict.result.tokens == ids{first});
+  script nothing;
+  nothing.lost = 3;
+  CHECK(decode(33, nothing, {.max_tokens = 12, .go_on = true}).result.tokens == ids{first});
+}
+
+TEST_CASE("time that an engine takes is not time that is waited") {
+  struct slow : hashing<true> {
+    using hashing<true>::hashing;
+    token_id step(token_id t) {
+      std::this_thread::sleep_for(2ms);
+      return hashing<true>::step(t);
+    }
+  };
+  slow e(prompt_tokens, 34);
+  script s;
+  s.whole(1, prompt_tokens, 0);
+  s.whole(60, prompt_tokens, 2);
+  s.first_light = 1;
+  s.focused = 60;
+  scripted_cache<> kv(prompt_tokens, s, [&](std::uint32_t token, int tier) { e.prompt[token] = tier; });
+  const pc::speculated r = pc::speculate(e, kv, {.first = first, .max_tokens = 50, .timeout = 40ms});
+  CHECK(r.status.ok()); // 98 ms and more of steps
+  CHECK(r.tokens == sequential(34, 2, 50));
+}
+
+TEST_CASE("a text that is complete when it is cancelled is complete") {
+  script s;
+  s.whole(1, prompt_tokens, 2);
+  s.first_light = s.focused = 1;
+  std::stop_source source;
+  hashing<true> e(prompt_tokens, 35);
+  scripted_cache<> kv(prompt_tokens, s, [&](std::uint32_t token, int tier) { e.prompt[token] = tier; });
+  const pc::speculated r = pc::speculate(e, kv,
+                                         {.first = first,
+                                          .max_tokens = 8,
+                                          .on_token =
+                                              [&](const pc::token_event& event) {
+                                                if (event.index == 7)
+                                                  source.request_stop();
+                                              },
+                                          .cancel = source.get_token()});
+  CHECK(r.status.ok());
+  CHECK(r.finish == pc::finish_reason::length);
+}
+
+TEST_CASE("a tier of fewer than 8 bits is no verification at int8") {
+  using four = pc::precision_policy<pc::tiers<2, 4, 8, pc::lossless>, pc::keys<pc::per_channel<64>>,
+                                    pc::values<pc::per_token>>;
+  script s;
+  s.whole(1, prompt_tokens, 0);
+  s.whole(6, prompt_tokens, 1);
+  s.first_light = 1;
+  s.focused = 6;
+  const outcome o = decode<true, four>(36, s, {.max_tokens = 20});
+  CHECK(o.result.status.ok());
+  CHECK(all(o.result, token_tag::drafted));
+  s.whole(12, prompt_tokens, 2);
+  s.focused = 12;
+  CHECK(all(decode<true, four>(36, s, {.max_tokens = 20}).result, token_tag::verified_int8));
 }
 
 } // namespace

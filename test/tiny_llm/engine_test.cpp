@@ -1,3 +1,5 @@
+#include "planecast/decode/check_engine.hpp"
+
 #include "fixtures.hpp"
 #include "support/dice.hpp"
 #include "tiny_llm/embedded_model.hpp"
@@ -261,6 +263,18 @@ TEST_CASE("tiny: wrong calls are refused, and change nothing") {
   (void)e.step(1);
   (void)e.step(2);
   CHECK_THROWS_AS((void)e.step(3), std::length_error);
+}
+
+TEST_CASE("tiny: the engine keeps what it promises, on the embedded model") {
+  for (const pc::number dtype : {pc::number::bf16, pc::number::fp16}) {
+    tiny::engine e(tiny::embedded(), {.context = 128, .dtype = dtype});
+    (void)e.prefill(ids(40, 'e'));
+    const pc::engine_report report = pc::check_engine(e, {.rounds = 3});
+    CAPTURE(report.message());
+    CHECK(report.ok());
+    CHECK(report.divergences.empty());
+    CHECK(e.position() == 40);
+  }
 }
 
 } // namespace

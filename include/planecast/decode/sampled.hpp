@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <stdexcept>
 #include <vector>
@@ -140,9 +141,9 @@ private:
     const philox_words words = philox({{pass_, accepting ? 1u : 0u, 0x72656A65u, 0}}, how_.seed);
     return std::uint64_t{words.of[0]} << 32 | words.of[1];
   }
-  // The first `count` rows are those of the text from index on; what was behind them is over.
+  // The first `count` rows are those of the text from index on.
   void keep(std::size_t index, std::size_t count) {
-    drawn_.resize((index - 1 + count) * vocab_);
+    drawn_.resize(std::max(drawn_.size(), (index - 1 + count) * vocab_));
     std::ranges::copy(std::span(rows_).first(count * vocab_),
                       drawn_.begin() + static_cast<std::ptrdiff_t>((index - 1) * vocab_));
   }
@@ -176,13 +177,13 @@ public:
 
   /// As an engine's.
   token_id step(token_id t) {
-    last_ = no_token;
+    forget();
     engine_->forward({&t, 1}, row(1));
     return last_ = choose(0, engine_->position());
   }
   /// As an engine's.
   void verify(std::span<const token_id> run, std::span<token_id> next) {
-    last_ = no_token;
+    forget();
     const std::size_t before = engine_->position();
     engine_->forward(run, row(run.size()));
     for (std::size_t i = 0; i < run.size(); ++i)
@@ -195,17 +196,24 @@ public:
 
   /// The probability of the token of the last step, at the temperature; greedy: at 1.
   [[nodiscard]] float confidence() {
+    if (confidence_)
+      return *confidence_;
     float temperature = 1;
     if constexpr (requires { how_.temperature; })
       temperature = how_.temperature < detail::least_temperature ? 1 : how_.temperature;
     if (last_ == no_token)
       return 0;
-    const std::span<float> probabilities = row(1);
+    const std::span<float> probabilities = row(1); // in the logits' place, which nobody needs any more
     detail::probabilities_of(probabilities, temperature);
-    return probabilities[static_cast<std::size_t>(last_)];
+    confidence_ = probabilities[static_cast<std::size_t>(last_)];
+    return *confidence_;
   }
 
 private:
+  void forget() {
+    last_ = no_token;
+    confidence_.reset();
+  }
   [[nodiscard]] std::span<float> row(std::size_t n) {
     logits_.resize(n * engine_->vocabulary());
     return logits_;
@@ -218,7 +226,8 @@ private:
   E* engine_;
   How how_;
   std::vector<float> logits_;
-  token_id last_ = no_token; // chosen out of the first row of logits_
+  token_id last_ = no_token;        // chosen out of the first row of logits_
+  std::optional<float> confidence_; // of it
 };
 
 /// By rejection; see above.

@@ -78,12 +78,14 @@ speculated speculate_by(E& e, K& kv, const speculate_options& options, Judge jud
 /// it is noticed is skipped. A step on a tier above the lowest is as good as verified if the engine is
 /// batch-invariant; else a pass confirms it in the end.
 ///
-/// The text after the lossless tier is the one that sequential decoding on the original cache gives, with
-/// step()'s arithmetic if the engine is batch-invariant, else with verify()'s: greedy decoding, or
-/// sampling by shared noise (sampled.hpp). By rejection it is distributed as that would be. After a plan
-/// that ends below, it is the same on the cache that is there then. On a cache that lacks tokens, of
-/// which some were dropped, it is the same too, and all of it but `first` stays drafted: nothing of it is
-/// verified, for the original might have said something else.
+/// The text after the lossless tier is the one that sequential decoding on the original cache gives, greedy
+/// or by shared noise (sampled.hpp), token for token, if the engine is batch-invariant. If not, it is that
+/// but for near ties: each token is the choice of a verify() on the original cache, in the runs that were
+/// made, and runs hang on what arrived when; steps on a higher tier are verified every verify_every tokens.
+/// By rejection the text is distributed as sequential decoding's. After a plan that ends below, it is the
+/// same on the cache that is there then. On a cache that lacks tokens, of which some were dropped, it is the
+/// same too, and all of it but `first` stays drafted: nothing of it is verified, for the original might have
+/// said something else.
 /// Preconditions: the engine is at the end of the prompt, whose pages kv fills; max_tokens is at least 1,
 /// draft_from is a tier, and least_confidence is 0 unless the engine has a confidence() that tells how
 /// probable the token of the last step was (throws std::invalid_argument).

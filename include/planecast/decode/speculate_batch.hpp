@@ -62,16 +62,18 @@ struct batch_request {
 template <batch_engine E, arriving_cache K>
 std::vector<speculated> speculate_batch(E& e, const std::vector<batch_request<K>>& requests) {
   using text = detail::speculation<K, detail::token_judge, E::batch_invariant>;
-  std::deque<text> texts; // which do not move
   for (std::size_t i = 0; i < requests.size(); ++i) {
     const batch_request<K>& r = requests[i];
+    text::check(r.options);
     if (r.cache == nullptr || r.options.least_confidence > 0)
       throw std::invalid_argument("planecast: speculate_batch: no cache, or a least_confidence");
     for (std::size_t j = 0; j < i; ++j)
       if (requests[j].sequence == r.sequence || requests[j].cache == r.cache)
         throw std::invalid_argument("planecast: speculate_batch: two requests of one sequence or cache");
-    texts.emplace_back(*r.cache, r.options, e.position(r.sequence), detail::token_judge());
   }
+  std::deque<text> texts; // which do not move
+  for (const batch_request<K>& r : requests)
+    texts.emplace_back(*r.cache, r.options, e.position(r.sequence), detail::token_judge());
   const auto truncate_to = [&](std::size_t sequence, std::size_t position) {
     if (e.position(sequence) != position)
       e.truncate(sequence, position);
@@ -82,10 +84,12 @@ std::vector<speculated> speculate_batch(E& e, const std::vector<batch_request<K>
   for (;;) {
     runs.clear();
     std::size_t waiting = 0;
+    bool all_step = true;
     for (std::size_t i = 0; i < texts.size(); ++i) {
       turns[i] = texts[i].next();
       waiting += turns[i] == detail::turn::wait ? 1 : 0;
       if (turns[i] == detail::turn::feed) {
+        all_step = all_step && texts[i].is_step();
         truncate_to(requests[i].sequence, texts[i].position());
         runs.push_back({requests[i].sequence, texts[i].run(), texts[i].rows()});
       }
@@ -96,12 +100,14 @@ std::vector<speculated> speculate_batch(E& e, const std::vector<batch_request<K>
       break;
     for (std::size_t i = 0; i < texts.size(); ++i)
       if (turns[i] == detail::turn::feed) {
-        texts[i].take();
+        texts[i].take(1, all_step);
         truncate_to(requests[i].sequence, texts[i].held());
       } else if (turns[i] == detail::turn::wait) // at most a glance in all
         texts[i].wait(runs.empty()
                           ? deadline::clock::duration(detail::speculation_glance) / static_cast<long>(waiting)
                           : deadline::clock::duration{});
+      else if (!requests[i].cache->reached(focused)) // its frames must not stand in the way of others
+        (void)requests[i].cache->poll();
   }
   std::vector<speculated> results;
   for (text& t : texts)

@@ -18,7 +18,7 @@ namespace planecast::inline v0 {
 /// How sure a token is.
 enum class token_tag : std::uint8_t {
   drafted,       ///< decoded on the cache at hand
-  verified_int8, ///< the choice on a cache of which every token held a tier between the lowest and lossless
+  verified_int8, ///< the choice on a cache of which every token held 8 bits, in a tier above the lowest
   verified,      ///< the choice on the original cache
   retracted,     ///< a later verification chose another: this token and all after it are taken back
 };
@@ -35,17 +35,21 @@ struct speculate_options {
   token_id first = 0;                     ///< the first generated token, known from prefill and not yet fed
   std::size_t max_tokens = 256;           ///< of the whole text, `first` among them; at least 1
   std::vector<token_id> stop_tokens = {}; ///< the text ends with any of these
-  std::function<void(const token_event&)> on_token = {};            ///< called from within speculate()
-  deadline::clock::duration timeout = std::chrono::seconds(30);     ///< for all waiting, from the call on
+  std::function<void(const token_event&)> on_token = {};        ///< called from within speculate()
+  deadline::clock::duration timeout = std::chrono::seconds(30); ///< for all waiting; computing does not count
   std::size_t max_drafts = std::numeric_limits<std::size_t>::max(); ///< at most so many ahead of the verified
+  std::size_t max_run = 256; ///< at most so many tokens in one call of verify(); at least 1
+  /// An engine that is not batch-invariant verifies what it decodes on a higher tier after so many steps:
+  /// what differs there, by rounding, is taken back with all that followed it. At least 1.
+  std::size_t verify_every = 16;
   /// Drafting waits until every token of the cache holds this tier, by its index: 0 drafts from first light
   /// on. What a probe's verdict is for: a model that cannot be trusted at 4 bits drafts from 8 on.
   std::uint32_t draft_from = 0;
   /// After a draft that the engine gives a smaller probability than this, drafting waits for the next tier: a
   /// draft that is likely to be taken back is not worth its step. 0: never.
   float least_confidence = 0;
-  /// How long a step takes, where that is known beforehand; from the first step on it is measured. When the
-  /// rest of the cache would come within two steps and a verification, it is waited for instead.
+  /// How long a step takes, where that is known beforehand; after two steps it is measured. When the rest of
+  /// the cache would come within two steps and a verification, it is waited for instead.
   std::optional<deadline::clock::duration> step_time = {};
   bool go_on = false;          ///< when focus is late or lost, decode on to the end at the precision at hand
   std::stop_token cancel = {}; ///< when a stop is requested, from any thread, the text ends as it is

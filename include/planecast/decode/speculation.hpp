@@ -36,12 +36,10 @@ enum class turn : std::uint8_t {
 ///       else: truncate the engine to s.position(); feed it s.run(), whose outcome goes to s.rows();
 ///             s.take(); truncate the engine to s.held()
 ///
-/// Judge says what becomes of an engine's outcome: a row for each token of a run.
-///
-///     rows(n)                   Where n rows go.
-///     draw(index)               The token of text that follows from the one row of a step.
-///     judge(index, drafts, out) What is in the text from index on, where drafts are: returns how many
-///                               tokens of out that is. There is a row for each draft, and perhaps one more.
+/// Judge says what becomes of the outcome, a row for each token of a run. rows(n) is where they go;
+/// draw(index) the token of text that follows from a step's one row; judge(index, drafts, out) writes what is
+/// in the text from index on, where drafts are, and returns how many tokens that is. Each draft has a row,
+/// and one more may be behind them.
 template <arriving_cache K, class Judge, bool Invariant>
 class speculation {
   using tiers = typename K::policy::tiers;
@@ -50,39 +48,34 @@ class speculation {
 public:
   /// `start` is the engine's position. Options are borrowed. It does not move.
   speculation(K& kv, const speculate_options& options, std::size_t start, Judge judge)
-      : kv_(kv), options_(options), judge_(std::move(judge)), begun_(clock::now()), until_(options.timeout),
-        start_(start), step_time_(options.step_time), text_(options, begun_) {
-    if (options.max_tokens == 0)
-      throw std::invalid_argument("planecast: speculate needs max_tokens of at least 1");
+      : kv_(kv), options_(options), judge_(std::move(judge)), begun_(clock::now()), start_(start),
+        step_time_(options.step_time), text_(options, begun_) {
+    check(options);
+    text_.append(options.first, token_tag::verified, {});
+  }
+  speculation(const speculation&) = delete;
+  /// Errors: throws std::invalid_argument for options that make no sense.
+  static void check(const speculate_options& options) {
+    if (options.max_tokens == 0 || options.max_run == 0 || options.verify_every == 0)
+      throw std::invalid_argument(
+          "planecast: speculate needs max_tokens, max_run, verify_every of at least 1");
     if (options.draft_from >= tiers::count)
       throw std::invalid_argument("planecast: speculate: draft_from is beyond the last tier");
-    text_.append(options.first, token_tag::verified, {});
   }
 
   /// One thing at a time, and before each a look at what has arrived.
   turn next() {
-    while (!over_) {
-      if (options_.cancel.stop_requested())
-        end({errc::cancelled, "by the caller of speculate"}, finish_reason::cancelled);
-      else if (!out_.first_light) {
-        if (finished())
-          over_ = true; // `first` is all, and needs no cache
-        else if (kv_.reached(first_light)) {
-          out_.first_light = clock::now() - begun_;
-          look();
-        } else if (!waited_.ok() && (waited_ != errc::timeout || until_.has_passed()))
-          end(waited_, finish_reason::lost);
-        else
-          return turn::wait;
-      } else if (const std::optional<turn> what = advance())
-        return *what;
-    }
-    return turn::over;
+    const turn now = decide();
+    if (now != turn::wait && waiting_since_)
+      waited_for_ += clock::now() - *std::exchange(waiting_since_, std::nullopt);
+    else if (now == turn::wait && !waiting_since_)
+      waiting_since_ = clock::now();
+    return now;
   }
 
   /// Drives the cache's link until what is awaited has come, but no longer than for `limit`.
   void wait(clock::duration limit) {
-    waited_ = kv_.wait(out_.first_light ? focused : first_light, deadline(limit).sooner(until_));
+    waited_ = kv_.wait(out_.first_light ? focused : first_light, deadline(std::min(limit, time_left())));
     // Of focus the next poll says the same.
   }
 
@@ -100,11 +93,12 @@ public:
     return stepping_ && !last_ && options_.least_confidence > 0;
   }
 
-  /// The rows are filled. Tells what follows.
-  void take(float confidence = 1) {
+  /// The rows are filled. Tells what follows. `timed`: the pass was of runs like this one alone.
+  void take(float confidence = 1, bool timed = true) {
     const clock::duration took = clock::now() - fed_;
     if (stepping_) {
-      step_time_ = took;
+      if (timed) // a slow one among others says little
+        step_time_ = steps_++ == 0 || !step_time_ ? took : std::min(took, 2 * *step_time_);
       take_step();
       doubtful_ = !last_ && confidence < options_.least_confidence;
     } else {
@@ -113,8 +107,8 @@ public:
     }
   }
 
-  /// How many tokens the engine holds K and V of that are right: all of the text but its last.
-  [[nodiscard]] std::size_t held() const noexcept { return start_ + out_.tokens.size() - 1; }
+  /// How many tokens the engine holds K and V of that are right.
+  [[nodiscard]] std::size_t held() const noexcept { return start_ + held_; }
 
   /// Once it is over. No other call after it.
   [[nodiscard]] speculated result() {
@@ -123,10 +117,39 @@ public:
     return text_.result();
   }
 
-  speculation(const speculation&) = delete;
-  speculation& operator=(const speculation&) = delete;
-
 private:
+  turn decide() {
+    while (!over_) {
+      if (complete())
+        over_ = true;
+      else if (options_.cancel.stop_requested())
+        end({errc::cancelled, "by the caller of speculate"}, finish_reason::cancelled);
+      else if (!out_.first_light) {
+        const bool come = kv_.reached(first_light);
+        if (!come && (waited_.ok() || (waited_ == errc::timeout && time_left().count() > 0)))
+          return turn::wait;
+        if (!come && !(options_.go_on && kv_.tier() >= 0)) { // not even the base, or it is not wanted
+          end(waited_, finish_reason::lost);
+          break;
+        }
+        out_.first_light = clock::now() - begun_;
+        look();
+        if (!come)
+          (void)give_up(waited_);
+      } else if (const std::optional<turn> what = advance())
+        return *what;
+    }
+    return turn::over;
+  }
+  [[nodiscard]] bool complete() const { // `first` alone needs no cache
+    const std::size_t size = out_.tokens.size();
+    return finished() && (size == 1 || ((last_ || lost_) && (!settled() || sure_ == size)));
+  }
+  [[nodiscard]] clock::duration time_left() const {
+    const auto now = waiting_since_ ? clock::now() - *waiting_since_ : clock::duration{};
+    return std::max(options_.timeout - waited_for_ - now, clock::duration{});
+  }
+
   // What is to be done since first light; empty: something has changed, and is to be looked at again.
   std::optional<turn> advance() {
     if (!last_ && !lost_) {
@@ -139,23 +162,24 @@ private:
       if (!polled)
         return give_up(polled);
     }
-    const bool all_known = last_ || lost_;
+    const std::size_t size = out_.tokens.size(), ahead = size - sure_;
+    if (held_ + 1 < size) // a run was too long for one pass
+      return verify();
     if (finished()) {
-      if (settled() && sure_ < out_.tokens.size())
+      if (settled() && ahead > 0)
         return verify();
-      if (all_known) {
-        over_ = true;
-        return {};
-      }
-    } else if (all_known || !waiting_is_better()) {
-      if (steps_are_sure() || lost_ || out_.tokens.size() - sure_ < options_.max_drafts)
+    } else if (last_ || lost_ || !waiting_is_better()) {
+      if (steps_are_sure() || (lost_ && !settled()) || ahead < most_ahead())
         return step();
       if (settled())
         return verify();
     }
-    if (until_.has_passed())
+    if (time_left().count() == 0)
       return give_up({errc::timeout, "the focus did not come in time"});
     return turn::wait;
+  }
+  [[nodiscard]] std::size_t most_ahead() const {
+    return settled() ? std::min(options_.max_drafts, options_.verify_every) : options_.max_drafts;
   }
 
   // Whether the pages hold more than when last looked at.
@@ -175,9 +199,11 @@ private:
     if (doubtful_ || tier_ < static_cast<int>(options_.draft_from))
       return true;
     if constexpr (foreseeing_cache<K>)
-      if (step_time_)
-        if (const auto rest = kv_.expected(focused))
-          return *rest < 2 * *step_time_ + verify_time_.value_or(*step_time_);
+      if (step_time_ && (options_.step_time || steps_ > 1))
+        if (const auto rest = kv_.expected(focused)) {
+          const std::chrono::duration<double> step = *step_time_, whole = verify_time_.value_or(*step_time_);
+          return *rest < 2 * step + whole;
+        }
     return false;
   }
 
@@ -202,10 +228,10 @@ private:
     return turn::feed;
   }
   turn step() { return feed(true, out_.tokens.size() - 1, out_.tokens.size()); }
-  // Decides anew, in one pass, every token after those that are sure. Their K and V are written anew too.
+  // Decides anew, in one pass, the tokens after those that are sure. Their K and V are written anew too.
   turn verify() {
-    return feed(false, sure_ - 1,
-                out_.tokens.size() - (finished() ? 1 : 0)); // what follows the end is not wanted
+    const std::size_t to = out_.tokens.size() - (finished() ? 1 : 0); // what follows the end is not wanted
+    return feed(false, sure_ - 1, std::min(to, sure_ - 1 + options_.max_run));
   }
 
   void take_step() {
@@ -213,16 +239,19 @@ private:
     const bool sure = steps_are_sure();
     text_.append(next, sure ? tag() : token_tag::drafted,
                  {.step = true, .drafted = !sure || tag() == token_tag::drafted});
+    held_ = to_;
     if (sure)
       sure_ = out_.tokens.size();
   }
   void take_verified() {
     ++out_.rounds;
-    const auto drafts = std::span<const token_id>(out_.tokens).subspan(from_ + 1);
-    output_.resize(drafts.size() + 1);
-    const std::size_t count = judge_.judge(from_ + 1, drafts, output_);
+    const std::size_t drafts = std::min(out_.tokens.size() - from_ - 1, to_ - from_);
+    output_.resize(drafts + 1);
+    const std::size_t count =
+        judge_.judge(from_ + 1, std::span<const token_id>(out_.tokens).subspan(from_ + 1, drafts), output_);
     text_.replace(from_ + 1, std::span<const token_id>(output_).first(count), tag());
-    sure_ = out_.tokens.size();
+    held_ = from_ + count;
+    sure_ = held_ + 1;
   }
 
   // Whether there is something to verify against: a tier above the lowest, or all that will ever come.
@@ -237,19 +266,24 @@ private:
   [[nodiscard]] token_tag tag() const { // what a decision on the pages as they are is worth
     if (tier_ <= 0 || !kv_.whole())
       return token_tag::drafted;
-    const bool exact = tiers::bits(static_cast<std::uint32_t>(tier_)) == static_cast<std::uint32_t>(lossless);
-    return exact ? token_tag::verified : token_tag::verified_int8;
+    const std::uint32_t bits = tiers::bits(static_cast<std::uint32_t>(tier_));
+    return bits == static_cast<std::uint32_t>(lossless) ? token_tag::verified
+           : bits >= 8                                  ? token_tag::verified_int8
+                                                        : token_tag::drafted;
   }
 
   K& kv_;
   const speculate_options& options_;
   Judge judge_;
   clock::time_point begun_, fed_;
-  deadline until_;
+  std::optional<clock::time_point> waiting_since_;
+  clock::duration waited_for_{}; // before
   status waited_;
   std::size_t start_;             // position of `first`
   std::size_t from_ = 0, to_ = 0; // of the text, what is fed
   std::size_t sure_ = 1;          // so many tokens, from the first, were decided on the pages as they are
+  std::size_t held_ = 0;          // the engine holds K and V of so many tokens of the text
+  std::size_t steps_ = 0;         // that were timed
   int tier_ = -1;
   bool stepping_ = false;
   bool last_ = false;     // nothing more will come

@@ -34,12 +34,12 @@ public:
     tell(out.tokens.size() - 1, id, tag);
   }
 
-  /// From `at` on the text is `fresh`: takes back what differs, the newest first, then tells what has `tag`
-  /// now.
+  /// From `at` on the text is `fresh`: takes back what differs and all behind it, the newest first, then
+  /// tells what has `tag` now. What is behind tokens that are all the same stays.
   void replace(std::size_t at, std::span<const token_id> fresh, token_tag tag) {
     const auto same = std::ranges::mismatch(std::span(out.tokens).subspan(at), fresh).in2 - fresh.begin();
     const std::size_t kept = at + static_cast<std::size_t>(same);
-    while (out.tokens.size() > kept) {
+    while (kept < at + fresh.size() && out.tokens.size() > kept) {
       const token_id id = out.tokens.back();
       out.wasted += origins_.back().step ? 1 : 0;
       out.tokens.pop_back();

@@ -34,16 +34,16 @@ struct socket_options {
 };
 
 /// One end of a link over TCP: a connection for each lane. (Name it planecast::socket: POSIX has a socket
-/// too.) A message is a little-endian u32 length and its bytes, which are read straight into the posted slot,
-/// and not taken from the kernel before there is one.
+/// too.) A message is a little-endian u32 length and its bytes, which are read straight into the posted
+/// slot, and not taken from the kernel before there is one.
 /// Preconditions: made by connect, listen or listener::accept. A default-constructed or moved-from end is
-/// closed. Nothing is encrypted, and so both ends are on one machine, unless
-/// the options say otherwise.
-/// Effects: as the concept says. A send completes when the kernel has its bytes: that the peer has them is
-/// for a higher layer to acknowledge. When the peer closes, what it had sent still fills the slots posted
-/// later, and then receives are `closed`; an end destroyed with messages unread may lose what it sent last.
-/// Errors: as the concept says; a length over `message_bytes` completes its receive with `corrupt` and ends
-/// the link. A peer whose machine vanishes without a word is noticed by deadlines alone.
+/// closed. Nothing is encrypted, and so both ends are on one machine, unless the options say otherwise.
+/// Effects: as the concept says. A send completes when the kernel has its bytes: that the peer has them
+/// is for a higher layer to acknowledge. When the peer closes, what it had sent still fills the slots
+/// posted later, and then receives are `closed`; an end destroyed with messages unread may lose what it
+/// sent last.
+/// Errors: as the concept says; a length over `message_bytes` completes its receive with `corrupt` and
+/// ends the link. A peer whose machine vanishes without a word is noticed by deadlines alone.
 /// Example: `socket link = connect("127.0.0.1:7440");`
 class socket {
 public:
@@ -109,9 +109,9 @@ void apply(const socket_options& o, S& s) {
 /// Preconditions: host_port is "127.0.0.1:7440", "localhost:7440", "[::1]:7440" or alike (throws
 /// std::invalid_argument).
 /// Errors: throws `error` with `timeout`; with `unsupported` for a key, for an address that is not this
-/// machine's loopback where `unencrypted` is not set, for a congestion control that the system lacks; with
-/// `mismatch` or `corrupt` for what is no peer; with `closed` where the system refuses, or knows no such
-/// name. Example: `socket link = connect("127.0.0.1:7440");`
+/// machine's loopback where `unencrypted` is not set, for a congestion control that the system lacks;
+/// with `mismatch` or `corrupt` for what is no peer; with `closed` where the system refuses.
+/// Example: `socket link = connect("127.0.0.1:7440");`
 [[nodiscard]] inline socket connect(std::string_view host_port, const socket_options& options = {},
                                     deadline d = std::chrono::seconds(5)) {
   const std::size_t colon = host_port.rfind(':');
@@ -144,10 +144,10 @@ void apply(const socket_options& o, S& s) {
 }
 
 /// A port where peers are waited for. Callers that say nothing, or nonsense, are dropped.
-/// Errors: the constructor and accept throw `error` with `unsupported` for a key, or an address that is not
-/// this machine's loopback where `unencrypted` is not set; with `closed` where the system refuses; with
-/// `timeout` when no peer has come by the deadline, after which accept may be called again. Example:
-/// `listener door(0); … tell the peer door.port(); socket link = door.accept(5s);`
+/// Errors: the constructor and accept throw `error` with `unsupported` for a key, or an address that is
+/// not this machine's loopback where `unencrypted` is not set; with `closed` where the system refuses;
+/// with `timeout` when no peer has come by the deadline, after which accept may be called again.
+/// Example: `listener door(0); … tell the peer door.port(); socket link = door.accept(5s);`
 class listener {
 public:
   /// Binds at once; port 0 takes any that is free.

@@ -74,24 +74,19 @@ struct congestion_control { // an option in Asio's sense
   throw error(status{code, about}, more);
 }
 
-// Of this machine, or, in the clear, of any: then a name is looked up, too.
+// Of this machine, or, in the clear, of any. Names are not looked up: that takes as long as the system likes.
 inline asio::ip::address address_of(std::string_view text, bool unencrypted) {
   asio::error_code e;
   const auto address = asio::ip::make_address(text == "localhost" ? "127.0.0.1" : std::string(text), e);
-  if (!e && (unencrypted || address.is_loopback()))
-    return address;
-  if (!unencrypted)
+  if (!unencrypted && (e || !address.is_loopback()))
     fail(errc::unsupported,
          "socket: encryption is not there yet, and without it a socket stays on loopback, unless it is told "
          "unencrypted",
          std::string(text));
-  if (text.empty())
-    fail(errc::closed, "socket: no host is named", "");
-  asio::io_context io;
-  const auto found = tcp::resolver(io).resolve(std::string(text), "", e);
-  if (e || found.empty())
-    fail(errc::closed, "socket: no address is known of", std::string(text));
-  return found.begin()->endpoint().address();
+  if (e)
+    fail(errc::unsupported, "socket: names are not looked up; give an address in numbers, not",
+         std::string(text));
+  return address;
 }
 
 // Runs one operation on a connection to its end, or to the deadline, and says how it ended.
