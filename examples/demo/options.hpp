@@ -71,7 +71,8 @@ What is kept of it
 Two processes of your own
   --role prefill|decode   run one side; give both the same options, and start either first
   --peer HOST:PORT        where the decode side listens        (127.0.0.1:7440)
-                          The decode side binds that address: 0.0.0.0:7440 is any of its own. Addresses in numbers.
+                          An address in numbers; the decode side binds it: 0.0.0.0:7440 is any
+                          of its own.
   --unencrypted           to other machines too. Nothing is encrypted yet: whoever is on the way can
                           read and change the cache. Or lay a tunnel, and leave the peer as it is:
                           ssh -L 7440:127.0.0.1:7440 decode-host
