@@ -161,9 +161,8 @@ TEST_CASE("the embedded model's text is the original's, in hundreds of ways to a
   MESSAGE("of ", cases, ": ", seen.drafted, " drafted, ", seen.early, " before focus, ", seen.retracted,
           " took something back, ", seen.asked_again, " had damaged frames");
   CHECK(seen.early > cases / 4);
-  if (cases > 100)
-    CHECK(seen.retracted >
-          cases / 100); // else coarse caches were as good as exact ones, and nothing was tried
+  if (cases > 100) // few cases may take nothing back; many must, or coarse caches are as good as exact ones
+    CHECK(seen.retracted > cases / 50);
   CHECK(seen.asked_again > cases / 10);
 }
 
