@@ -33,7 +33,7 @@ TEST_CASE("two processes: the text and the cache are the original's") {
     CAPTURE(seed);
     const auto s = random_scene(seed, 24);
     toy::engine decode(weights());
-    hand_over(s, decode, seed % 2 == 0 ? 0 : 0.4);
+    (void)hand_over(s, decode, {.bytes_per_second = raw_in(s, 0.3), .share = seed % 2 == 0 ? 0 : 0.4});
   }
 }
 
@@ -43,9 +43,8 @@ TEST_CASE("two processes: shards that two of them send are one cache to a third"
     const auto s = random_scene(7, 24);
     const pc::shard parts[] = {pc::shard::tensor(0, 2), pc::shard::tensor(1, 2)};
     pc::listener one(0), two(0);
-    const double raw = static_cast<double>(s.shape.raw_bytes(s.tokens)) / 2;
-    prefill_process first(s, one.port(), 0, raw / 0.3, parts[0]),
-        second(s, two.port(), 0, raw / (killed ? 2.0 : 0.5), parts[1]);
+    prefill_process first(s, one.port(), {.bytes_per_second = raw_in(s, 0.6), .part = parts[0]}),
+        second(s, two.port(), {.bytes_per_second = raw_in(s, killed ? 4 : 1), .part = parts[1]});
     decode_stream::receiver from_first(one.accept(20s), s.shape, {.carries = parts[0]});
     decode_stream::receiver from_second(two.accept(20s), s.shape, {.carries = parts[1]});
     toy::engine decode(weights());
@@ -74,8 +73,7 @@ TEST_CASE("two processes: shards that two of them send are one cache to a third"
 TEST_CASE("two processes: a killed peer is noticed, and what came is marked") {
   const auto s = random_scene(9, 24);
   pc::listener door(0);
-  const double raw = static_cast<double>(s.shape.raw_bytes(s.tokens));
-  prefill_process peer(s, door.port(), 0, raw / 2);
+  prefill_process peer(s, door.port(), {.bytes_per_second = raw_in(s, 2)});
   decode_stream::receiver in(door.accept(20s), s.shape);
   toy::engine decode(weights());
   auto kv = in.expect({.id = 1, .tokens = s.tokens}, pages_of(decode, s));
@@ -94,7 +92,7 @@ TEST_CASE("two processes: a killed peer is noticed, and what came is marked") {
 TEST_CASE("two processes: a peer that is killed before first light") {
   const auto s = random_scene(10, 4);
   pc::listener door(0);
-  prefill_process peer(s, door.port(), 0, 1000.0);
+  prefill_process peer(s, door.port(), {.bytes_per_second = 1000});
   decode_stream::receiver in(door.accept(20s), s.shape);
   toy::engine decode(weights());
   auto kv = in.expect({.id = 1, .tokens = s.tokens}, pages_of(decode, s));

@@ -160,15 +160,45 @@ class Data:
     def sample(self, length):
         """Bytes, and the weight of each in the loss."""
         kind = self.random.random()
-        if kind < 0.35:
+        if kind < 0.25:
             return self.needles(length)
+        if kind < 0.40:
+            return self.roll(length)
+        if kind < 0.52:
+            return self.echo(length)
         text, weights = self.window(length), [1.0] * length
-        if kind < 0.45:  # a piece said again
+        if kind < 0.60:  # a piece said again
             size = self.random.randrange(16, length // 3)
             at = self.random.randrange(0, length - 2 * size)
             to = self.random.randrange(at + size, length - size + 1)
             text = text[:to] + text[at:at + size] + text[to + size:]
         return text, weights
+
+    def roll(self, length):
+        """Facts alone, each said and then asked for once or more, in another order: what a needle asks, densely."""
+        r, out, weights = self.random, "", []
+        while len(out) < length:
+            short = r.random() < 0.6
+            said = (lambda n: f"{n}: ") if short else needles.question
+            facts = [(needles.name(r), needles.number(r)) for _ in range(r.choice((1, 1, 2, 2, 3, 4, 6, 8)))]
+            asked = facts + [r.choice(facts) for _ in range(r.randrange(3))]
+            r.shuffle(asked)
+            for again, (who, what) in [(False, f) for f in facts] + [(True, f) for f in asked]:
+                ask, answer = said(who), what + (". " if short else ".")
+                out += ask + answer
+                weights += [0.3] * len(ask) + [3.0 if again else 0.1] * len(answer)
+        return out[:length], weights[:length]
+
+    def echo(self, length):
+        """Strings of no sense, each said at once again and again: only looking back tells what comes."""
+        r, out, weights = self.random, "", []
+        while len(out) < length:
+            letters = r.choice((needles.CONSONANTS + needles.VOWELS, "0123456789", "abcdefghijklmnopqrstuvwxyz ,.;"))
+            piece = "".join(r.choice(letters) for _ in range(r.randrange(8, 64)))
+            for time in range(r.choice((2, 2, 3))):
+                out += piece
+                weights += [1.0 if time else 0.1] * len(piece)
+        return out[:length], weights[:length]
 
     def needles(self, length):
         """A text with facts, each of which is asked for again, at any distance."""
