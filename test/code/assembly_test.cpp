@@ -134,17 +134,17 @@ void arrives_exactly(const pc::geometry& g, std::uint32_t count) {
 
 TEST_CASE("assembly: caches arrive bit for bit, in any order of pieces") {
   const pc::geometry fp16{pc::number::fp16, 2, 2, 16, 24};
-  arrives_exactly<standard>(shape, rounds(60, 30));
-  arrives_exactly<standard>(fp16, rounds(60, 30));
-  arrives_exactly<finer>(shape, rounds(40, 20));
-  arrives_exactly<eight>(fp16, rounds(40, 20));
+  arrives_exactly<standard>(shape, rounds(60, 15));
+  arrives_exactly<standard>(fp16, rounds(60, 15));
+  arrives_exactly<finer>(shape, rounds(40, 10));
+  arrives_exactly<eight>(fp16, rounds(40, 10));
   arrives_exactly<from_two>(shape, rounds(20, 10));
   arrives_exactly<four_of_two>(fp16, rounds(20, 10));
 }
 
 TEST_CASE("assembly: caches whose layers have different numbers of heads arrive bit for bit") {
   arrives_exactly<standard>(mixed, rounds(60, 20));
-  arrives_exactly<finer>({pc::number::bf16, 4, 0, 8, 8, {1, 4, 1, 2}}, rounds(40, 20));
+  arrives_exactly<finer>({pc::number::bf16, 4, 0, 8, 8, {1, 4, 1, 2}}, rounds(40, 10));
 }
 
 TEST_CASE("assembly: behind a prefix, tokens arrive bit for bit and the prefix is not touched") {
@@ -396,7 +396,7 @@ void placed_alike(std::uint64_t seed, bool hostile, std::uint32_t& refused) {
 
 TEST_CASE("assembly: bases placed by two threads are what one makes of them, good or bad") {
   std::uint32_t refused = 0;
-  for (std::uint32_t k = 0; k < rounds(60, 8); ++k) {
+  for (std::uint32_t k = 0; k < rounds(60, 5); ++k) {
     placed_alike(first_seed() + k, false, refused);
     CHECK(refused == 0);
   }
@@ -545,11 +545,11 @@ void from_any_into_any(std::uint32_t count) {
 } // namespace
 
 TEST_CASE("assembly: from any layout, page size and stride into any other") {
-  from_any_into_any<standard>(rounds(200, 60));
-  from_any_into_any<finer>(rounds(80, 30));
-  from_any_into_any<eight>(rounds(80, 30));
-  from_any_into_any<from_two>(rounds(80, 30));
-  from_any_into_any<lossy>(rounds(80, 30));
+  from_any_into_any<standard>(rounds(200, 30));
+  from_any_into_any<finer>(rounds(80, 15));
+  from_any_into_any<eight>(rounds(80, 15));
+  from_any_into_any<from_two>(rounds(80, 15));
+  from_any_into_any<lossy>(rounds(80, 15));
 }
 
 } // namespace code_assembly_test

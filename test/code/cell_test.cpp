@@ -163,14 +163,14 @@ std::uint16_t bf16(double x) {
 } // namespace
 
 TEST_CASE("cell: all patterns come back for hard rows of bf16") {
-  all_patterns_come_back<pc::bf16, 8>(rounds(5100, 340));
+  all_patterns_come_back<pc::bf16, 8>(rounds(5100, 170));
 }
 TEST_CASE("cell: all patterns come back for hard rows of fp16") {
-  all_patterns_come_back<pc::fp16, 8>(rounds(5100, 340));
+  all_patterns_come_back<pc::fp16, 8>(rounds(5100, 170));
 }
 
 TEST_CASE("cell: all patterns come back with fewer code bits") {
-  const std::uint32_t count = rounds(170, 34);
+  const std::uint32_t count = rounds(170, 17);
   all_patterns_come_back<pc::bf16, 2>(count);
   all_patterns_come_back<pc::fp16, 2>(count);
   all_patterns_come_back<pc::bf16, 3>(count);

@@ -189,14 +189,14 @@ void tiles_keep_to_it(std::uint32_t count) {
 
 template <class Number, class Planes>
 void tiles_of_both_kinds_keep_to_it() {
-  tiles_keep_to_it<Number, pc::per_channel<64>, Planes>(rounds(120, 30));
-  tiles_keep_to_it<Number, pc::per_token, Planes>(rounds(120, 30));
+  tiles_keep_to_it<Number, pc::per_channel<64>, Planes>(rounds(120, 15));
+  tiles_keep_to_it<Number, pc::per_token, Planes>(rounds(120, 15));
 }
 template <class Number, class Planes>
 void tiles_of_other_kinds_keep_to_it() {
-  tiles_keep_to_it<Number, pc::balanced, Planes>(rounds(240, 60));
-  tiles_keep_to_it<Number, pc::per_channel_groups<64, 16>, Planes>(rounds(120, 30));
-  tiles_keep_to_it<Number, pc::per_token_groups<16>, Planes>(rounds(120, 30));
+  tiles_keep_to_it<Number, pc::balanced, Planes>(rounds(240, 30));
+  tiles_keep_to_it<Number, pc::per_channel_groups<64, 16>, Planes>(rounds(120, 15));
+  tiles_keep_to_it<Number, pc::per_token_groups<16>, Planes>(rounds(120, 15));
 }
 template <class Number>
 void tiles_of_all_planes_keep_to_it() {
@@ -217,7 +217,7 @@ TEST_CASE("error bound: every pattern between a row's ends keeps to it, and some
 }
 
 TEST_CASE("error bound: likewise with fewer code bits") {
-  const std::uint32_t count = rounds(340, 170);
+  const std::uint32_t count = rounds(340, 85);
   holds_and_is_tight<pc::bf16, 4>(count);
   holds_and_is_tight<pc::fp16, 4>(count);
   holds_and_is_tight<pc::bf16, 2>(count);

@@ -155,7 +155,7 @@ TEST_CASE("widths: hard tiles of every dtype come back through every quantizer a
       constexpr bool always_stored = std::is_same_v<Q, pc::verbatim>;
       std::uint32_t coded = 0;
       // Few hard tiles may all be stored: then more of them.
-      for (std::uint32_t k = 0; k < rounds(24, 8) || (coded == 0 && !always_stored && k < 1000); ++k) {
+      for (std::uint32_t k = 0; k < rounds(24, 4) || (coded == 0 && !always_stored && k < 1000); ++k) {
         const std::uint64_t seed = first_seed() + k;
         CAPTURE(seed);
         CAPTURE(static_cast<int>(Number::id));
@@ -200,7 +200,7 @@ TEST_CASE("widths: every pattern comes back through coded tiles") {
     constexpr std::uint32_t length = 64, rows = 16, all = 2 * Number::sign;
     random_source random(first_seed());
     std::uint32_t coded = 0, tiles = 0;
-    for (std::uint32_t first = 0; first < all; first += Number::bits == 8 ? rows : rows * (slow ? 24 : 1)) {
+    for (std::uint32_t first = 0; first < all; first += Number::bits == 8 ? rows : rows * (slow ? 48 : 1)) {
       std::vector<std::uint16_t> values(rows * length);
       for (std::uint32_t r = 0; r < rows; ++r) {
         const auto pattern = static_cast<std::uint16_t>((first + r) * 40503u % all); // odd: all of them come

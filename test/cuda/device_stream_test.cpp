@@ -62,7 +62,7 @@ using edged = layered_policy<test::default_policy,
 
 TEST_CASE("device stream: what crosses and what arrives is what it is from the host's memory") {
   const std::uint64_t before = host_device::programs;
-  for (std::uint64_t seed = 0; seed < rounds(30, 8); ++seed)
+  for (std::uint64_t seed = 0; seed < rounds(30, 4); ++seed)
     as_on_the_host<test::default_policy>(seed);
   CHECK(host_device::programs > before);
 }
@@ -182,7 +182,7 @@ TEST_CASE("device stream: what kernels cannot follow is refused") {
 TEST_CASE("device stream: bad bytes are corrupt to a device as they are to the processor") {
   using policy = test::default_policy;
   std::uint32_t taken = 0, refused = 0;
-  for (std::uint64_t seed = 0; seed < rounds(300, 60); ++seed) {
+  for (std::uint64_t seed = 0; seed < rounds(300, 30); ++seed) {
     CAPTURE(seed);
     test::dice random(seed);
     host_device::next = {.seed = seed};

@@ -38,7 +38,7 @@ static_assert(foreseeing_cache<decode_end::incoming>);
 
 TEST_CASE("end to end: the text is the original's, whatever the cut, the order of arrival and the damage") {
   constexpr std::size_t text = 32;
-  constexpr int cases = rounds(60, 10);
+  constexpr int cases = rounds(60, 6);
   int drafted_before_focus = 0, drafted_cases = 0, retracted_cases = 0, int8_cases = 0;
   const std::shared_ptr<const toy::model> models[] = {model_of(number::bf16), model_of(number::fp16)};
   for (std::uint64_t seed = 0; seed < cases; ++seed) {

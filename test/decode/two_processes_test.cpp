@@ -1,4 +1,5 @@
 // The same between two processes over TCP: equal text and cache, and a peer that is killed.
+#include "code/rows.hpp"
 #include "decode/two_processes.hpp"
 #include "support/dice.hpp"
 #include "toy_engine/toy_engine.hpp"
@@ -29,7 +30,7 @@ scene<toy::engine> random_scene(std::uint64_t seed, std::size_t length) {
 } // namespace
 
 TEST_CASE("two processes: the text and the cache are the original's") {
-  for (std::uint64_t seed = 0; seed < 5; ++seed) {
+  for (std::uint64_t seed = 0; seed < planecast_test::rounds(5, 2); ++seed) {
     CAPTURE(seed);
     const auto s = random_scene(seed, 24);
     toy::engine decode(weights());

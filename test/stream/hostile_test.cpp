@@ -352,7 +352,7 @@ outcome receive_from_liar(unsigned seed, lying how) {
 } // namespace
 
 TEST_CASE("hostile sender: frames in any order, twice or damaged give the right cache") {
-  for (unsigned seed = 0; seed < rounds(1000, 300); ++seed) {
+  for (unsigned seed = 0; seed < rounds(1000, 100); ++seed) {
     CAPTURE(seed);
     const outcome o = receive_from_liar(seed, lying::only_disorder);
     CHECK(o.focused);
@@ -363,7 +363,7 @@ TEST_CASE("hostile sender: frames in any order, twice or damaged give the right 
 
 TEST_CASE("hostile sender: lies on the data lane") {
   unsigned ended = 0;
-  for (unsigned seed = 0; seed < rounds(3000, 800); ++seed) {
+  for (unsigned seed = 0; seed < rounds(3000, 300); ++seed) {
     CAPTURE(seed);
     const outcome o = receive_from_liar(seed, lying::in_data);
     CHECK((o.s.ok() || o.s == errc::corrupt || o.s == errc::timeout || o.s == errc::mismatch));
@@ -373,7 +373,7 @@ TEST_CASE("hostile sender: lies on the data lane") {
 }
 
 TEST_CASE("hostile sender: lies on the control lane, and on both") {
-  for (unsigned seed = 0; seed < rounds(2000, 500); ++seed) {
+  for (unsigned seed = 0; seed < rounds(2000, 200); ++seed) {
     CAPTURE(seed);
     const outcome o = receive_from_liar(seed, lying::in_control);
     CHECK((!o.focused || o.exact));
@@ -534,7 +534,7 @@ void send_to_liar(unsigned seed) {
 } // namespace
 
 TEST_CASE("hostile receiver: anything it says is a status") {
-  for (unsigned seed = 0; seed < rounds(6000, 1500); ++seed) {
+  for (unsigned seed = 0; seed < rounds(6000, 500); ++seed) {
     CAPTURE(seed);
     send_to_liar(seed);
   }

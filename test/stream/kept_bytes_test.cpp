@@ -56,7 +56,7 @@ sent send_all(const geometry& g, std::uint32_t tokens, const keep_options& how, 
 TEST_CASE("kept bytes: no request takes more than is counted, unless tiles are stored below lossless") {
   int below = 0, more = 0;
   // Until both have come often enough.
-  for (unsigned seed = 0; seed < rounds(200, 70) || ((below <= 10 || more <= 10) && seed < 1000); ++seed) {
+  for (unsigned seed = 0; seed < rounds(200, 30) || ((below <= 10 || more <= 10) && seed < 1000); ++seed) {
     CAPTURE(seed);
     test::dice dice(seed);
     const geometry g = test::random_geometry(dice);

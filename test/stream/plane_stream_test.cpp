@@ -36,7 +36,7 @@ using no_tail = precision_policy<tiers<4, 8>, keys<per_channel<64>>, planecast::
 } // namespace
 
 TEST_CASE("plane_stream: any shape, layout and cut comes back bit for bit") {
-  for (std::uint64_t seed = 0; seed < rounds(60, 20); ++seed)
+  for (std::uint64_t seed = 0; seed < rounds(60, 12); ++seed)
     round_trip<test::default_policy>(seed);
 }
 
@@ -44,7 +44,7 @@ TEST_CASE("plane_stream: other planes, other quantizers") {
   using many = precision_policy<tiers<4, 8, lossless>, keys<per_channel<32>>,
                                 planecast::values<per_channel<32>>, planes<2, 2, 2, 2, tail>>;
   using two = precision_policy<tiers<8, lossless>, keys<per_token>, planecast::values<per_token>>;
-  for (std::uint64_t seed = 100; seed < 100 + rounds(15, 8); ++seed) {
+  for (std::uint64_t seed = 100; seed < 100 + rounds(15, 4); ++seed) {
     round_trip<many>(seed);
     round_trip<two>(seed);
     round_trip<four_tiers>(seed);
@@ -157,7 +157,7 @@ TEST_CASE("plane_stream: raw coding sends the values as they are, all in the bas
 TEST_CASE("plane_stream: frames in any order are taken, and damaged ones come again") {
   using link = faulty<loopback>;
   using stream = plane_stream<test::default_policy, link>;
-  for (std::uint64_t seed = 0; seed < rounds(100, 24); ++seed) {
+  for (std::uint64_t seed = 0; seed < rounds(100, 12); ++seed) {
     CAPTURE(seed);
     test::dice dice(seed);
     const geometry g = test::random_geometry(dice);

@@ -34,7 +34,7 @@ const geometry small{number::bf16, 2, 2, 16, 24};
 } // namespace
 
 TEST_CASE("prefix: the rest arrives bit for bit, whatever the cut, and what is before it is not touched") {
-  for (std::uint64_t seed = 0; seed < rounds(60, 30); ++seed) {
+  for (std::uint64_t seed = 0; seed < rounds(60, 14); ++seed) {
     test::dice dice(1000 + seed);
     const std::uint32_t n = dice.between(2, 300);
     test::round_trip<test::default_policy>(seed, dice, n, prefix_of(seed % 4, n, dice));
@@ -145,7 +145,7 @@ TEST_CASE("prefix: frames in any order are taken, and damaged ones come again") 
   using link = faulty<loopback>;
   using stream = plane_stream<test::default_policy, link>;
   std::uint64_t repeats = 0;
-  for (std::uint64_t seed = 0; seed < rounds(40, 20); ++seed) {
+  for (std::uint64_t seed = 0; seed < rounds(40, 10); ++seed) {
     CAPTURE(seed);
     test::dice dice(seed);
     const geometry g = test::random_geometry(dice);

@@ -2,6 +2,7 @@
 #include "planecast/planecast.hpp"
 #include "planecast/transport/socket.hpp"
 
+#include "code/rows.hpp"
 #include "stream/ranks.hpp"
 #include "support/cache_case.hpp"
 #include "support/stream_pair.hpp"
@@ -112,7 +113,7 @@ TEST_CASE("two threads: shards that one thread sends by turns, or each its own")
 }
 
 TEST_CASE("two threads: over loopback") {
-  for (std::uint64_t seed = 0; seed < 5; ++seed) {
+  for (std::uint64_t seed = 0; seed < planecast_test::rounds(5, 3); ++seed) {
     auto [a, b] = loopback::pair();
     exchange(std::move(a), std::move(b), seed);
   }
@@ -124,7 +125,7 @@ TEST_CASE("two threads: over a slow loopback") {
 }
 
 TEST_CASE("two threads: over TCP") {
-  for (std::uint64_t seed = 0; seed < 5; ++seed) {
+  for (std::uint64_t seed = 0; seed < planecast_test::rounds(5, 3); ++seed) {
     listener door(0);
     const std::string address = "127.0.0.1:" + std::to_string(door.port());
     planecast::socket a;

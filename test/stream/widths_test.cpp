@@ -141,7 +141,7 @@ void transfer(number dtype, std::uint64_t seed) {
 
 template <class Policy>
 void transfers(std::vector<number> dtypes) {
-  for (std::uint32_t k = 0; k < rounds(25, 8); ++k)
+  for (std::uint32_t k = 0; k < rounds(25, 4); ++k)
     transfer<Policy>(dtypes[k % dtypes.size()], first_seed() + k);
 }
 const std::vector<number> of_16_bits{number::bf16, number::fp16};
@@ -298,7 +298,7 @@ void never_much_above_raw(number dtype, std::uint64_t seed) {
 }
 
 TEST_CASE("widths: no stream of 64 KiB or more is above raw and 2%") {
-  for (std::uint32_t k = 0; k < rounds(12, 4); ++k)
+  for (std::uint32_t k = 0; k < rounds(12, 2); ++k)
     for (const number dtype : all_numbers) {
       never_much_above_raw<short_code>(dtype, first_seed() + k);
       if (value_bytes(dtype) == 2)

@@ -4,6 +4,8 @@
 
 #include "planecast/transport/transport.hpp"
 
+#include "code/rows.hpp"
+
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
@@ -370,7 +372,8 @@ void fills_what_poll_is_given(Make& make) {
 template <class T>
 class soaker {
 public:
-  static constexpr std::size_t count = 300; // messages of each lane in each direction
+  static constexpr std::size_t count =
+      planecast_test::rounds(300, 80); // messages of each lane in each direction
   soaker(T t, std::uint64_t mine, std::uint64_t theirs)
       : me_(std::move(t)), random_(mine ^ 0x5555), my_seed_(mine), their_seed_(theirs) {}
 

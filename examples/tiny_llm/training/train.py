@@ -13,6 +13,7 @@ import json
 import math
 import os
 import random
+import string
 import time
 
 import torch
@@ -146,12 +147,13 @@ class Muon:
 
 
 class Data:
-    """Windows of text; some of them with facts to find again, some that repeat a piece of themselves."""
+    """Windows of text; some of them with facts to find again, some that repeat a piece of themselves. And drills,
+    a share of all: what has no sense but for one who looks back."""
 
-    def __init__(self, path, seed):
+    def __init__(self, path, seed, drills=0.3):
         with open(path, encoding="ascii") as file:
             self.text = file.read()
-        self.random = random.Random(seed)
+        self.random, self.drills = random.Random(seed), drills
 
     def window(self, length):
         at = self.random.randrange(len(self.text) - length)
@@ -159,15 +161,13 @@ class Data:
 
     def sample(self, length):
         """Bytes, and the weight of each in the loss."""
+        if self.random.random() < self.drills:
+            return self.roll(length) if self.random.random() < 0.5 else self.echo(length)
         kind = self.random.random()
-        if kind < 0.25:
+        if kind < 0.35:
             return self.needles(length)
-        if kind < 0.40:
-            return self.roll(length)
-        if kind < 0.52:
-            return self.echo(length)
         text, weights = self.window(length), [1.0] * length
-        if kind < 0.60:  # a piece said again
+        if kind < 0.45:  # a piece said again
             size = self.random.randrange(16, length // 3)
             at = self.random.randrange(0, length - 2 * size)
             to = self.random.randrange(at + size, length - size + 1)
@@ -193,7 +193,7 @@ class Data:
         """Strings of no sense, each said at once again and again: only looking back tells what comes."""
         r, out, weights = self.random, "", []
         while len(out) < length:
-            letters = r.choice((needles.CONSONANTS + needles.VOWELS, "0123456789", "abcdefghijklmnopqrstuvwxyz ,.;"))
+            letters = r.choice((string.printable[:94], string.printable[:94], string.ascii_lowercase + " ,.;", string.digits))
             piece = "".join(r.choice(letters) for _ in range(r.randrange(8, 64)))
             for time in range(r.choice((2, 2, 3))):
                 out += piece
@@ -275,6 +275,7 @@ def main():
     p.add_argument("--length", type=int, default=512)
     p.add_argument("--rows", type=int, default=16)
     p.add_argument("--rate", type=float, default=0.01)
+    p.add_argument("--drills", type=float, default=0.3, help="share of samples that only looking back can tell")
     p.add_argument("--hidden", type=int)
     p.add_argument("--layers", type=int)
     p.add_argument("--inner", type=int)
@@ -300,7 +301,7 @@ def main():
         for buffer, kept in zip(muon.buffers, state["muon"]):
             buffer.copy_(kept)
         step, seen = state["step"], state["seen"]
-    data = Data(os.path.join(o.text, "train.txt"), seed=1000 + step)
+    data = Data(os.path.join(o.text, "train.txt"), seed=1000 + step, drills=o.drills)
     held = os.path.join(o.text, "held_out.txt")
     print(f"{sum(q.numel() for q in model.parameters())} parameters on {device}, step {step}, {seen} bytes seen")
 
