@@ -22,7 +22,7 @@ import torch.nn.functional as F
 import needles
 
 SHAPE = dict(vocab_size=256, hidden_size=256, intermediate_size=512, num_hidden_layers=4, num_attention_heads=4,
-             num_key_value_heads=2, head_dim=64, rope_theta=10000.0, rms_norm_eps=1e-6,
+             num_key_value_heads=2, head_dim=64, rope_theta=1000000.0, rms_norm_eps=1e-6,
              max_position_embeddings=2048)
 
 
@@ -164,10 +164,10 @@ class Data:
         if self.random.random() < self.drills:
             return self.roll(length) if self.random.random() < 0.5 else self.echo(length)
         kind = self.random.random()
-        if kind < 0.35:
+        if kind < 0.22:
             return self.needles(length)
         text, weights = self.window(length), [1.0] * length
-        if kind < 0.45:  # a piece said again
+        if kind < 0.28:  # a piece said again
             size = self.random.randrange(16, length // 3)
             at = self.random.randrange(0, length - 2 * size)
             to = self.random.randrange(at + size, length - size + 1)
