@@ -135,7 +135,7 @@ auto all_layouts() {
       PLANECAST_TEST_AGGREGATE((low, step, exponent), pc::balanced_cells<pc::bf16, 8>),
       PLANECAST_TEST_AGGREGATE((least, greatest, not_zero), pc::balanced_cells<pc::bf16, 8>::extent),
       PLANECAST_TEST_AGGREGATE((shape, value_bytes), pc::tile_layout<pc::per_token, pc::planes<4, 4, pc::tail>>),
-      PLANECAST_TEST_AGGREGATE((bytes, stored), pc::encoded_tile),
+      PLANECAST_TEST_AGGREGATE((bytes, stored, unused), pc::encoded_tile),
       PLANECAST_TEST_AGGREGATE((head, is_value, page), pc::tile_id),
       PLANECAST_TEST_AGGREGATE((page, row), pc::tile_row),
       PLANECAST_TEST_AGGREGATE((shape, tokens, first, layer_first, model_layers), pc::tile_map<standard_policy>),

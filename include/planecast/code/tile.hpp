@@ -80,6 +80,8 @@ struct tile_layout {
 struct encoded_tile {
   std::uint32_t bytes = 0; ///< all of it, without padding
   bool stored = false;     ///< it is the values as they are
+  /// Zero: it is copied between memories as bytes, of which none is to be left unset.
+  std::uint8_t unused[3] = {};
 };
 
 /// Writes a tile's values as they are, token-major: what a backend does where coding does not pay.
