@@ -79,6 +79,7 @@ demo::outcome decode_one(const demo::mode& m, const demo::options& o, const demo
                                              .tokens = truth.tokens,
                                              .first = truth.first,
                                              .text = o.tokens,
+                                             .ends = truth.speech.ends(),
                                              .step_ms = o.step_ms,
                                              .timeout = truth.way(m, o).timeout()},
                                             peer(), seen);
@@ -99,10 +100,12 @@ demo::outcome decode_one(const demo::mode& m, const demo::options& o, const demo
     out.accepted = got.said.accepted;
   out.cache_equals_original = demo::same_cache(truth, resident);
   out.tokens_equal_original = got.said.tokens == text;
+  out.ended = got.said.finish == pc::finish_reason::stop;
   for (const pc::token_id t : got.said.tokens)
     out.text += spelled(t);
   seen.end(std::string("the cache is ") + (out.cache_equals_original ? "" : "not ") +
-           "the original; the text is " + (out.tokens_equal_original ? "" : "not ") + "the original's");
+           "the original; the text is " + (out.tokens_equal_original ? "" : "not ") + "the original's" +
+           (out.ended ? ", and ends with the model's own token for that" : ""));
   return out;
 }
 
@@ -144,7 +147,7 @@ std::vector<demo::outcome> decode(const demo::options& o, const demo::original& 
   demo::engine ahead = truth.speech.make_engine();
   std::vector<pc::token_id> text{truth.first};
   (void)ahead.prefill(truth.speech.prompt(), [](std::uint32_t) { demo::check_interruption(); });
-  while (text.size() < o.tokens) {
+  while (text.size() < o.tokens && !truth.speech.ends_text(text.back())) {
     demo::check_interruption();
     text.push_back(ahead.step(text.back()));
   }

@@ -60,8 +60,11 @@ received receive(const receiving& job, planecast::socket link, watcher& seen) {
       pc::speculate(paced, kv,
                     {.first = job.first,
                      .max_tokens = job.text,
+                     .stop_tokens = job.ends,
                      .on_token = [&](const pc::token_event& e) { seen.said(e); },
                      .timeout = std::chrono::duration_cast<pc::deadline::clock::duration>(job.timeout)});
+  if (out.said.status.ok()) // a text may end before it needs all of the cache
+    out.said.status = kv.wait(pc::focused, job.timeout);
   out.bytes_before_first_token = kv.metrics().light_bytes; // first light: then decoding starts
   out.bytes = kv.metrics().data_bytes;
   return out;

@@ -31,6 +31,8 @@ public:
     prompt_ = bytes ? tokens_of_bytes(text) : tokens_of_numbers(text, config.vocab);
     if (prompt_.empty())
       throw std::runtime_error("--prompt: " + o.prompt + " is empty");
+    if (!o.ignore_eos)
+      ends_.assign(config.end_tokens.begin(), config.end_tokens.end());
     context_ = static_cast<std::uint32_t>(prompt_.size()) + o.tokens;
     if (make_engine().context() < context_)
       throw std::runtime_error("--prompt: " + std::to_string(prompt_.size()) + " tokens and " +
@@ -38,6 +40,11 @@ public:
                                std::to_string(make_engine().context()));
   }
   [[nodiscard]] const std::vector<planecast::token_id>& prompt() const { return prompt_; }
+  /// Tokens that end a text; none if they shall not.
+  [[nodiscard]] const std::vector<planecast::token_id>& ends() const { return ends_; }
+  [[nodiscard]] bool ends_text(planecast::token_id t) const {
+    return std::ranges::find(ends_, t) != ends_.end();
+  }
   [[nodiscard]] engine make_engine() const {
     return engine(weights_,
                   {.context = context_, .threads = std::max(1u, std::thread::hardware_concurrency())});
@@ -50,7 +57,7 @@ public:
 private:
   std::shared_ptr<const tiny::model> weights_;
   std::string name_;
-  std::vector<planecast::token_id> prompt_;
+  std::vector<planecast::token_id> prompt_, ends_;
   std::uint32_t context_ = 0;
 };
 

@@ -74,7 +74,8 @@ inline void write_json(std::ostream& to, const std::vector<outcome>& all, const 
     field("accepted", o.accepted);
     to << std::boolalpha << "\"retracted\": " << retracted(o.happened)
        << ", \"cache_equals_original\": " << o.cache_equals_original
-       << ", \"tokens_equal_original\": " << o.tokens_equal_original << ",\n   \"text\": " << quoted(o.text)
+       << ", \"tokens_equal_original\": " << o.tokens_equal_original << ", \"finish\": \""
+       << (o.ended ? "stop" : "length") << "\",\n   \"text\": " << quoted(o.text)
        << ", \"end_s\": " << o.happened.end << ",\n   \"planes\": [";
     for (const timeline::plane& p : o.happened.planes)
       to << (&p == o.happened.planes.data() ? "" : ", ") << "{\"name\": " << quoted(p.name)

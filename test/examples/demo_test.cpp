@@ -72,6 +72,10 @@ TEST_CASE("options are read, or refused with a sentence that names them") {
   CHECK(o.latency_ms == 2);
   CHECK(o.budget == 0.4);
   CHECK(o.peer() == "[::1]:99");
+  CHECK_FALSE(o.ignore_eos);
+  CHECK(parsed({"--ignore-eos", "--tokens", "4"}, o));
+  CHECK(o.ignore_eos);
+  CHECK_FALSE(o.unencrypted);
   CHECK_FALSE(parsed({"--help"}, o));
   CHECK_FALSE(parsed({"--tokens", "32", "-h"}, o));
   CHECK(complaint({"--tokens", "1"}) == "--tokens takes a number from 2 to 4000, not \"1\"");
@@ -217,7 +221,7 @@ std::vector<demo::outcome> outcomes() {
   ours.drafted = 3;
   ours.accepted = 1;
   ours.bytes_total = 800;
-  ours.cache_equals_original = ours.tokens_equal_original = true;
+  ours.cache_equals_original = ours.tokens_equal_original = ours.ended = true;
   ours.text = "ab\"<&x\\\n";
   return {raw, ours};
 }
@@ -241,9 +245,10 @@ TEST_CASE("the JSON has all that happened, and quotes what it must") {
   std::ostringstream to;
   demo::write_json(to, outcomes(), {.model = "a \"model\"", .policy = "8"}, "  \"date\": \"\"");
   const std::string json = to.str();
-  for (const char* part : {"\"model\": \"a \\\"model\\\"\"", "\"text\": \"ab\\\"<&x\\\\\\u000a\"",
-                           "[0.5, 3, 100, \"retracted\"]", "\"arrivals\": [[0.1, 0, 400], [0.4, 1, 200]]",
-                           "\"token_32_shown_s\": null", "\"retracted\": 2"})
+  for (const char* part :
+       {"\"model\": \"a \\\"model\\\"\"", "\"text\": \"ab\\\"<&x\\\\\\u000a\"",
+        "[0.5, 3, 100, \"retracted\"]", "\"arrivals\": [[0.1, 0, 400], [0.4, 1, 200]]",
+        "\"token_32_shown_s\": null", "\"retracted\": 2", "\"finish\": \"length\"", "\"finish\": \"stop\""})
     CHECK_MESSAGE(json.find(part) != json.npos, json);
 }
 
