@@ -193,8 +193,18 @@ int run(int count, char** words) {
   demo::setting how;
   try {
     const demo::original truth(o);
-    how = {truth.speech.name(), o.policy,     truth.tokens,    o.tokens, truth.rate,
-           o.latency_ms / 1000, truth.budget, o.step_ms / 1000};
+    how = {.model = truth.speech.name(),
+           .policy = o.policy,
+           .architecture = truth.speech.architecture(),
+           .model_shape = truth.speech.shape(),
+           .prompt = o.prompt,
+           .seed = o.seed,
+           .prompt_tokens = truth.tokens,
+           .tokens = o.tokens,
+           .link_bytes_per_second = truth.rate,
+           .latency_s = o.latency_ms / 1000,
+           .budget = truth.budget,
+           .step_s = o.step_ms / 1000};
     all = decode(o, truth, door, screen, child.get());
   } catch (const peer_gone&) {
     if (child && child->ended_within(1s))

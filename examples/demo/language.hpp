@@ -12,6 +12,7 @@
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace demo {
@@ -50,6 +51,20 @@ public:
                   {.context = context_, .threads = std::max(1u, std::thread::hardware_concurrency())});
   }
   [[nodiscard]] const std::string& name() const { return name_; }
+  [[nodiscard]] const std::string& architecture() const { return weights_->config().architecture; }
+  /// Its shape, in the words of config.json where that has one.
+  [[nodiscard]] std::vector<std::pair<std::string, std::uint64_t>> shape() const {
+    const tiny::model_config& c = weights_->config();
+    return {{"num_hidden_layers", c.layers},
+            {"num_attention_heads", c.query_heads},
+            {"num_key_value_heads", c.kv_heads},
+            {"head_dim", c.head_dim},
+            {"hidden_size", c.width},
+            {"intermediate_size", c.inner},
+            {"vocab_size", c.vocab},
+            {"max_position_embeddings", c.context},
+            {"weight_bytes", weights_->bytes()}};
+  }
   [[nodiscard]] std::string spelled(planecast::token_id t) const {
     return weights_->config().byte_level() ? std::string(1, static_cast<char>(t)) : std::to_string(t) + ' ';
   }

@@ -41,6 +41,10 @@ inline const char* name_of(planecast::token_tag tag) {
   return names[static_cast<std::size_t>(tag)];
 }
 
+/// Of the JSON. It goes up when a field changes or goes, not when one comes. Files from before there was one
+/// lack seed, prompt, architecture, model_shape and finish, and are else the same.
+inline constexpr int json_schema = 1;
+
 /// Where and when: lines of the object, as bench/context.hpp writes them.
 inline void write_json(std::ostream& to, const std::vector<outcome>& all, const setting& how,
                        const std::string& context) {
@@ -53,8 +57,18 @@ inline void write_json(std::ostream& to, const std::vector<outcome>& all, const 
     to << ", ";
   };
   to << "{\n"
-     << context << ",\n  \"model\": " << quoted(how.model) << ", \"policy\": " << quoted(how.policy)
-     << ",\n  \"prompt_tokens\": " << how.prompt_tokens << ", \"tokens\": " << how.tokens
+     << "  \"schema\": " << json_schema << ",\n"
+     << context << ",\n  \"model\": " << quoted(how.model)
+     << ", \"architecture\": " << quoted(how.architecture) << ",\n  \"model_shape\": {";
+  for (const auto& fact : how.model_shape)
+    to << (&fact == how.model_shape.data() ? "" : ", ") << quoted(fact.first) << ": " << fact.second;
+  to << "},\n  \"policy\": " << quoted(how.policy)
+     << ",\n  \"prompt\": " << (how.prompt.empty() ? "null" : quoted(how.prompt)) << ", \"seed\": ";
+  if (how.prompt.empty())
+    to << how.seed;
+  else
+    to << "null"; // it changes the demo's own prompt alone
+  to << ",\n  \"prompt_tokens\": " << how.prompt_tokens << ", \"tokens\": " << how.tokens
      << ", \"budget\": " << how.budget << ",\n  \"link_bytes_per_second\": " << how.link_bytes_per_second
      << ", \"latency_s\": " << how.latency_s << ", \"step_s\": " << how.step_s << ",\n  \"modes\": [";
   for (const outcome& o : all) {

@@ -29,10 +29,16 @@ function(expect mode field) # [value…]: the field is one of these
   endif()
 endfunction()
 
-foreach(field IN ITEMS date commit processor cores compiler model policy prompt_tokens tokens budget
-                       link_bytes_per_second latency_s step_s)
+foreach(field IN ITEMS schema date commit processor cores compiler model architecture model_shape policy prompt seed
+                       prompt_tokens tokens budget link_bytes_per_second latency_s step_s)
   string(JSON found GET "${text}" ${field}) # ends if it is not there
 endforeach()
+string(JSON schema GET "${text}" schema)
+string(JSON layers GET "${text}" model_shape num_hidden_layers)
+string(JSON seed TYPE "${text}" seed) # of the demo's own prompt alone
+if(NOT schema EQUAL 1 OR NOT layers EQUAL 4 OR NOT seed STREQUAL NULL)
+  message(FATAL_ERROR "schema ${schema}, ${layers} layers, and the seed is ${seed}")
+endif()
 string(JSON count LENGTH "${text}" modes)
 if(NOT count EQUAL 4)
   message(FATAL_ERROR "${count} modes")

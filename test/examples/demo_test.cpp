@@ -243,13 +243,21 @@ TEST_CASE("the table fits the terminal") {
 
 TEST_CASE("the JSON has all that happened, and quotes what it must") {
   std::ostringstream to;
-  demo::write_json(to, outcomes(), {.model = "a \"model\"", .policy = "8"}, "  \"date\": \"\"");
+  demo::setting how{.model = "a \"model\"", .policy = "8"};
+  how.model_shape = {{"layers", 4}, {"heads", 2}};
+  how.seed = 7;
+  demo::write_json(to, outcomes(), how, "  \"date\": \"\"");
   const std::string json = to.str();
-  for (const char* part :
-       {"\"model\": \"a \\\"model\\\"\"", "\"text\": \"ab\\\"<&x\\\\\\u000a\"",
-        "[0.5, 3, 100, \"retracted\"]", "\"arrivals\": [[0.1, 0, 400], [0.4, 1, 200]]",
-        "\"token_32_shown_s\": null", "\"retracted\": 2", "\"finish\": \"length\"", "\"finish\": \"stop\""})
+  for (const char* part : {"{\n  \"schema\": 1,\n", "\"seed\": 7,", "\"prompt\": null",
+                           "\"model_shape\": {\"layers\": 4, \"heads\": 2}", "\"model\": \"a \\\"model\\\"\"",
+                           "\"text\": \"ab\\\"<&x\\\\\\u000a\"", "[0.5, 3, 100, \"retracted\"]",
+                           "\"arrivals\": [[0.1, 0, 400], [0.4, 1, 200]]", "\"token_32_shown_s\": null",
+                           "\"retracted\": 2", "\"finish\": \"length\"", "\"finish\": \"stop\""})
     CHECK_MESSAGE(json.find(part) != json.npos, json);
+  how.prompt = "a file";
+  std::ostringstream of_a_file;
+  demo::write_json(of_a_file, {}, how, "");
+  CHECK(of_a_file.str().find("\"prompt\": \"a file\", \"seed\": null,") != std::string::npos);
 }
 
 TEST_CASE("the picture is well-formed: each element ends, and text is escaped") {
