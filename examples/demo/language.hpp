@@ -1,12 +1,16 @@
 // The one place that knows which engine and model the demo runs on, and how its tokens are written.
 #pragma once
 
+#include "planecast/cache/fingerprint.hpp"
+
 #include "options.hpp"
 #include "prompt.hpp"
 #include "tiny_llm/embedded_model.hpp"
 #include "tiny_llm/engine.hpp"
 
 #include <algorithm>
+#include <bit>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <stdexcept>
@@ -64,6 +68,35 @@ public:
             {"vocab_size", c.vocab},
             {"max_position_embeddings", c.context},
             {"weight_bytes", weights_->bytes()}};
+  }
+  /// Of the shape, the norms and the first row of each matrix: two models that agree in these are one, unless
+  /// somebody wanted it otherwise.
+  [[nodiscard]] std::uint64_t fingerprint() const {
+    planecast::fingerprint f;
+    const auto add_row = [&f](const tiny::matrix& m) {
+      for (std::size_t i = 0; i < m.columns * tiny::weight_bytes(m.type); ++i)
+        f.add(std::to_integer<std::uint64_t>(m.weights[i]));
+    };
+    const auto add_all = [&f](const std::vector<float>& v) {
+      for (const float x : v)
+        f.add(std::bit_cast<std::uint32_t>(x));
+    };
+    for (const auto& [fact, n] : shape())
+      f.add(n);
+    const tiny::rope_settings& r = weights_->config().rope;
+    f.add(static_cast<std::uint64_t>(r.type));
+    for (const double x : {r.theta, r.factor, r.original_context, r.attention_factor})
+      f.add(std::bit_cast<std::uint64_t>(x));
+    add_row(weights_->embeddings());
+    add_row(weights_->head());
+    add_all(weights_->norm());
+    for (const tiny::model::layer& l : weights_->layers()) {
+      add_all(l.attention_norm);
+      add_all(l.mlp_norm);
+      for (const tiny::model::linear* w : {&l.query, &l.key, &l.value, &l.out, &l.gate, &l.up, &l.down})
+        add_row(w->weights);
+    }
+    return f.value();
   }
   [[nodiscard]] std::string spelled(planecast::token_id t) const {
     return weights_->config().byte_level() ? std::string(1, static_cast<char>(t)) : std::to_string(t) + ' ';

@@ -71,7 +71,8 @@ What is kept of it
   --commit NAME    what was run, to be named in the JSON
 
 Two processes of your own
-  --role prefill|decode   run one side; give both the same options, and start either first
+  --role prefill|decode   run one side; start either first. They meet before they read the prompt,
+                          and end if what they were given differs
   --peer HOST:PORT        where the decode side listens        (127.0.0.1:7440)
                           An address in numbers; the decode side binds it: 0.0.0.0:7440 is any
                           of its own.

@@ -1,5 +1,9 @@
 // The demo's parts: what it is asked, what it draws, what it writes.
+#include "planecast/transport/loopback.hpp"
+
 #include "demo/block.hpp"
+#include "demo/given.hpp"
+#include "demo/meeting.hpp"
 #include "demo/modes.hpp"
 #include "demo/options.hpp"
 #include "demo/picture.hpp"
@@ -7,11 +11,14 @@
 #include "demo/report.hpp"
 #include "demo/timeline.hpp"
 
+#include <chrono>
 #include <cstddef>
 #include <doctest/doctest.h>
 #include <initializer_list>
+#include <memory>
 #include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace examples_demo_test {
@@ -258,6 +265,45 @@ TEST_CASE("the JSON has all that happened, and quotes what it must") {
   std::ostringstream of_a_file;
   demo::write_json(of_a_file, {}, how, "");
   CHECK(of_a_file.str().find("\"prompt\": \"a file\", \"seed\": null,") != std::string::npos);
+}
+
+TEST_CASE("two sides tell each other what they were given, and what differs is said") {
+  const demo::given one{{"the model", "m"}, {"--policy", "8"}}, two{{"the model", "m"}, {"--policy", "5"}};
+  CHECK(demo::read_given(demo::written(one)) == one);
+  CHECK(demo::differences(one, one).empty());
+  CHECK(demo::differences(one, two) == "\n  --policy: 8 here, 5 there");
+  CHECK(demo::differences({}, {{"x", "1"}}) == "\n  x: nothing here, 1 there");
+  CHECK(demo::differences({{"x", "1"}}, {}) == "\n  x: 1 here, nothing there");
+  const std::string begin(demo::given_begins);
+  for (const std::string& wrong : {std::string(), begin.substr(1), begin + "x", begin + "x\n",
+                                   begin + "x\ny\tz", begin + std::string(demo::most_given, 'x') + "\ty\n"})
+    CHECK_MESSAGE(!demo::read_given(wrong), wrong);
+  const auto bad = demo::read_given(begin + "a\x1b[2J\tb\x07\n");
+  REQUIRE(bad);
+  CHECK(*bad == demo::given{{"a?[2J", "b?"}});
+}
+
+TEST_CASE("a meeting carries short messages, and notices when the other side is gone") {
+  using namespace std::chrono_literals;
+  auto [a, b] = pc::loopback::pair();
+  demo::meeting here(std::move(a), "prefill");
+  auto there = std::make_unique<demo::meeting<pc::loopback>>(std::move(b), "decode");
+  CHECK_FALSE(here.hear(pc::deadline::passed()));
+  there->say("one"); // each is heard before the next: this link keeps nothing
+  CHECK(here.hear(1s) == "one");
+  there->say(demo::written({{"--policy", "5"}}));
+  CHECK_THROWS_WITH_AS(here.compare({{"--policy", "8"}}),
+                       "the prefill side was given something else. Give both the same:\n"
+                       "  --policy: 8 here, 5 there",
+                       std::runtime_error);
+  CHECK_THROWS_WITH(there->compare({{"--policy", "5"}}), doctest::Contains("--policy: 5 here, 8 there"));
+  CHECK(here.hear(1s) == demo::written({{"--policy", "5"}}));
+  there->say("nonsense");
+  CHECK_THROWS_WITH(here.compare({}), "who answers is not the prefill side of this demo");
+  there.reset();
+  CHECK_THROWS_WITH_AS((void)here.hear(1s), doctest::Contains("the prefill side is gone (closed"),
+                       demo::peer_gone);
+  CHECK_THROWS_AS(here.say("x"), demo::peer_gone);
 }
 
 TEST_CASE("the picture is well-formed: each element ends, and text is escaped") {
