@@ -107,16 +107,26 @@ inline void write_json(std::ostream& to, const std::vector<outcome>& all, const 
   to << "\n]}\n";
 }
 
-/// The table: a column for each way. It is at most so wide, if that is 46 or more.
+/// The table: a column for each way, or, where there is no room for that, one way below the other.
 inline void write_table(std::ostream& to, const std::vector<outcome>& all, int columns) {
-  const bool wide = columns >= 76;
+  const bool wide = columns >= 77, beside = columns >= 49;
   const int label = wide ? 32 : 14, cell = wide ? 11 : 8;
+  std::vector<std::string> below(all.size()); // the same, for each way
   const auto row = [&](const char* whole, const char* brief, const auto& value) {
     std::ostringstream line;
     line << std::left << std::setw(label) << (wide ? whole : brief) << std::right;
-    for (const outcome& o : all)
-      line << std::setw(cell + (&o == &all.back() && !wide ? 2 : 0)) << value(o);
-    to << line.str() << "\n";
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      const std::string said = value(all[i]);
+      line << std::setw(cell + (i + 1 == all.size() && !wide ? 2 : 0)) << said;
+      std::ostringstream one;
+      if (*brief == '\0')
+        one << (i == 0 ? "" : "\n") << said;
+      else
+        one << "  " << std::left << std::setw(label) << brief << said;
+      below[i] += one.str() + "\n";
+    }
+    if (beside)
+      to << line.str() << "\n";
   };
   const auto time = [](const std::optional<double>& t) { return t ? spoken_seconds(*t) : std::string("-"); };
   const auto share = [](const outcome& o, std::uint64_t bytes) {
@@ -151,6 +161,9 @@ inline void write_table(std::ostream& to, const std::vector<outcome>& all, int c
       [](auto& o) { return o.accepted ? std::to_string(*o.accepted) : std::string("-"); });
   row("cache equals the original", "cache equal", [&](auto& o) { return yes(o.cache_equals_original); });
   row("text equals the original", "text equal", [&](auto& o) { return yes(o.tokens_equal_original); });
+  if (!beside)
+    for (const std::string& one : below)
+      to << one;
 }
 
 /// What the table says, in words that fit its figures.

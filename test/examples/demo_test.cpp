@@ -11,6 +11,7 @@
 #include "demo/report.hpp"
 #include "demo/timeline.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <doctest/doctest.h>
@@ -238,12 +239,14 @@ TEST_CASE("the table fits the terminal") {
   all.insert(all.begin() + 1, {all[0], all[0]});
   all[1].name = "int8";
   all[2].name = "int4";
-  for (const int columns : {50, 80, 120}) {
+  for (const int columns : {20, 48, 49, 76, 77, 80, 120}) {
     std::ostringstream to;
     demo::write_table(to, all, columns);
     std::istringstream lines(to.str());
     for (std::string line; std::getline(lines, line);)
-      CHECK_MESSAGE(line.size() < static_cast<std::size_t>(columns), line);
+      CHECK_MESSAGE(line.size() < static_cast<std::size_t>(std::max(columns, 26)), line);
+    for (const char* part : {"raw", "int8", "int4", "planecast", "2.00 s", "0.70 s"}) // whatever the width
+      CHECK_MESSAGE(to.str().find(part) != std::string::npos, columns, part);
   }
   CHECK(demo::conclusion(outcomes()).starts_with("planecast wrote from 0.20 s on, raw from 2.00 s on."));
 }
