@@ -1,15 +1,22 @@
-# Runs the demo on a shorter prompt and a faster link, and checks what it writes. Its output is no terminal.
+# Runs the demo on a shorter prompt and a faster link, and checks what it writes. Its output is no terminal. A machine
+# that is too slow to draft while the rest arrives gets a slower link: what is checked does not hang on time.
 string(REPEAT "The quick brown fox jumps over the lazy dog. " 8 prompt)
 file(WRITE ${OUT}/prompt.txt "${prompt}")
 set(JSON ${OUT}/demo.json)
-set(LINK 1500kB/s)
 set(SVG ${OUT}/demo.svg)
-execute_process(COMMAND ${DEMO} --prompt ${OUT}/prompt.txt --tokens 40 --link ${LINK} --step 5 --json ${JSON} --svg ${SVG}
-                RESULT_VARIABLE result OUTPUT_VARIABLE out ERROR_VARIABLE err)
-if(NOT result EQUAL 0)
-  message(FATAL_ERROR "the demo ended with ${result}\n${out}${err}")
-endif()
-file(READ ${JSON} text)
+foreach(LINK IN ITEMS 1500kB/s 150kB/s 15kB/s)
+  execute_process(COMMAND ${DEMO} --prompt ${OUT}/prompt.txt --tokens 40 --link ${LINK} --step 5 --json ${JSON}
+                          --svg ${SVG}
+                  RESULT_VARIABLE result OUTPUT_VARIABLE out ERROR_VARIABLE err)
+  if(NOT result EQUAL 0)
+    message(FATAL_ERROR "the demo ended with ${result}\n${out}${err}")
+  endif()
+  file(READ ${JSON} text)
+  string(JSON drafted TYPE "${text}" modes 3 drafted)
+  if(drafted STREQUAL NUMBER)
+    break()
+  endif()
+endforeach()
 message("${out}${text}")
 
 function(expect mode field) # [value…]: the field is one of these
