@@ -32,10 +32,10 @@ using meeting = demo::meeting<pc::socket>;
 /// The prefill side: sends its cache in each of the ways, over a connection of its own each time.
 void prefill(const demo::options& o) {
   demo::language speech(o);
-  std::cout << "The decode side is waited for, at " << o.peer() << " ..." << std::endl;
+  std::cout << "Waiting for the decode side at " << o.peer() << " ..." << std::endl;
   meeting other(pc::connect(o.peer(), {.unencrypted = o.unencrypted}, 600s), "decode");
   other.compare(demo::given_to(o, speech));
-  std::cout << "It is there, and was given the same. The prompt is read ..." << std::endl;
+  std::cout << "It is there, and was given the same. Reading the prompt ..." << std::endl;
   const demo::original mine(o, std::move(speech));
   std::cout << "The cache of " << mine.tokens << " tokens is here, " << demo::spoken_bytes(mine.raw_bytes())
             << "." << std::endl;
@@ -117,7 +117,7 @@ demo::outcome decode_one(const demo::mode& m, const demo::options& o, const demo
     out.text += spelled(t);
   seen.end(std::string("the cache is ") + (out.cache_equals_original ? "" : "not ") +
            "the original; the text is " + (out.tokens_equal_original ? "" : "not ") + "the original's" +
-           (out.ended ? ", and ends with the model's own token for that" : ""));
+           (out.ended ? ", up to a token that ends it" : ""));
   return out;
 }
 
@@ -210,11 +210,11 @@ int run(int count, char** words) {
     demo::language speech(o);
     const bool alone = child == nullptr; // the other side is somebody's own
     if (alone)
-      std::cout << "The prefill side is waited for, at " << o.peer() << " ..." << std::endl;
+      std::cout << "Waiting for the prefill side at " << o.peer() << " ..." << std::endl;
     meeting other(next_peer(door, child.get(), nullptr), "prefill");
     other.compare(demo::given_to(o, speech));
     if (alone)
-      std::cout << "It is there, and was given the same. Both read the prompt ...\n" << std::endl;
+      std::cout << "It is there, and was given the same. Both are reading the prompt ...\n" << std::endl;
     const demo::original truth(o, std::move(speech));
     how = {.model = truth.speech.name(),
            .policy = o.policy,

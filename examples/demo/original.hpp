@@ -34,6 +34,11 @@ inline const named_policy& policy_of(const mode& m, const options& o) {
 
 /// What both sides must have been given, or else the one would look for a cache that the other does not send.
 inline given given_to(const options& o, const language& speech) {
+  const auto brief = [](double x) { // 0.5, not 0.500000
+    char text[40];
+    std::snprintf(text, sizeof text, "%.9g", x);
+    return std::string(text);
+  };
   const auto marked = [](const std::string& what, std::uint64_t fingerprint) {
     char text[24];
     std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(fingerprint));
@@ -52,9 +57,9 @@ inline given given_to(const options& o, const language& speech) {
           {"the model", marked(model, speech.fingerprint())},
           {"the prompt", marked(std::to_string(speech.prompt().size()) + " tokens", prompt.value())},
           {"--policy", o.policy},
-          {"--budget", o.budget ? with_digits(*o.budget, 6) : "the default"},
-          {"--link", o.rate > 0 ? with_digits(o.rate, 0) + " B/s" : "the default"},
-          {"--latency", with_digits(o.latency_ms, 6) + " ms"}};
+          {"--budget", o.budget ? brief(*o.budget) : "the default"},
+          {"--link", o.rate > 0 ? brief(o.rate) + " B/s" : "the default"},
+          {"--latency", brief(o.latency_ms) + " ms"}};
 }
 
 /// What both sides can make for themselves: the model, the prompt, and the original that all is compared
