@@ -94,7 +94,7 @@ inline void write_json(std::ostream& to, const std::vector<outcome>& all, const 
     for (const timeline::plane& p : o.happened.planes)
       to << (&p == o.happened.planes.data() ? "" : ", ") << "{\"name\": " << quoted(p.name)
          << ", \"bytes\": " << p.bytes << "}";
-    to << "],\n   \"arrivals\": ["; // of frames: seconds, plane, bytes
+    to << "],\n   \"arrivals\": ["; // seconds when it was noticed, plane, bytes
     for (const timeline::arrival& a : o.happened.arrivals)
       to << (&a == o.happened.arrivals.data() ? "" : ", ") << "[" << a.at << ", " << a.plane << ", "
          << a.bytes << "]";

@@ -91,7 +91,7 @@ expect("${mode3}" accepted number)
 expect("${mode3}" cache_equals_original ON)
 expect("${mode3}" tokens_equal_original ON)
 
-# What happened: frames and tokens in the end; planes hold all bytes.
+# What happened: bytes and tokens in the end; planes hold all bytes.
 set(planes0 1)
 set(planes1 2)
 set(planes2 1)
@@ -115,7 +115,7 @@ foreach(i RANGE 3)
     math(EXPR arrived "${arrived} + ${bytes}")
   endforeach()
   if(NOT sum EQUAL bytes_total${i} OR NOT arrived EQUAL bytes_total${i})
-    message(FATAL_ERROR "mode ${i}: planes hold ${sum} bytes, frames ${arrived}, of ${bytes_total${i}}")
+    message(FATAL_ERROR "mode ${i}: planes hold ${sum} bytes, arrivals ${arrived}, of ${bytes_total${i}}")
   endif()
   string(JSON count LENGTH "${mode${i}}" events)
   if(count LESS 40)
