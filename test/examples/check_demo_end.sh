@@ -117,5 +117,11 @@ if command -v script >/dev/null && [ "$(uname)" = Linux ]; then
   [ "$result" -eq 130 ] || fail "the status is $result after Ctrl-C"
   grep -q 'planecast-demo: interrupted' "$out/log.terminal" || fail "it does not say why"
   tail -c 200 "$out/log.terminal" | grep -q '\[?25h' || fail "the cursor is left hidden"
+
+  # One that is too narrow for bars gets plain lines.
+  TERM=xterm script -qec "stty columns 45 rows 24; $demo --link 20MB/s --step 1 --tokens 8" "$out/log.narrow" \
+    </dev/null >/dev/null 2>&1 || fail "it ended with $? in a narrow terminal"
+  grep -q '^raw: the cache as it is' "$out/log.narrow" || fail "there are no plain lines"
+  if grep -q "$(printf '\033')" "$out/log.narrow"; then fail "a narrow terminal gets more than plain lines"; fi
 fi
 echo "it ends well"
