@@ -74,8 +74,11 @@ public:
   /// Errors: throws peer_gone, and std::runtime_error that says what differs.
   void compare(const given& mine) {
     say(written(mine));
-    const std::optional<std::string> text = hear(std::chrono::seconds(10));
-    const std::optional<given> theirs = text ? read_given(*text) : std::nullopt;
+    const std::optional<std::string> text =
+        hear(std::chrono::seconds(60)); // it may be busy with its model's files
+    if (!text)
+      throw std::runtime_error("the " + other_ + " side says nothing");
+    const std::optional<given> theirs = read_given(*text);
     if (!theirs)
       throw std::runtime_error("who answers is not the " + other_ + " side of this demo");
     if (const std::string what = differences(mine, *theirs); !what.empty())
