@@ -80,7 +80,8 @@ Two processes of your own
                           read and change the cache. Or lay a tunnel, and leave the peer as it is:
                           ssh -L 7440:127.0.0.1:7440 decode-host
 
-Plain lines are printed where the output is no terminal, and where NO_COLOR is set.
+Plain lines are printed where the output is no terminal, or one of less than 46 columns or 15
+rows, and where NO_COLOR is set.
 )";
 
 [[noreturn]] inline void refuse(std::string_view name, const std::string& takes, std::string_view text) {
