@@ -1,6 +1,7 @@
 // Two processes, a slow link between them, and four ways to send a KV cache over it.
 #include "context.hpp"
 #include "interruption.hpp"
+#include "meeting.hpp"
 #include "modes.hpp"
 #include "options.hpp"
 #include "original.hpp"
@@ -17,6 +18,7 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -24,20 +26,27 @@ namespace {
 namespace pc = planecast;
 using namespace std::chrono_literals;
 
-/// Nobody is at the other end any more.
-struct peer_gone : std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
+using demo::peer_gone;
+using meeting = demo::meeting<pc::socket>;
 
 /// The prefill side: sends its cache in each of the ways, over a connection of its own each time.
 void prefill(const demo::options& o) {
-  const demo::original mine(o);
+  demo::language speech(o);
+  std::cout << "Waiting for the decode side at " << o.peer() << " ..." << std::endl;
+  meeting other(pc::connect(o.peer(), {.unencrypted = o.unencrypted}, 600s), "decode");
+  other.compare(demo::given_to(o, speech));
+  std::cout << "It is there, and was given the same. Reading the prompt ..." << std::endl;
+  const demo::original mine(o, std::move(speech));
   std::cout << "The cache of " << mine.tokens << " tokens is here, " << demo::spoken_bytes(mine.raw_bytes())
-            << ". It goes to " << o.peer() << ".\n";
+            << "." << std::endl;
   for (const demo::mode& m : demo::modes) {
+    if (const auto next = other.hear(600s); !next)
+      throw std::runtime_error("the decode side says nothing any more");
+    else if (*next != m.name)
+      throw std::runtime_error("the decode side says what makes no sense");
     std::cout << m.name << " ..." << std::endl;
     try {
-      demo::policy_of(m, o).send(mine.way(m, o), pc::connect(o.peer(), {.unencrypted = o.unencrypted}, 600s));
+      demo::policy_of(m, o).send(mine.way(m, o), pc::connect(o.peer(), {.unencrypted = o.unencrypted}, 30s));
     } catch (const pc::error& e) {
       if (e.status() == pc::errc::closed)
         throw peer_gone("the decode side is gone (" + e.status().message() + ")");
@@ -46,8 +55,9 @@ void prefill(const demo::options& o) {
   }
 }
 
-/// The next peer. Meanwhile it is looked for Ctrl-C, and for whether the prefill process is still there.
-pc::socket next_peer(pc::listener& door, demo::prefill_process* child) {
+/// The next peer. Meanwhile it is looked for Ctrl-C, and for whether the prefill side is still there, as far
+/// as that is known.
+pc::socket next_peer(pc::listener& door, demo::prefill_process* child, meeting* other) {
   for (const pc::deadline until = 600s;;) {
     try {
       return door.accept(200ms);
@@ -58,6 +68,8 @@ pc::socket next_peer(pc::listener& door, demo::prefill_process* child) {
     demo::check_interruption();
     if (child != nullptr && child->ended_within(0ms))
       throw peer_gone("the prefill process has ended");
+    if (other != nullptr && other->hear(pc::deadline::passed()))
+      throw std::runtime_error("the prefill side says what makes no sense");
   }
 }
 
@@ -79,6 +91,7 @@ demo::outcome decode_one(const demo::mode& m, const demo::options& o, const demo
                                              .tokens = truth.tokens,
                                              .first = truth.first,
                                              .text = o.tokens,
+                                             .ends = truth.speech.ends(),
                                              .step_ms = o.step_ms,
                                              .timeout = truth.way(m, o).timeout()},
                                             peer(), seen);
@@ -99,10 +112,12 @@ demo::outcome decode_one(const demo::mode& m, const demo::options& o, const demo
     out.accepted = got.said.accepted;
   out.cache_equals_original = demo::same_cache(truth, resident);
   out.tokens_equal_original = got.said.tokens == text;
+  out.ended = got.said.finish == pc::finish_reason::stop;
   for (const pc::token_id t : got.said.tokens)
     out.text += spelled(t);
   seen.end(std::string("the cache is ") + (out.cache_equals_original ? "" : "not ") +
-           "the original; the text is " + (out.tokens_equal_original ? "" : "not ") + "the original's");
+           "the original; the text is " + (out.tokens_equal_original ? "" : "not ") + "the original's" +
+           (out.ended ? ", up to a token that ends it" : ""));
   return out;
 }
 
@@ -140,18 +155,21 @@ void introduce(const demo::options& o, const demo::original& truth, demo::screen
 
 /// The decode side: receives the cache in each of the ways and decodes on it.
 std::vector<demo::outcome> decode(const demo::options& o, const demo::original& truth, pc::listener& door,
-                                  demo::screen& screen, demo::prefill_process* child) {
+                                  demo::screen& screen, demo::prefill_process* child, meeting& other) {
   demo::engine ahead = truth.speech.make_engine();
   std::vector<pc::token_id> text{truth.first};
   (void)ahead.prefill(truth.speech.prompt(), [](std::uint32_t) { demo::check_interruption(); });
-  while (text.size() < o.tokens) {
+  while (text.size() < o.tokens && !truth.speech.ends_text(text.back())) {
     demo::check_interruption();
     text.push_back(ahead.step(text.back()));
   }
   introduce(o, truth, screen);
   std::vector<demo::outcome> all;
   for (const demo::mode& m : demo::modes)
-    all.push_back(decode_one(m, o, truth, text, screen, [&] { return next_peer(door, child); }));
+    all.push_back(decode_one(m, o, truth, text, screen, [&] {
+      other.say(m.name);
+      return next_peer(door, child, &other);
+    }));
   return all;
 }
 
@@ -189,10 +207,28 @@ int run(int count, char** words) {
   std::vector<demo::outcome> all;
   demo::setting how;
   try {
-    const demo::original truth(o);
-    how = {truth.speech.name(), o.policy,     truth.tokens,    o.tokens, truth.rate,
-           o.latency_ms / 1000, truth.budget, o.step_ms / 1000};
-    all = decode(o, truth, door, screen, child.get());
+    demo::language speech(o);
+    const bool alone = child == nullptr; // the other side is somebody's own
+    if (alone)
+      std::cout << "Waiting for the prefill side at " << o.peer() << " ..." << std::endl;
+    meeting other(next_peer(door, child.get(), nullptr), "prefill");
+    other.compare(demo::given_to(o, speech));
+    if (alone)
+      std::cout << "It is there, and was given the same. Both are reading the prompt ...\n" << std::endl;
+    const demo::original truth(o, std::move(speech));
+    how = {.model = truth.speech.name(),
+           .policy = o.policy,
+           .architecture = truth.speech.architecture(),
+           .model_shape = truth.speech.shape(),
+           .prompt = o.prompt,
+           .seed = o.seed,
+           .prompt_tokens = truth.tokens,
+           .tokens = o.tokens,
+           .link_bytes_per_second = truth.rate,
+           .latency_s = o.latency_ms / 1000,
+           .budget = truth.budget,
+           .step_s = o.step_ms / 1000};
+    all = decode(o, truth, door, screen, child.get(), other);
   } catch (const peer_gone&) {
     if (child && child->ended_within(1s))
       if (const std::string complaint = child->complaint(); !complaint.empty())
@@ -216,9 +252,7 @@ int run(int count, char** words) {
     write_file(o.svg, [&](std::ostream& to) { demo::write_picture(to, all, how); });
   for (const demo::outcome& w : all)
     if ((w.name == "raw" || w.name == "planecast") && !w.cache_equals_original)
-      throw std::runtime_error(w.name +
-                               ": the cache that came is not the original's. Were both sides given the " +
-                               "same prompt, model and policy?");
+      throw std::runtime_error(w.name + ": the cache that came is not the original's, which should not be");
   return 0;
 }
 

@@ -4,7 +4,6 @@
 #include "planecast/planecast.hpp"
 #include "planecast/transport/socket.hpp"
 
-#include "planes_seen.hpp"
 #include "watched.hpp"
 #include "ways.hpp"
 
@@ -12,6 +11,7 @@
 #include <cstdint>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace demo {
@@ -35,23 +35,29 @@ void send(const sending& job, planecast::socket link) {
 template <class Policy>
 received receive(const receiving& job, planecast::socket link, watcher& seen) {
   namespace pc = planecast;
-  using stream = pc::plane_stream<Policy, planes_seen<pc::socket>>;
+  using stream = pc::plane_stream<Policy, pc::socket>;
   using clock = std::chrono::steady_clock;
-  const auto note = [&seen](const pc::frame_header& h, std::size_t bytes) {
-    seen.came(h.kind == pc::frame_kind::upgrade ? h.plane - Policy::base_planes + 1 : 0, bytes);
-  };
-  typename stream::receiver in(planes_seen<pc::socket>(std::move(link), note), job.shape);
+  typename stream::receiver in(std::move(link), job.shape);
   std::vector<pc::kv_pages> pages;
   for (std::uint32_t l = 0; l < job.shape.layers; ++l)
     pages.push_back(job.into.pages(l, job.tokens));
-  watched_cache kv(in.expect({.id = 1, .tokens = job.tokens}, std::move(pages)), [&] { seen.tick(); });
+  auto arriving = in.expect({.id = 1, .tokens = job.tokens}, std::move(pages));
+  const pc::request_metrics& counted = arriving.metrics();
+  auto before = counted.bytes_by_plane;
+  const auto look = [&] {
+    for (std::uint32_t p = 0; p < before.size(); ++p)
+      if (const std::uint64_t now = counted.bytes_by_plane[p]; now != before[p])
+        seen.came(p == 0 ? 0 : p - Policy::base_planes + 1, now - std::exchange(before[p], now));
+    seen.tick();
+  };
+  watched_cache kv(std::move(arriving), look);
   // While a large model would compute, the link is driven; pages change between passes alone.
   paced_engine paced(job.into, job.step_ms, [&](moment until) {
     do {
       const moment next = std::min(until, clock::now() + std::chrono::milliseconds(30));
       if (!in.progress(pc::deadline(next)).ok())
         std::this_thread::sleep_until(next);
-      seen.tick();
+      look();
     } while (clock::now() < until);
   });
   received out;
@@ -60,8 +66,12 @@ received receive(const receiving& job, planecast::socket link, watcher& seen) {
       pc::speculate(paced, kv,
                     {.first = job.first,
                      .max_tokens = job.text,
+                     .stop_tokens = job.ends,
                      .on_token = [&](const pc::token_event& e) { seen.said(e); },
                      .timeout = std::chrono::duration_cast<pc::deadline::clock::duration>(job.timeout)});
+  if (out.said.status.ok()) // a text may end before it needs all of the cache
+    out.said.status = kv.wait(pc::focused, job.timeout);
+  look();
   out.bytes_before_first_token = kv.metrics().light_bytes; // first light: then decoding starts
   out.bytes = kv.metrics().data_bytes;
   return out;

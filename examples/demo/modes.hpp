@@ -10,6 +10,8 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace demo {
 
@@ -35,6 +37,7 @@ struct outcome {
   std::optional<double> first_drafted, first_verified_int8, first_verified_exact;
   std::optional<std::uint64_t> drafted, accepted; // accepted: by a later verification
   bool cache_equals_original = false, tokens_equal_original = false;
+  bool ended = false; // by a token of the model's that ends a text
   timeline happened;
   std::string text;
 };
@@ -42,6 +45,10 @@ struct outcome {
 /// What was sent, and how.
 struct setting {
   std::string model, policy;
+  std::string architecture = {};                                       // of the model
+  std::vector<std::pair<std::string, std::uint64_t>> model_shape = {}; // its layers, heads, …, by name
+  std::string prompt = {};                                             // a file; the demo's own if empty
+  std::uint64_t seed = 1;                                              // of the number in the demo's own
   std::uint32_t prompt_tokens = 0, tokens = 0;
   double link_bytes_per_second = 0, latency_s = 0, budget = 0, step_s = 0;
 };

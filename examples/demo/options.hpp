@@ -16,7 +16,8 @@ namespace demo {
 struct options {
   std::string prompt;                            // a file; the demo's own if empty
   std::string model;                             // a directory; the embedded one if empty
-  std::uint32_t tokens = 80;                     // to decode
+  std::uint32_t tokens = 80;                     // to decode, at most
+  bool ignore_eos = false;                       // do not end where the model ends a text
   double rate = 0;                               // of the link, bytes a second; 0: raw takes two seconds
   double latency_ms = 1;                         // of the link
   std::optional<double> budget;                  // of the raw cache, before decoding starts
@@ -49,7 +50,8 @@ What crosses
   --prompt FILE    text if the model's tokens are bytes, else token ids with white space between
                    (default: a page of English with a number in it, which its end asks for)
   --model DIR      a model: config.json and model.safetensors  (default: the one that comes along)
-  --tokens N       tokens to write                             (80)
+  --tokens N       tokens to write, at most                    (80)
+  --ignore-eos     go on behind a token that ends a text by the model's config.json (eos_token_id)
   --seed N         another number in the default prompt        (1)
 
 How it crosses
@@ -69,7 +71,8 @@ What is kept of it
   --commit NAME    what was run, to be named in the JSON
 
 Two processes of your own
-  --role prefill|decode   run one side; give both the same options, and start either first
+  --role prefill|decode   run one side; start either first. They meet before they read the prompt,
+                          and end if what they were given differs
   --peer HOST:PORT        where the decode side listens        (127.0.0.1:7440)
                           An address in numbers; the decode side binds it: 0.0.0.0:7440 is any
                           of its own.
@@ -77,7 +80,8 @@ Two processes of your own
                           read and change the cache. Or lay a tunnel, and leave the peer as it is:
                           ssh -L 7440:127.0.0.1:7440 decode-host
 
-Plain lines are printed where the output is no terminal, and where NO_COLOR is set.
+Plain lines are printed where the output is no terminal, or one of less than 46 columns or 15
+rows, and where NO_COLOR is set.
 )";
 
 [[noreturn]] inline void refuse(std::string_view name, const std::string& takes, std::string_view text) {
@@ -122,8 +126,8 @@ inline bool parse(int count, char** words, options& o) {
     const std::string_view name = words[i];
     if (name == "--help" || name == "-h")
       return false;
-    if (name == "--unencrypted") {
-      o.unencrypted = true;
+    if (name == "--unencrypted" || name == "--ignore-eos") {
+      (name == "--unencrypted" ? o.unencrypted : o.ignore_eos) = true;
       continue;
     }
     const auto one_of = [name](auto... known) { return ((name == known) || ...); };

@@ -1,6 +1,9 @@
 // The model, its prompt, and the cache and way of each side that come from them.
 #pragma once
 
+#include "planecast/version.hpp"
+
+#include "given.hpp"
 #include "interruption.hpp"
 #include "language.hpp"
 #include "modes.hpp"
@@ -10,9 +13,11 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <cstdio>
 #include <cstring>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 namespace demo {
 
@@ -27,6 +32,36 @@ inline const named_policy& policy_of(const mode& m, const options& o) {
   throw std::invalid_argument("--policy " + o.policy + " is not known; there are " + known);
 }
 
+/// What both sides must have been given, or else the one would look for a cache that the other does not send.
+inline given given_to(const options& o, const language& speech) {
+  const auto brief = [](double x) { // 0.5, not 0.500000
+    char text[40];
+    std::snprintf(text, sizeof text, "%.9g", x);
+    return std::string(text);
+  };
+  const auto marked = [](const std::string& what, std::uint64_t fingerprint) {
+    char text[24];
+    std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(fingerprint));
+    return what + " (" + text + ")";
+  };
+  planecast::fingerprint prompt;
+  for (const planecast::token_id t : speech.prompt())
+    prompt.add(static_cast<std::uint64_t>(t));
+  std::string model = speech.architecture();
+  for (const auto& [fact, n] : speech.shape())
+    if (fact == "num_hidden_layers")
+      model += " of " + std::to_string(n) + " layers";
+  return {{"planecast", std::to_string(PLANECAST_VERSION_MAJOR) + "." +
+                            std::to_string(PLANECAST_VERSION_MINOR) + "." +
+                            std::to_string(PLANECAST_VERSION_PATCH)},
+          {"the model", marked(model, speech.fingerprint())},
+          {"the prompt", marked(std::to_string(speech.prompt().size()) + " tokens", prompt.value())},
+          {"--policy", o.policy},
+          {"--budget", o.budget ? brief(*o.budget) : "the default"},
+          {"--link", o.rate > 0 ? brief(o.rate) + " B/s" : "the default"},
+          {"--latency", brief(o.latency_ms) + " ms"}};
+}
+
 /// What both sides can make for themselves: the model, the prompt, and the original that all is compared
 /// with.
 struct original {
@@ -39,9 +74,9 @@ struct original {
   planecast::budget before_first_token = planecast::budget::base(); // in the way planecast
   double budget = 0;                                                // the same, of the raw cache
 
-  explicit original(const options& o)
-      : speech(o), tokens(static_cast<std::uint32_t>(speech.prompt().size())), engine(speech.make_engine()),
-        shape(engine.geometry()),
+  original(const options& o, language l)
+      : speech(std::move(l)), tokens(static_cast<std::uint32_t>(speech.prompt().size())),
+        engine(speech.make_engine()), shape(engine.geometry()),
         first(engine.prefill(speech.prompt(), [](std::uint32_t) { check_interruption(); })),
         rate(o.rate > 0 ? o.rate : static_cast<double>(raw_bytes()) / 2) {
     const mode& ours = modes.back();

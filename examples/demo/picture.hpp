@@ -75,7 +75,7 @@ public:
          std::to_string(how_.prompt_tokens) + " tokens, " +
              spoken_bytes(all_.empty() ? 0 : all_.front().raw_bytes) + " of BF16 over " +
              spoken(how_.link_bytes_per_second, "B/s") + ", " + with_digits(how_.latency_s * 1000, 1) +
-             " ms; " + std::to_string(how_.tokens) + " tokens decoded, " +
+             " ms; " + std::to_string(std::min<std::size_t>(how_.tokens, tokens_)) + " tokens decoded, " +
              with_digits(how_.step_s * 1000, 0) + " ms a pass or more",
          "fill=\"#5b6570\"");
     legend(24, 80);

@@ -41,6 +41,10 @@ inline const char* name_of(planecast::token_tag tag) {
   return names[static_cast<std::size_t>(tag)];
 }
 
+/// Of the JSON. It goes up when a field changes or goes, not when one comes. Files from before there was one
+/// lack seed, prompt, architecture, model_shape and finish, and are else the same.
+inline constexpr int json_schema = 1;
+
 /// Where and when: lines of the object, as bench/context.hpp writes them.
 inline void write_json(std::ostream& to, const std::vector<outcome>& all, const setting& how,
                        const std::string& context) {
@@ -53,8 +57,18 @@ inline void write_json(std::ostream& to, const std::vector<outcome>& all, const 
     to << ", ";
   };
   to << "{\n"
-     << context << ",\n  \"model\": " << quoted(how.model) << ", \"policy\": " << quoted(how.policy)
-     << ",\n  \"prompt_tokens\": " << how.prompt_tokens << ", \"tokens\": " << how.tokens
+     << "  \"schema\": " << json_schema << ",\n"
+     << context << ",\n  \"model\": " << quoted(how.model)
+     << ", \"architecture\": " << quoted(how.architecture) << ",\n  \"model_shape\": {";
+  for (const auto& fact : how.model_shape)
+    to << (&fact == how.model_shape.data() ? "" : ", ") << quoted(fact.first) << ": " << fact.second;
+  to << "},\n  \"policy\": " << quoted(how.policy)
+     << ",\n  \"prompt\": " << (how.prompt.empty() ? "null" : quoted(how.prompt)) << ", \"seed\": ";
+  if (how.prompt.empty())
+    to << how.seed;
+  else
+    to << "null"; // it changes the demo's own prompt alone
+  to << ",\n  \"prompt_tokens\": " << how.prompt_tokens << ", \"tokens\": " << how.tokens
      << ", \"budget\": " << how.budget << ",\n  \"link_bytes_per_second\": " << how.link_bytes_per_second
      << ", \"latency_s\": " << how.latency_s << ", \"step_s\": " << how.step_s << ",\n  \"modes\": [";
   for (const outcome& o : all) {
@@ -74,12 +88,13 @@ inline void write_json(std::ostream& to, const std::vector<outcome>& all, const 
     field("accepted", o.accepted);
     to << std::boolalpha << "\"retracted\": " << retracted(o.happened)
        << ", \"cache_equals_original\": " << o.cache_equals_original
-       << ", \"tokens_equal_original\": " << o.tokens_equal_original << ",\n   \"text\": " << quoted(o.text)
+       << ", \"tokens_equal_original\": " << o.tokens_equal_original << ", \"finish\": \""
+       << (o.ended ? "stop" : "length") << "\",\n   \"text\": " << quoted(o.text)
        << ", \"end_s\": " << o.happened.end << ",\n   \"planes\": [";
     for (const timeline::plane& p : o.happened.planes)
       to << (&p == o.happened.planes.data() ? "" : ", ") << "{\"name\": " << quoted(p.name)
          << ", \"bytes\": " << p.bytes << "}";
-    to << "],\n   \"arrivals\": ["; // of frames: seconds, plane, bytes
+    to << "],\n   \"arrivals\": ["; // seconds when it was noticed, plane, bytes
     for (const timeline::arrival& a : o.happened.arrivals)
       to << (&a == o.happened.arrivals.data() ? "" : ", ") << "[" << a.at << ", " << a.plane << ", "
          << a.bytes << "]";
@@ -92,16 +107,26 @@ inline void write_json(std::ostream& to, const std::vector<outcome>& all, const 
   to << "\n]}\n";
 }
 
-/// The table: a column for each way. It is at most so wide, if that is 46 or more.
+/// The table: a column for each way, or, where there is no room for that, one way below the other.
 inline void write_table(std::ostream& to, const std::vector<outcome>& all, int columns) {
-  const bool wide = columns >= 76;
+  const bool wide = columns >= 77, beside = columns >= 49;
   const int label = wide ? 32 : 14, cell = wide ? 11 : 8;
+  std::vector<std::string> below(all.size()); // the same, for each way
   const auto row = [&](const char* whole, const char* brief, const auto& value) {
     std::ostringstream line;
     line << std::left << std::setw(label) << (wide ? whole : brief) << std::right;
-    for (const outcome& o : all)
-      line << std::setw(cell + (&o == &all.back() && !wide ? 2 : 0)) << value(o);
-    to << line.str() << "\n";
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      const std::string said = value(all[i]);
+      line << std::setw(cell + (i + 1 == all.size() && !wide ? 2 : 0)) << said;
+      std::ostringstream one;
+      if (*brief == '\0')
+        one << (i == 0 ? "" : "\n") << said;
+      else
+        one << "  " << std::left << std::setw(label) << brief << said;
+      below[i] += one.str() + "\n";
+    }
+    if (beside)
+      to << line.str() << "\n";
   };
   const auto time = [](const std::optional<double>& t) { return t ? spoken_seconds(*t) : std::string("-"); };
   const auto share = [](const outcome& o, std::uint64_t bytes) {
@@ -136,6 +161,9 @@ inline void write_table(std::ostream& to, const std::vector<outcome>& all, int c
       [](auto& o) { return o.accepted ? std::to_string(*o.accepted) : std::string("-"); });
   row("cache equals the original", "cache equal", [&](auto& o) { return yes(o.cache_equals_original); });
   row("text equals the original", "text equal", [&](auto& o) { return yes(o.tokens_equal_original); });
+  if (!beside)
+    for (const std::string& one : below)
+      to << one;
 }
 
 /// What the table says, in words that fit its figures.

@@ -15,13 +15,14 @@
 namespace demo {
 
 /// Lines at the end of the output that change until they are left behind. Where the output is no terminal, or
-/// one that cannot do it, `live()` is false, and nothing but plain lines should be printed.
+/// one that cannot do it or is too small for it, `live()` is false, and nothing but plain lines should be
+/// printed. It can change: people resize their windows.
 class screen {
 public:
   screen() {
     const char* const term = std::getenv("TERM");
     const char* const plain = std::getenv("NO_COLOR");
-    live_ = isatty(STDOUT_FILENO) == 1 && term != nullptr && *term != '\0' &&
+    able_ = isatty(STDOUT_FILENO) == 1 && term != nullptr && *term != '\0' &&
             std::strcmp(term, "dumb") != 0 && (plain == nullptr || *plain == '\0');
     std::setlocale(LC_CTYPE, "");
     utf8_ = std::strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
@@ -30,13 +31,19 @@ public:
   screen& operator=(const screen&) = delete;
   ~screen() { leave(); }
 
-  [[nodiscard]] bool live() const { return live_; }
+  static constexpr int least_columns = 46, least_rows = 15; // of a region with five planes' bars
+
+  [[nodiscard]] bool live() const { return able_ && columns() >= least_columns && rows() >= least_rows; }
   [[nodiscard]] bool utf8() const { return utf8_; }
   [[nodiscard]] int columns() const { return size().first; }
   [[nodiscard]] int rows() const { return size().second; }
 
   /// Draws the region anew. Each line fits the width.
   void draw(const std::vector<std::string>& lines) {
+    const int width = columns();
+    if (width < width_) // what is drawn may be broken into more rows now: it stays, and another comes below
+      drawn_ = 0;
+    width_ = width;
     std::string out = drawn_ == 0 ? "\x1b[?25l" : "\x1b[" + std::to_string(drawn_) + "A";
     detail::cursor_hidden = 1;
     out += '\r';
@@ -78,8 +85,9 @@ private:
     return {said("COLUMNS", 80), said("LINES", 24)};
   }
 
-  bool live_ = false, utf8_ = false;
-  std::size_t drawn_ = 0;
+  bool able_ = false, utf8_ = false;
+  std::size_t drawn_ = 0; // lines
+  int width_ = 0;         // of the screen, then
 };
 
 } // namespace demo

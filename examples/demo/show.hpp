@@ -23,9 +23,10 @@ public:
   static constexpr double ghost_time = 0.7;
 
   /// The timeline's planes are filled in; it and the screen outlive this.
-  show(screen& on, timeline& t, block first) : screen_(on), t_(t), b_(std::move(first)) {
-    if (!screen_.live())
-      screen::print(b_.name + ": " + b_.what + "\n");
+  show(screen& on, timeline& t, block first)
+      : screen_(on), t_(t), b_(std::move(first)), live_(screen_.live()) {
+    if (!live_)
+      say_what();
   }
 
   /// From here time counts.
@@ -53,7 +54,7 @@ public:
   /// Errors: throws `interrupted`.
   void tick() override {
     check_interruption();
-    if (screen_.live() && clock::now() - drawn_ >= frame_time)
+    if (live_ && clock::now() - drawn_ >= frame_time)
       draw();
   }
   /// All is said. What is drawn stays.
@@ -63,8 +64,8 @@ public:
     for (timeline::plane& p : t_.planes)
       p.expected = p.bytes;
     b_.verdict = std::move(verdict);
-    if (screen_.live()) {
-      draw();
+    draw();
+    if (live_) {
       screen_.leave();
       screen::print("\n");
       return;
@@ -79,12 +80,13 @@ public:
   }
 
 private:
+  void say_what() const { screen::print(b_.name + ": " + b_.what + "\n"); }
   void first_token(planecast::token_tag tag) {
     const std::string how = tag == planecast::token_tag::drafted         ? "drafted"
                             : tag == planecast::token_tag::verified_int8 ? "at 8 bits"
                                                                          : "exact";
     const std::string when = spoken_seconds(now());
-    if (!screen_.live())
+    if (!live_)
       screen::print("  " + when + "  first token: " + how + "\n");
     if (begun_text_)
       b_.state += ", " + how + " " + when;
@@ -93,7 +95,12 @@ private:
     begun_text_ = true;
   }
   void draw() {
-    if (!screen_.live())
+    if (live_ && !screen_.live()) { // it has become too small: from here on in lines
+      live_ = false;
+      screen_.leave();
+      say_what();
+    }
+    if (!live_)
       return;
     drawn_ = clock::now();
     b_.now = now();
@@ -113,6 +120,7 @@ private:
   double ghosts_until_ = 0;
   std::size_t taken_back_ = 0;
   bool begun_text_ = false; // a token was decoded
+  bool live_;               // bars, not lines
 };
 
 } // namespace demo

@@ -19,7 +19,7 @@ struct timeline {
     std::uint64_t expected = 0; // bytes, about
     std::uint64_t bytes = 0;    // that have come, headers included
   };
-  struct arrival { // of one frame
+  struct arrival { // of one plane's bytes, between two looks
     double at = 0;
     std::uint32_t plane = 0;
     std::uint64_t bytes = 0;

@@ -59,8 +59,7 @@ public:
   planecast::status wait(planecast::event e, planecast::deadline until) {
     for (;;) {
       look_();
-      const planecast::status s =
-          K::wait(e, planecast::deadline(std::chrono::milliseconds(20)).sooner(until));
+      const planecast::status s = K::wait(e, planecast::deadline(std::chrono::milliseconds(5)).sooner(until));
       if (!(s == planecast::errc::timeout) || until.has_passed())
         return s;
     }

@@ -12,7 +12,7 @@ public:
   virtual ~watcher() = default;
   /// From here time counts.
   virtual void begin() = 0;
-  /// A frame came: of the base, 0, or of an upgrade, counted from 1.
+  /// Bytes of a plane came: of the base, 0, or of an upgrade, counted from 1.
   virtual void came(std::uint32_t plane, std::uint64_t bytes) = 0;
   virtual void said(const planecast::token_event& e) = 0;
   /// Called often, between all else. What it throws ends the transfer.

@@ -45,8 +45,9 @@ struct receiving {
   engine& into;
   planecast::geometry shape;
   std::uint32_t tokens = 0;
-  planecast::token_id first = 0; // of the text
-  std::uint32_t text = 0;        // tokens of it
+  planecast::token_id first = 0;         // of the text
+  std::uint32_t text = 0;                // tokens of it, at most
+  std::vector<planecast::token_id> ends; // tokens that end it
   double step_ms = 0;
   std::chrono::duration<double> timeout{30};
 };

@@ -57,6 +57,8 @@ private:
 
 /// Opens a directory as model hubs publish them: config.json, and model.safetensors or the shards that
 /// model.safetensors.index.json names. The files are mapped: they take memory as they are used.
+/// Preconditions: while the model is there, nobody makes its files shorter: what is read of a mapped file
+/// beyond its end ends the program (SIGBUS). A new model is written beside it and renamed.
 /// Errors: std::runtime_error that names the file and what is wrong.
 std::shared_ptr<const model> load(const std::filesystem::path& directory);
 

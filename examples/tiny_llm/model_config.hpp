@@ -108,12 +108,18 @@ private:
 inline rope_settings read_rope(const config_reader& all, const std::string& where, std::uint32_t& context) {
   rope_settings s;
   s.theta = all.number("rope_theta", 1.001, 1e12, 10000);
-  const json* found = all.find("rope_scaling");
+  const char* name = "rope_scaling";
+  const json* found = all.find(name);
   if (found == nullptr)
-    found = all.find("rope_parameters"); // where newer files have all of it
+    found = all.find(name = "rope_parameters"); // where newer files have all of it
   if (found == nullptr)
     return s;
-  const config_reader r(*found, where + ": rope_scaling");
+  const config_reader r(*found, where + ": " + name);
+  for (const auto& [kind, value] : *found->as_object())
+    if (value.as_object() != nullptr)
+      r.wrong(in_quotes(kind) + ": parameters by kind of layer are not supported");
+  if (r.number("partial_rotary_factor", 0, 1, 1) != 1)
+    r.wrong("partial_rotary_factor is not supported");
   s.theta = r.number("rope_theta", 1.001, 1e12, s.theta);
   const std::string type = r.text("rope_type", r.text("type", "default").c_str());
   if (type == "default")
@@ -141,9 +147,9 @@ inline rope_settings read_rope(const config_reader& all, const std::string& wher
   }
   s.type = rope_settings::kind::yarn;
   context = static_cast<std::uint32_t>(std::clamp(original * s.factor, static_cast<double>(context), 0x1p28));
-  for (const char* const name : {"mscale", "mscale_all_dim"})
-    if (r.find(name) != nullptr)
-      r.wrong(std::string(name) + " is not supported");
+  for (const char* const member : {"mscale", "mscale_all_dim"})
+    if (r.find(member) != nullptr)
+      r.wrong(std::string(member) + " is not supported");
   if (!r.flag("truncate", true))
     r.wrong("truncate: false is not supported");
   s.beta_fast = r.number("beta_fast", 1e-3, 1e6, 32);

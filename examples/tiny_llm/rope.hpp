@@ -36,6 +36,9 @@ public:
     }
   }
 
+  [[nodiscard]] std::span<const float> rates() const { return rates_; }
+  [[nodiscard]] float scale() const { return scale_; } // of cosines and sines
+
   /// Cosines and sines of a position, dim/2 of each. The angle is a float's product, as in the models'
   /// published code, and so the text.
   void at(std::size_t position, std::span<float> cosines, std::span<float> sines) const {

@@ -79,6 +79,21 @@ for dies in prefill decode; do
   grep -q "^planecast-demo: the $dies side is gone" "$out/log.$log" || fail "the $log side does not say why"
 done
 
+# Two that were given something else say so at once, both of them.
+port=$((port + 1))
+"$demo" $slow --role decode --peer 127.0.0.1:$port --seed 2 >"$out/log.decode" 2>&1 &
+decode=$!
+"$demo" $slow --role prefill --peer 127.0.0.1:$port --policy 8 >"$out/log.prefill" 2>&1 &
+prefill=$!
+for side in decode prefill; do
+  if [ $side = decode ]; then wait_end $decode; else wait_end $prefill; fi
+  [ "$result" -eq 1 ] || fail "the status of the $side side is $result"
+  for what in 'side was given something else' '^  the prompt: [0-9]* tokens .* here, [0-9]* tokens .* there$' '^  --policy: '; do
+    grep -q -e "$what" "$out/log.$side" || fail "the $side side does not say: $what"
+  done
+  if grep -q -e '^raw' -e '--link: ' "$out/log.$side"; then fail "the $side side says too much"; fi
+done
+
 # If nobody dies, both end well.
 port=$((port + 1))
 fast="--link 20MB/s --step 1 --tokens 8 --peer 127.0.0.1:$port"
@@ -102,5 +117,11 @@ if command -v script >/dev/null && [ "$(uname)" = Linux ]; then
   [ "$result" -eq 130 ] || fail "the status is $result after Ctrl-C"
   grep -q 'planecast-demo: interrupted' "$out/log.terminal" || fail "it does not say why"
   tail -c 200 "$out/log.terminal" | grep -q '\[?25h' || fail "the cursor is left hidden"
+
+  # One that is too narrow for bars gets plain lines.
+  TERM=xterm script -qec "stty columns 45 rows 24; $demo --link 20MB/s --step 1 --tokens 8" "$out/log.narrow" \
+    </dev/null >/dev/null 2>&1 || fail "it ended with $? in a narrow terminal"
+  grep -q '^raw: the cache as it is' "$out/log.narrow" || fail "there are no plain lines"
+  if grep -q "$(printf '\033')" "$out/log.narrow"; then fail "a narrow terminal gets more than plain lines"; fi
 fi
 echo "it ends well"

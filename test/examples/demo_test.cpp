@@ -1,5 +1,9 @@
 // The demo's parts: what it is asked, what it draws, what it writes.
+#include "planecast/transport/loopback.hpp"
+
 #include "demo/block.hpp"
+#include "demo/given.hpp"
+#include "demo/meeting.hpp"
 #include "demo/modes.hpp"
 #include "demo/options.hpp"
 #include "demo/picture.hpp"
@@ -7,11 +11,15 @@
 #include "demo/report.hpp"
 #include "demo/timeline.hpp"
 
+#include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <doctest/doctest.h>
 #include <initializer_list>
+#include <memory>
 #include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace examples_demo_test {
@@ -72,6 +80,10 @@ TEST_CASE("options are read, or refused with a sentence that names them") {
   CHECK(o.latency_ms == 2);
   CHECK(o.budget == 0.4);
   CHECK(o.peer() == "[::1]:99");
+  CHECK_FALSE(o.ignore_eos);
+  CHECK(parsed({"--ignore-eos", "--tokens", "4"}, o));
+  CHECK(o.ignore_eos);
+  CHECK_FALSE(o.unencrypted);
   CHECK_FALSE(parsed({"--help"}, o));
   CHECK_FALSE(parsed({"--tokens", "32", "-h"}, o));
   CHECK(complaint({"--tokens", "1"}) == "--tokens takes a number from 2 to 4000, not \"1\"");
@@ -217,7 +229,7 @@ std::vector<demo::outcome> outcomes() {
   ours.drafted = 3;
   ours.accepted = 1;
   ours.bytes_total = 800;
-  ours.cache_equals_original = ours.tokens_equal_original = true;
+  ours.cache_equals_original = ours.tokens_equal_original = ours.ended = true;
   ours.text = "ab\"<&x\\\n";
   return {raw, ours};
 }
@@ -227,24 +239,74 @@ TEST_CASE("the table fits the terminal") {
   all.insert(all.begin() + 1, {all[0], all[0]});
   all[1].name = "int8";
   all[2].name = "int4";
-  for (const int columns : {50, 80, 120}) {
+  for (const int columns : {20, 48, 49, 76, 77, 80, 120}) {
     std::ostringstream to;
     demo::write_table(to, all, columns);
     std::istringstream lines(to.str());
     for (std::string line; std::getline(lines, line);)
-      CHECK_MESSAGE(line.size() < static_cast<std::size_t>(columns), line);
+      CHECK_MESSAGE(line.size() < static_cast<std::size_t>(std::max(columns, 26)), line);
+    for (const char* part : {"raw", "int8", "int4", "planecast", "2.00 s", "0.70 s"}) // whatever the width
+      CHECK_MESSAGE(to.str().find(part) != std::string::npos, columns, part);
   }
   CHECK(demo::conclusion(outcomes()).starts_with("planecast wrote from 0.20 s on, raw from 2.00 s on."));
 }
 
 TEST_CASE("the JSON has all that happened, and quotes what it must") {
   std::ostringstream to;
-  demo::write_json(to, outcomes(), {.model = "a \"model\"", .policy = "8"}, "  \"date\": \"\"");
+  demo::setting how{.model = "a \"model\"", .policy = "8"};
+  how.model_shape = {{"layers", 4}, {"heads", 2}};
+  how.seed = 7;
+  demo::write_json(to, outcomes(), how, "  \"date\": \"\"");
   const std::string json = to.str();
-  for (const char* part : {"\"model\": \"a \\\"model\\\"\"", "\"text\": \"ab\\\"<&x\\\\\\u000a\"",
-                           "[0.5, 3, 100, \"retracted\"]", "\"arrivals\": [[0.1, 0, 400], [0.4, 1, 200]]",
-                           "\"token_32_shown_s\": null", "\"retracted\": 2"})
+  for (const char* part : {"{\n  \"schema\": 1,\n", "\"seed\": 7,", "\"prompt\": null",
+                           "\"model_shape\": {\"layers\": 4, \"heads\": 2}", "\"model\": \"a \\\"model\\\"\"",
+                           "\"text\": \"ab\\\"<&x\\\\\\u000a\"", "[0.5, 3, 100, \"retracted\"]",
+                           "\"arrivals\": [[0.1, 0, 400], [0.4, 1, 200]]", "\"token_32_shown_s\": null",
+                           "\"retracted\": 2", "\"finish\": \"length\"", "\"finish\": \"stop\""})
     CHECK_MESSAGE(json.find(part) != json.npos, json);
+  how.prompt = "a file";
+  std::ostringstream of_a_file;
+  demo::write_json(of_a_file, {}, how, "");
+  CHECK(of_a_file.str().find("\"prompt\": \"a file\", \"seed\": null,") != std::string::npos);
+}
+
+TEST_CASE("two sides tell each other what they were given, and what differs is said") {
+  const demo::given one{{"the model", "m"}, {"--policy", "8"}}, two{{"the model", "m"}, {"--policy", "5"}};
+  CHECK(demo::read_given(demo::written(one)) == one);
+  CHECK(demo::differences(one, one).empty());
+  CHECK(demo::differences(one, two) == "\n  --policy: 8 here, 5 there");
+  CHECK(demo::differences({}, {{"x", "1"}}) == "\n  x: nothing here, 1 there");
+  CHECK(demo::differences({{"x", "1"}}, {}) == "\n  x: 1 here, nothing there");
+  const std::string begin(demo::given_begins);
+  for (const std::string& wrong : {std::string(), begin.substr(1), begin + "x", begin + "x\n",
+                                   begin + "x\ny\tz", begin + std::string(demo::most_given, 'x') + "\ty\n"})
+    CHECK_MESSAGE(!demo::read_given(wrong), wrong);
+  const auto bad = demo::read_given(begin + "a\x1b[2J\tb\x07\n");
+  REQUIRE(bad);
+  CHECK(*bad == demo::given{{"a?[2J", "b?"}});
+}
+
+TEST_CASE("a meeting carries short messages, and notices when the other side is gone") {
+  using namespace std::chrono_literals;
+  auto [a, b] = pc::loopback::pair();
+  demo::meeting here(std::move(a), "prefill");
+  auto there = std::make_unique<demo::meeting<pc::loopback>>(std::move(b), "decode");
+  CHECK_FALSE(here.hear(pc::deadline::passed()));
+  there->say("one"); // each is heard before the next: this link keeps nothing
+  CHECK(here.hear(1s) == "one");
+  there->say(demo::written({{"--policy", "5"}}));
+  CHECK_THROWS_WITH_AS(here.compare({{"--policy", "8"}}),
+                       "the prefill side was given something else. Give both the same:\n"
+                       "  --policy: 8 here, 5 there",
+                       std::runtime_error);
+  CHECK_THROWS_WITH(there->compare({{"--policy", "5"}}), doctest::Contains("--policy: 5 here, 8 there"));
+  CHECK(here.hear(1s) == demo::written({{"--policy", "5"}}));
+  there->say("nonsense");
+  CHECK_THROWS_WITH(here.compare({}), "who answers is not the prefill side of this demo");
+  there.reset();
+  CHECK_THROWS_WITH_AS((void)here.hear(1s), doctest::Contains("the prefill side is gone (closed"),
+                       demo::peer_gone);
+  CHECK_THROWS_AS(here.say("x"), demo::peer_gone);
 }
 
 TEST_CASE("the picture is well-formed: each element ends, and text is escaped") {

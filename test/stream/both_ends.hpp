@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <doctest/doctest.h>
 #include <limits>
+#include <numeric>
 #include <vector>
 
 namespace test {
@@ -122,6 +123,12 @@ void round_trip(std::uint64_t seed, dice& random, std::uint32_t n, std::uint32_t
   CHECK(ends.target.received(ends.source, first)); // and nothing beside the tokens' own places
   CHECK(kv.unsharp().empty());
   CHECK(shot.bytes_held() == 0);
+  const auto& by_plane = kv.metrics().bytes_by_plane;
+  CHECK(by_plane == shot.metrics().bytes_by_plane);
+  CHECK(by_plane[0] == kv.metrics().base_bytes);
+  CHECK(std::accumulate(by_plane.begin(), by_plane.end(), std::uint64_t{0}) == kv.metrics().data_bytes);
+  for (std::uint32_t p = 1; p < by_plane.size(); ++p)
+    CHECK((by_plane[p] > 0) == (p >= Policy::base_planes && p < Policy::planes::count));
   // No stream is above raw by more than the tiles' headers, the order and the plan; frames apart.
   const std::uint64_t frames = shot.metrics().data_bytes - streams.door->data.size() * frame_header_bytes;
   const std::uint64_t pages =

@@ -93,6 +93,12 @@ TEST_CASE("tiny: a config.json of something else is refused, with the reason") {
       {"\"original_max_position_embeddings\"", "\"original\"", "original_max_position_embeddings is missing"},
       {"\"factor\": 8.0", "\"factor\": 0.5", "factor is not a number in its range"},
       {"\"rope_scaling\": {", "\"rope_scaling\": 3, \"x\": {", "rope_scaling: is not an object"},
+      {"\"rope_scaling\": {", "\"rope_scaling\": {\"partial_rotary_factor\": 0.5, ",
+       "rope_scaling: partial_rotary_factor is not supported"},
+      {"\"rope_scaling\": {", "\"rope_parameters\": {\"partial_rotary_factor\": 0.25, ",
+       "rope_parameters: partial_rotary_factor is not supported"},
+      {"\"rope_scaling\": {", "\"rope_parameters\": {\"full_attention\": {\"rope_theta\": 1e6}, ",
+       "rope_parameters: \"full_attention\": parameters by kind of layer"},
   };
   for (const auto& t : table) {
     const std::string said =
@@ -108,6 +114,12 @@ TEST_CASE("tiny: a config.json of something else is refused, with the reason") {
             .layers == 2);
   CHECK(tiny::read_config(with(good, "\"llama3\"", "\"dynamic\""), "c").rope.type ==
         tiny::rope_settings::kind::plain);
+  const auto newer =
+      tiny::read_config(with(good, "\"rope_scaling\": {",
+                             "\"rope_parameters\": {\"partial_rotary_factor\": 1.0, \"rope_theta\": 70.0, "),
+                        "c");
+  CHECK(newer.rope.type == tiny::rope_settings::kind::llama3);
+  CHECK(newer.rope.theta == 70);
 }
 
 TEST_CASE("tiny: a wrong safetensors file is refused, with the reason") {

@@ -24,11 +24,14 @@ struct stream_metrics {
 struct request_metrics {
   using time = std::chrono::steady_clock::time_point; ///< of this machine: not to be compared with the peer's
 
-  std::uint64_t raw_bytes = 0;    ///< the cache as it was, tokens that are dropped included
-  std::uint64_t base_bytes = 0;   ///< data lane: base and plan, headers included
-  std::uint64_t light_bytes = 0;  ///< data lane: base, plan and the upgrades before the cut; at the receiver
-                                  ///< what is in the pages of it
-  std::uint64_t data_bytes = 0;   ///< data lane: all that was sent or received, repeats included
+  std::uint64_t raw_bytes = 0;   ///< the cache as it was, tokens that are dropped included
+  std::uint64_t base_bytes = 0;  ///< data lane: base and plan, headers included
+  std::uint64_t light_bytes = 0; ///< data lane: base, plan and the upgrades before the cut; at the receiver
+                                 ///< what is in the pages of it
+  std::uint64_t data_bytes = 0;  ///< data lane: all that was sent or received, repeats included
+  /// The same by plane, as the policy counts them: 0 is the base, of however many planes, with order and
+  /// plan; the others are upgrades. Most planes are eight of 1 bit and a tail.
+  std::array<std::uint64_t, 9> bytes_by_plane{};
   std::uint64_t stored_tiles = 0; ///< sender: tiles that are not smaller coded
   std::uint32_t dropped = 0;      ///< tokens that are not sent, so that nothing of it is exact as a whole
   /// Sender: how it is coded; `automatic` until that is decided.
@@ -46,12 +49,15 @@ struct request_metrics {
     if (!at)
       at = std::chrono::steady_clock::now();
   }
-  /// For the stream: a frame of n bytes is crossing the data lane.
-  void note_bytes(std::uint64_t n) noexcept {
+  /// For the stream: a frame of n bytes is crossing the data lane. Its plane is the peer's word, at a
+  /// receiver.
+  void note_bytes(std::uint32_t plane, std::uint64_t n) noexcept {
     last_byte = std::chrono::steady_clock::now();
     if (!first_byte)
       first_byte = last_byte;
     data_bytes += n;
+    if (plane < bytes_by_plane.size())
+      bytes_by_plane[plane] += n;
   }
 };
 

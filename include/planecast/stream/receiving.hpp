@@ -148,7 +148,7 @@ struct receiving {
     ++staged;
     const auto found = requests.find(h.request);
     if (found != requests.end() && h.opening != 0 && found->second->opening == h.opening) {
-      found->second->metrics.note_bytes(frame_header_bytes + h.payload_bytes);
+      found->second->metrics.note_bytes(h.plane, frame_header_bytes + h.payload_bytes);
       found->second->stage(h, std::move(memory));
     } else { // of a request that is over
       link.metrics().not_expected += 1;

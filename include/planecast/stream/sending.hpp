@@ -256,7 +256,7 @@ struct sending {
       const std::size_t length = w.finish(f.header).size();
       if (!link.send_data(memory, length).ok())
         return link.give_back(std::move(memory));
-      r.metrics.note_bytes(length);
+      r.metrics.note_bytes(f.header.plane, length);
       to_send.pop();
       if (f.again)
         link.metrics().sent_again += 1;
