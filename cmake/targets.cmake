@@ -105,11 +105,13 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/arriving_cache.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/check_engine.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/coarse_cache.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/decode/course.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/draft_batch.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/engine.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/engine_feeds.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/engine_report.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/noise.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/decode/pace.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/philox.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/probe.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/probe_subject.hpp
@@ -122,6 +124,7 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/speculated.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/speculation.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/told_text.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/decode/turn.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/plan/attention_mass.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/plan/budget.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/plan/cut.hpp

@@ -93,3 +93,5 @@
 #include "planecast/decode/speculate.hpp"
 #include "planecast/decode/speculate_batch.hpp"
 #include "planecast/decode/speculated.hpp"
+#include "planecast/decode/speculation.hpp"
+#include "planecast/decode/turn.hpp"

@@ -3,6 +3,7 @@
 
 #include "planecast/decode/speculate.hpp"
 
+#include <algorithm>
 #include <concepts>
 #include <cstddef>
 #include <deque>
@@ -61,56 +62,56 @@ struct batch_request {
 /// Example: `auto texts = speculate_batch(engine, std::vector{batch_request{&a, 0, {…}}, …});`
 template <batch_engine E, arriving_cache K>
 std::vector<speculated> speculate_batch(E& e, const std::vector<batch_request<K>>& requests) {
-  using text = detail::speculation<K, detail::token_judge, E::batch_invariant>;
   for (std::size_t i = 0; i < requests.size(); ++i) {
     const batch_request<K>& r = requests[i];
-    text::check(r.options);
+    detail::course<K&, detail::token_judge>::check(r.options);
     if (r.cache == nullptr || r.options.least_confidence > 0)
       throw std::invalid_argument("planecast: speculate_batch: no cache, or a least_confidence");
     for (std::size_t j = 0; j < i; ++j)
       if (requests[j].sequence == r.sequence || requests[j].cache == r.cache)
         throw std::invalid_argument("planecast: speculate_batch: two requests of one sequence or cache");
   }
-  std::deque<text> texts; // which do not move
+  std::deque<speculation<K&>> texts;
   for (const batch_request<K>& r : requests)
-    texts.emplace_back(*r.cache, r.options, e.position(r.sequence), detail::token_judge());
+    texts.emplace_back(*r.cache, r.options, e.position(r.sequence), E::batch_invariant);
   const auto truncate_to = [&](std::size_t sequence, std::size_t position) {
     if (e.position(sequence) != position)
       e.truncate(sequence, position);
   };
 
-  std::vector<detail::turn> turns(texts.size(), detail::turn::wait);
+  std::vector<turn> turns(texts.size(), turn::wait);
   std::vector<sequence_run> runs;
   for (;;) {
     runs.clear();
-    std::size_t waiting = 0;
     bool all_step = true;
     for (std::size_t i = 0; i < texts.size(); ++i) {
       turns[i] = texts[i].next();
-      waiting += turns[i] == detail::turn::wait ? 1 : 0;
-      if (turns[i] == detail::turn::feed) {
+      if (turns[i] == turn::feed) {
         all_step = all_step && texts[i].is_step();
         truncate_to(requests[i].sequence, texts[i].position());
-        runs.push_back({requests[i].sequence, texts[i].run(), texts[i].rows()});
-      }
+        runs.push_back({requests[i].sequence, texts[i].run(), texts[i].next_tokens()});
+      } else if (turns[i] == turn::over && !requests[i].cache->reached(focused))
+        (void)requests[i].cache->poll(); // its frames must not stand in the way of others
     }
+    const auto waiting = std::ranges::count(turns, turn::wait);
+    if (runs.empty() && waiting == 0)
+      break;
+    const auto begun = deadline::clock::now();
     if (!runs.empty())
       e.forward(runs);
-    else if (waiting == 0)
-      break;
+    const auto time = deadline::clock::now() - begun;
     for (std::size_t i = 0; i < texts.size(); ++i)
-      if (turns[i] == detail::turn::feed) {
-        texts[i].take(1, all_step);
+      if (turns[i] == turn::feed) {
+        pass_outcome how;
+        if (all_step || !texts[i].is_step())
+          how.time = time;
+        texts[i].took(how);
         truncate_to(requests[i].sequence, texts[i].held());
-      } else if (turns[i] == detail::turn::wait) // at most a glance in all
-        texts[i].wait(runs.empty()
-                          ? deadline::clock::duration(detail::speculation_glance) / static_cast<long>(waiting)
-                          : deadline::clock::duration{});
-      else if (!requests[i].cache->reached(focused)) // its frames must not stand in the way of others
-        (void)requests[i].cache->poll();
+      } else if (turns[i] == turn::wait && runs.empty()) // a glance in all
+        texts[i].wait(deadline::clock::duration(detail::speculation_glance) / waiting);
   }
   std::vector<speculated> results;
-  for (text& t : texts)
+  for (speculation<K&>& t : texts)
     results.push_back(t.result());
   return results;
 }
