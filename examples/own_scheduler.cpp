@@ -35,11 +35,11 @@ struct job {
   std::vector<pc::token_id> prompt() const { return {text.begin(), text.end()}; } // the tokens are bytes
 };
 
-// Computes the caches one after the other, and sends them over a link of 200 kB/s.
+// Computes the caches one after the other, and sends them over a link of 100 kB/s.
 void prefill_node(pc::loopback link, std::span<job> jobs) {
   using stream = pc::plane_stream<policy, pc::shaped<pc::loopback>>;
   const pc::geometry model = tiny::engine(tiny::embedded()).geometry();
-  stream::sender out{{std::move(link), {.bytes_per_second = 200e3}}, model};
+  stream::sender out{{std::move(link), {.bytes_per_second = 100e3}}, model};
   std::list<stream::sender::outgoing> shots;
   for (job& j : jobs) {
     const auto prompt = j.prompt();
@@ -73,7 +73,7 @@ struct request {
 };
 
 // One pass of the engine: each sequence takes a run of tokens, behind the first `position` that it holds.
-// (tiny_llm takes one after the other.)
+// (tiny_llm takes one after the other, here at the pace of a larger model.)
 struct share {
   tiny::engine& sequence;
   std::size_t position;
@@ -85,6 +85,7 @@ void pass(std::span<const share> shares) {
     s.sequence.truncate(s.position);
     s.sequence.verify(s.run, s.next);
   }
+  std::this_thread::sleep_for(3ms);
 }
 
 void report(std::size_t number, std::span<const share> shares) {
@@ -151,11 +152,11 @@ int main() {
         r = running.erase(r); // with its blocks; what has not arrived by now does not come any more
       }
     // ... are fed all at once, or all wait, ...
-    if (!shares.empty())
+    if (!shares.empty()) {
       report(passes++, shares);
-    else if (!running.empty())
+      pass(shares);
+    } else if (!running.empty())
       running.front().text.wait(5ms); // drives the link, which is the same for all
-    pass(shares);
     // ... and learn what came of it, if they were in the pass.
     if (said.size() < here_tokens)
       said.push_back(next);
