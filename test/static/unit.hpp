@@ -286,7 +286,7 @@ auto all_layouts() {
       PLANECAST_TEST_TYPE(pc::sampled<some_engine, pc::rejection>),
       PLANECAST_TEST_AGGREGATE((cache, sequence, options),
                                pc::batch_request<pc::stream_receiver<standard_policy, pc::loopback, pc::cpu>::incoming>),
-      PLANECAST_TEST_AGGREGATE((tokens, tags, finish, status, drafted, accepted, wasted, rounds, first_light, first_drafted,
+      PLANECAST_TEST_AGGREGATE((tokens, tags, finish, status, drafted, accepted, wasted, rounds, diverged, first_light, first_drafted,
                                 first_verified_int8, first_verified, focused), pc::speculated),
   };
 }

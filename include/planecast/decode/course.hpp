@@ -164,6 +164,7 @@ private:
       if (look()) { // K and V of all that was decoded so far are from a coarser cache; only `first` is known
         sure_ = 1;
         held_ = 0;
+        stale_ = text_.out.tokens.size() > 1;
         doubtful_ = false;
         return text_.out.tokens.size() > 1 ? std::optional(verify()) : std::nullopt;
       }
@@ -216,6 +217,7 @@ private:
   std::optional<turn> give_up(status why) {
     text_.out.status = why;
     lost_ = true;
+    stale_ = text_.out.tokens.size() > 1;
     if (!text_.options.go_on)
       end(why, finish_reason::lost);
     return {};
@@ -255,9 +257,13 @@ private:
     output_.resize(drafts + 1);
     const std::size_t count = judge_.judge(
         from_ + 1, std::span<const token_id>(text_.out.tokens).subspan(from_ + 1, drafts), output_);
+    if ((last_ || lost_) && !stale_ && count <= drafts &&
+        output_[count - 1] != text_.out.tokens[from_ + count])
+      ++text_.out.diverged;
     text_.replace(from_ + 1, std::span<const token_id>(output_).first(count), tag());
     held_ = from_ + count;
     sure_ = held_ + 1;
+    stale_ = stale_ && sure_ < text_.out.tokens.size();
   }
 
   // Whether there is something to verify against: a tier above the lowest, or all that will ever come.
@@ -282,6 +288,7 @@ private:
   bool stepping_ = false;
   bool last_ = false;     // nothing more will come
   bool lost_ = false;     // nothing more will come, and less came than was planned
+  bool stale_ = false;    // some of the text was decided on other pages than what they are
   bool doubtful_ = false; // the last draft was
   bool over_ = false;
   told_text text_;
