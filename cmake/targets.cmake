@@ -103,6 +103,7 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/accept.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/accept_sampled.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/arriving_cache.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/decode/batch_engine.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/check_engine.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/coarse_cache.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/course.hpp
@@ -118,6 +119,7 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/probe_verdict.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/race.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/sampled.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/decode/sampled_batch.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/softmax.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/speculate.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/speculate_batch.hpp
