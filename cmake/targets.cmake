@@ -104,6 +104,7 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/accept_sampled.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/arriving_cache.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/batch_engine.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/decode/check_batch_engine.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/check_engine.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/coarse_cache.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/course.hpp

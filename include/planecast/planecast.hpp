@@ -82,6 +82,7 @@
 #include "planecast/decode/accept_sampled.hpp"
 #include "planecast/decode/arriving_cache.hpp"
 #include "planecast/decode/batch_engine.hpp"
+#include "planecast/decode/check_batch_engine.hpp"
 #include "planecast/decode/check_engine.hpp"
 #include "planecast/decode/draft_batch.hpp"
 #include "planecast/decode/engine.hpp"
