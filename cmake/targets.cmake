@@ -103,25 +103,31 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/accept.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/accept_sampled.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/arriving_cache.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/decode/batch_engine.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/decode/check_batch_engine.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/check_engine.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/coarse_cache.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/decode/course.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/draft_batch.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/engine.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/engine_feeds.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/engine_report.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/noise.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/decode/pace.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/philox.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/probe.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/probe_subject.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/probe_verdict.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/race.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/sampled.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/decode/sampled_batch.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/softmax.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/speculate.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/speculate_batch.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/speculated.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/speculation.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/told_text.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/decode/turn.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/plan/attention_mass.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/plan/budget.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/plan/cut.hpp

@@ -41,6 +41,7 @@ outcome decode(std::uint64_t seed, const script& s, pc::speculate_options option
   CHECK(r.wasted <= seen.taken_back);
   CHECK(r.wasted <= e.steps);
   CHECK((r.rounds > 0) == (e.fed_to_verify > 0));
+  CHECK(r.diverged <= (Invariant ? 0 : r.rounds));
   CHECK(r.tags.at(0) == token_tag::verified);
   CHECK(r.degraded() == !r.status.ok());
   // All but the last token are held, and nothing else.
@@ -498,7 +499,38 @@ TEST_CASE("an engine that is not batch-invariant verifies as it goes, and takes 
     CHECK(all(r, token_tag::verified));
     CHECK(e.steps < 600 + 15 * every); // twelve ties, each of which costs no more than a run
     CHECK(e.fed_to_verify < 1400);
+    CHECK(r.diverged == e.steps / 50);
   }
+}
+
+TEST_CASE("what sharper pages change is no divergence") {
+  struct steady : hashing<false> { // whose steps are as its passes, though it does not say so
+    using hashing<false>::hashing;
+    token_id step(token_id t) { return feed(t, 0); }
+  };
+  std::mt19937_64 random(37);
+  std::size_t taken_back = 0;
+  for (int trial = 0; trial < 300; ++trial) {
+    CAPTURE(trial);
+    const std::uint64_t seed = random();
+    script s = random_script(random, 1 + trial % 2);
+    if (trial % 3 == 0)
+      s.lost = std::max<std::size_t>(s.first_light, 1) + 1 + static_cast<std::size_t>(random() % 20);
+    steady e(prompt_tokens, seed);
+    scripted_cache<> kv(prompt_tokens, s, [&](std::uint32_t token, int tier) { e.prompt[token] = tier; });
+    witness seen;
+    const pc::speculated r = pc::speculate(e, kv,
+                                           {.first = first,
+                                            .max_tokens = 30,
+                                            .on_token = std::ref(seen),
+                                            .max_run = 1 + static_cast<std::size_t>(random() % 20),
+                                            .verify_every = 1 + static_cast<std::size_t>(random() % 9),
+                                            .go_on = true});
+    CHECK(r.tokens.size() == 30);
+    CHECK(r.diverged == 0);
+    taken_back += seen.taken_back;
+  }
+  CHECK(taken_back > 300);
 }
 
 TEST_CASE("no pass takes more tokens than max_run, and the text is the same") {

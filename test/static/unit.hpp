@@ -77,6 +77,13 @@ struct some_engine {
   std::size_t position() const { return 0; }
   std::size_t vocabulary() const { return 1; }
 };
+struct some_batch_engine {
+  static constexpr bool batch_invariant = true;
+  void forward(std::span<const pc::sequence_rows>) {}
+  void truncate(std::size_t, std::size_t) {}
+  std::size_t position(std::size_t) const { return 0; }
+  std::size_t vocabulary() const { return 1; }
+};
 
 // A type that is no aggregate, or an aggregate with all its members: a structured binding takes no fewer, so
 // that a new member cannot be forgotten. A new type cannot be either: public_types.cpp reads this list.
@@ -275,15 +282,20 @@ auto all_layouts() {
       PLANECAST_TEST_AGGREGATE((first, max_tokens, stop_tokens, on_token, timeout, max_drafts, max_run, verify_every,
                                 draft_from, least_confidence, step_time, go_on, cancel), pc::speculate_options),
       PLANECAST_TEST_TYPE(pc::finish_reason),
+      PLANECAST_TEST_TYPE(pc::turn),
+      PLANECAST_TEST_AGGREGATE((confidence, time), pc::pass_outcome),
+      PLANECAST_TEST_TYPE(pc::speculation<pc::stream_receiver<standard_policy, pc::loopback, pc::cpu>::incoming>),
       PLANECAST_TEST_AGGREGATE((sequence, run, next), pc::sequence_run),
+      PLANECAST_TEST_AGGREGATE((sequence, run, logits), pc::sequence_rows),
       PLANECAST_TEST_TYPE(pc::greedy),
       PLANECAST_TEST_AGGREGATE((seed, temperature, stream), pc::shared_noise),
       PLANECAST_TEST_AGGREGATE((seed, temperature), pc::rejection),
       PLANECAST_TEST_TYPE(pc::sampled<some_engine, pc::shared_noise>),
       PLANECAST_TEST_TYPE(pc::sampled<some_engine, pc::rejection>),
+      PLANECAST_TEST_TYPE(pc::sampled_batch<some_batch_engine, pc::shared_noise>),
       PLANECAST_TEST_AGGREGATE((cache, sequence, options),
                                pc::batch_request<pc::stream_receiver<standard_policy, pc::loopback, pc::cpu>::incoming>),
-      PLANECAST_TEST_AGGREGATE((tokens, tags, finish, status, drafted, accepted, wasted, rounds, first_light, first_drafted,
+      PLANECAST_TEST_AGGREGATE((tokens, tags, finish, status, drafted, accepted, wasted, rounds, diverged, first_light, first_drafted,
                                 first_verified_int8, first_verified, focused), pc::speculated),
   };
 }

@@ -71,6 +71,15 @@ inline token_id chosen(token_id token) {
   return token;
 }
 
+// At which temperature the probability of a choice is told; greedy: 1.
+template <class How>
+float told_temperature(const How& how) {
+  if constexpr (requires { how.temperature; })
+    return how.temperature < least_temperature ? 1 : how.temperature;
+  else
+    return 1;
+}
+
 // What becomes of rows that are tokens: a speculation's judge (speculation.hpp).
 class token_judge {
 public:
@@ -198,13 +207,10 @@ public:
   [[nodiscard]] float confidence() {
     if (confidence_)
       return *confidence_;
-    float temperature = 1;
-    if constexpr (requires { how_.temperature; })
-      temperature = how_.temperature < detail::least_temperature ? 1 : how_.temperature;
     if (last_ == no_token)
       return 0;
     const std::span<float> probabilities = row(1); // in the logits' place, which nobody needs any more
-    detail::probabilities_of(probabilities, temperature);
+    detail::probabilities_of(probabilities, detail::told_temperature(how_));
     confidence_ = probabilities[static_cast<std::size_t>(last_)];
     return *confidence_;
   }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "planecast/decode/arriving_cache.hpp"
+#include "planecast/decode/course.hpp"
 #include "planecast/decode/engine.hpp"
 #include "planecast/decode/sampled.hpp"
 #include "planecast/decode/speculated.hpp"
@@ -10,9 +11,8 @@
 #include <chrono>
 #include <concepts>
 #include <cstddef>
-#include <span>
+#include <limits>
 #include <stdexcept>
-#include <utility>
 
 namespace planecast::inline v0 {
 
@@ -21,16 +21,16 @@ namespace detail {
 // While the next tier is awaited, so often is looked whether it is there.
 inline constexpr auto speculation_glance = std::chrono::milliseconds(1);
 
-template <engine E>
-void feed(E& e, std::span<const token_id> run, std::span<token_id> next, bool is_step) {
-  if (is_step)
-    next.front() = e.step(run.front());
+template <engine E, class K>
+void feed(E& e, speculation<K>& text) {
+  if (text.is_step())
+    text.next_tokens().front() = e.step(text.run().front());
   else
-    e.verify(run, next);
+    e.verify(text.run(), text.next_tokens());
 }
-template <logits_engine E>
-void feed(sampled<E, rejection>& e, std::span<const token_id> run, std::span<float> rows, bool) {
-  e.forward(run, rows);
+template <logits_engine E, class K>
+void feed(sampled<E, rejection>& e, course<K, rejection_judge>& text) {
+  e.forward(text.run(), text.rows());
 }
 
 template <class E>
@@ -44,28 +44,34 @@ inline constexpr bool says_confidence = requires(E e) {
   { e.confidence() } -> std::convertible_to<float>;
 };
 
-template <class E, arriving_cache K, class Judge>
-speculated speculate_by(E& e, K& kv, const speculate_options& options, Judge judge) {
-  if (options.least_confidence > 0 && !says_confidence<E>)
-    throw std::invalid_argument("planecast: speculate: least_confidence, but the engine has no confidence()");
-  speculation<K, Judge, E::batch_invariant> text(kv, options, e.position(), std::move(judge));
+template <class E, class Text>
+speculated speculate_by(E& e, Text text) {
+  constexpr std::size_t any = std::numeric_limits<std::size_t>::max();
   for (;;)
-    switch (text.next()) {
+    switch (text.next(any)) {
     case turn::over:
       return text.result();
     case turn::wait:
       text.wait(speculation_glance);
       break;
     case turn::feed:
+      const auto begun = deadline::clock::now();
       truncate_to(e, text.position());
-      feed(e, text.run(), text.rows(), text.is_step());
+      feed(e, text);
+      pass_outcome how{.time = deadline::clock::now() - begun};
       if constexpr (says_confidence<E>)
-        text.take(text.asks_confidence() ? e.confidence() : 1);
-      else
-        text.take();
+        if (text.asks_confidence())
+          how.confidence = e.confidence();
+      text.took(how);
       truncate_to(e, text.held());
       break;
     }
+}
+
+template <class E>
+void refuse_confidence(const speculate_options& options) {
+  if (options.least_confidence > 0 && !says_confidence<E>)
+    throw std::invalid_argument("planecast: speculate: least_confidence, but the engine has no confidence()");
 }
 
 } // namespace detail
@@ -97,12 +103,15 @@ speculated speculate_by(E& e, K& kv, const speculate_options& options, Judge jud
 /// Example: `auto text = speculate(engine, kv, {.first = t0, .max_tokens = 256, .on_token = show});`
 template <engine E, arriving_cache K>
 speculated speculate(E& e, K& kv, const speculate_options& options) {
-  return detail::speculate_by(e, kv, options, detail::token_judge());
+  detail::refuse_confidence<E>(options);
+  return detail::speculate_by(e, speculation<K&>(kv, options, e.position(), E::batch_invariant));
 }
 /// The same with an engine that is sampled by rejection: it has no confidence().
 template <logits_engine E, arriving_cache K>
 speculated speculate(sampled<E, rejection>& e, K& kv, const speculate_options& options) {
-  return detail::speculate_by(e, kv, options, e.judge());
+  detail::refuse_confidence<sampled<E, rejection>>(options);
+  return detail::speculate_by(e, detail::course<K&, detail::rejection_judge>(kv, options, e.position(),
+                                                                             E::batch_invariant, e.judge()));
 }
 
 } // namespace planecast::inline v0

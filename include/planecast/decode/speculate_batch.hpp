@@ -1,46 +1,16 @@
 // The same for a batch of requests, whose engine takes tokens of many sequences in one pass.
 #pragma once
 
+#include "planecast/decode/batch_engine.hpp"
 #include "planecast/decode/speculate.hpp"
 
-#include <concepts>
+#include <algorithm>
 #include <cstddef>
 #include <deque>
-#include <span>
 #include <stdexcept>
-#include <type_traits>
 #include <vector>
 
 namespace planecast::inline v0 {
-
-/// What one sequence takes in a pass.
-struct sequence_run {
-  std::size_t sequence = 0;           ///< its number, as the engine counts them
-  std::span<const token_id> run = {}; ///< fed one after the other, from the sequence's position on
-  std::span<token_id> next = {};      ///< as long; [i] becomes the token after run[i]
-};
-
-/// An engine that decodes many sequences at a time, each by its number.
-///
-///     forward(runs)          Feeds each sequence its run, all in one pass; appends K and V, writes `next`.
-///     truncate(sequence, n)  Drops its K and V from position n on.
-///     position(sequence)     Tokens held of it so far.
-///     batch_invariant        A constant: true if a token, and the K and V written, are the same bit for bit
-///                            however its sequence is divided into runs, and whatever else is in the pass.
-///
-/// Preconditions: sequences of a pass differ; runs are not empty.
-/// Effects: as an engine's. K and V of the prompts are read anew in every call.
-/// Errors: any of them may throw.
-/// Example: test/decode/speculate_batch_test.cpp.
-// clang-format off
-template <class E>
-concept batch_engine = requires(E e, const E c, std::span<const sequence_run> runs, std::size_t n) {
-  { e.forward(runs) } -> std::same_as<void>;
-  { e.truncate(n, n) } -> std::same_as<void>;
-  { c.position(n) } -> std::same_as<std::size_t>;
-  { std::bool_constant<E::batch_invariant>() };
-};
-// clang-format on
 
 /// One of a batch's requests. Borrows the cache.
 template <arriving_cache K>
@@ -55,62 +25,66 @@ struct batch_request {
 /// where all wait, their links are driven in turn. On a batch-invariant engine each text is the one that
 /// speculate() gives.
 /// Preconditions: as speculate()'s, of each request. Sequences differ, caches are there and differ, and
-/// least_confidence is 0 (throws std::invalid_argument).
+/// least_confidence is 0 unless the engine has a confidence(sequence) (throws std::invalid_argument).
 /// Effects: as speculate()'s, of each sequence. Results in the order of the requests.
 /// Errors: as speculate()'s. An exception of one request's on_token ends all.
 /// Example: `auto texts = speculate_batch(engine, std::vector{batch_request{&a, 0, {…}}, …});`
 template <batch_engine E, arriving_cache K>
 std::vector<speculated> speculate_batch(E& e, const std::vector<batch_request<K>>& requests) {
-  using text = detail::speculation<K, detail::token_judge, E::batch_invariant>;
   for (std::size_t i = 0; i < requests.size(); ++i) {
     const batch_request<K>& r = requests[i];
-    text::check(r.options);
-    if (r.cache == nullptr || r.options.least_confidence > 0)
-      throw std::invalid_argument("planecast: speculate_batch: no cache, or a least_confidence");
+    detail::course<K&, detail::token_judge>::check(r.options);
+    if (r.cache == nullptr || (r.options.least_confidence > 0 && !detail::says_confidence_of<E>))
+      throw std::invalid_argument(
+          "planecast: speculate_batch: no cache, or least_confidence, but the engine has no confidence()");
     for (std::size_t j = 0; j < i; ++j)
       if (requests[j].sequence == r.sequence || requests[j].cache == r.cache)
         throw std::invalid_argument("planecast: speculate_batch: two requests of one sequence or cache");
   }
-  std::deque<text> texts; // which do not move
+  std::deque<speculation<K&>> texts;
   for (const batch_request<K>& r : requests)
-    texts.emplace_back(*r.cache, r.options, e.position(r.sequence), detail::token_judge());
+    texts.emplace_back(*r.cache, r.options, e.position(r.sequence), E::batch_invariant);
   const auto truncate_to = [&](std::size_t sequence, std::size_t position) {
     if (e.position(sequence) != position)
       e.truncate(sequence, position);
   };
 
-  std::vector<detail::turn> turns(texts.size(), detail::turn::wait);
+  std::vector<turn> turns(texts.size(), turn::wait);
   std::vector<sequence_run> runs;
   for (;;) {
     runs.clear();
-    std::size_t waiting = 0;
     bool all_step = true;
     for (std::size_t i = 0; i < texts.size(); ++i) {
       turns[i] = texts[i].next();
-      waiting += turns[i] == detail::turn::wait ? 1 : 0;
-      if (turns[i] == detail::turn::feed) {
+      if (turns[i] == turn::feed) {
         all_step = all_step && texts[i].is_step();
         truncate_to(requests[i].sequence, texts[i].position());
-        runs.push_back({requests[i].sequence, texts[i].run(), texts[i].rows()});
-      }
+        runs.push_back({requests[i].sequence, texts[i].run(), texts[i].next_tokens()});
+      } else if (turns[i] == turn::over && !requests[i].cache->reached(focused))
+        (void)requests[i].cache->poll(); // its frames must not stand in the way of others
     }
+    const auto waiting = std::ranges::count(turns, turn::wait);
+    if (runs.empty() && waiting == 0)
+      break;
+    const auto begun = deadline::clock::now();
     if (!runs.empty())
       e.forward(runs);
-    else if (waiting == 0)
-      break;
+    const auto time = deadline::clock::now() - begun;
     for (std::size_t i = 0; i < texts.size(); ++i)
-      if (turns[i] == detail::turn::feed) {
-        texts[i].take(1, all_step);
+      if (turns[i] == turn::feed) {
+        pass_outcome how;
+        if (all_step || !texts[i].is_step())
+          how.time = time;
+        if constexpr (detail::says_confidence_of<E>)
+          if (texts[i].asks_confidence())
+            how.confidence = e.confidence(requests[i].sequence);
+        texts[i].took(how);
         truncate_to(requests[i].sequence, texts[i].held());
-      } else if (turns[i] == detail::turn::wait) // at most a glance in all
-        texts[i].wait(runs.empty()
-                          ? deadline::clock::duration(detail::speculation_glance) / static_cast<long>(waiting)
-                          : deadline::clock::duration{});
-      else if (!requests[i].cache->reached(focused)) // its frames must not stand in the way of others
-        (void)requests[i].cache->poll();
+      } else if (turns[i] == turn::wait && runs.empty()) // a glance in all
+        texts[i].wait(deadline::clock::duration(detail::speculation_glance) / waiting);
   }
   std::vector<speculated> results;
-  for (text& t : texts)
+  for (speculation<K&>& t : texts)
     results.push_back(t.result());
   return results;
 }

@@ -76,6 +76,9 @@ struct speculated {
   std::size_t accepted = 0; ///< of these, how many are in `tokens`
   std::size_t wasted = 0;   ///< steps whose token was taken back
   std::size_t rounds = 0;   ///< verification passes
+  /// How often one changed a token though the pages were the same, since all had come: by rounding alone, of
+  /// an engine that is not batch-invariant.
+  std::size_t diverged = 0;
 
   /// When so much of the cache was there, or the first token after `first` had the tag; empty if never. @{
   std::optional<duration> first_light, first_drafted, first_verified_int8, first_verified, focused; /// @}

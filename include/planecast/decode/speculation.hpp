@@ -1,299 +1,125 @@
-// One text that is decoded on an arriving cache: what its engine should do next, and what follows from it.
+// One request that decodes on an arriving cache, for engines that have a scheduler of their own.
 #pragma once
 
 #include "planecast/decode/arriving_cache.hpp"
+#include "planecast/decode/course.hpp"
 #include "planecast/decode/engine.hpp"
+#include "planecast/decode/sampled.hpp"
 #include "planecast/decode/speculated.hpp"
-#include "planecast/decode/told_text.hpp"
-#include "planecast/policy/tier.hpp"
+#include "planecast/decode/turn.hpp"
 #include "planecast/status.hpp"
-#include "planecast/stream/event.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <cstddef>
-#include <cstdint>
-#include <optional>
+#include <limits>
 #include <span>
 #include <stdexcept>
+#include <type_traits>
 #include <utility>
-#include <vector>
 
-namespace planecast::inline v0::detail {
+namespace planecast::inline v0 {
 
-/// What a speculation needs now.
-enum class turn : std::uint8_t {
-  feed, ///< the engine to take run() at position()
-  wait, ///< more of the cache
-  over, ///< nothing
-};
-
-/// Decides what is drafted, verified and awaited, and keeps the text. It never calls an engine: whoever
-/// drives it does, for one speculation or for a batch of them, in this way:
+/// What a request feeds next while its cache arrives, for a scheduler that batches requests as it sees fit:
+/// it admits and retires them between passes, and mixes them with others that are none of planecast's. A
+/// speculation decides what is drafted, verified and awaited, and keeps the text. It never calls an engine.
+/// speculate() and speculate_batch() are loops around it; what they promise of the text, and of when it
+/// drafts and when it waits, is so here. Between two passes each request is asked:
 ///
-///     while (s.next() != turn::over)
-///       if it is wait: s.wait(…)
-///       else: truncate the engine to s.position(); feed it s.run(), whose outcome goes to s.rows();
-///             s.take(); truncate the engine to s.held()
+///     switch (text.next(room)) {         // for at most so many tokens
+///     case turn::feed:                   // The pass takes text.run(), from text.position() on, over K and V
+///                                        // that stand there, and fills text.next_tokens().
+///     case turn::wait:                   // Nothing in this pass.
+///     case turn::over: text.result();    // Its blocks are free once this object is gone.
+///     }
 ///
-/// Judge says what becomes of the outcome, a row for each token of a run. rows(n) is where they go;
-/// draw(index) the token of text that follows from a step's one row; judge(index, drafts, out) writes what is
-/// in the text from index on, where drafts are, and returns how many tokens that is. Each draft has a row,
-/// and one more may be behind them.
-template <arriving_cache K, class Judge, bool Invariant>
+/// After the pass those that were in it are told: text.took(). K and V from text.held() on are then worth
+/// nothing, and blocks behind it may go.
+///
+/// K is the type of an arriving cache, which it then owns; or a reference to one, which it borrows. It owns
+/// the options. It may be moved, also while its run is in a pass, for run() and next_tokens() stay where they
+/// are; the moved-from can only be destroyed. It cannot be assigned: keep requests in a list or a map.
+///
+/// A request may be left out of a pass that it asked for, be it for want of room or of blocks: next() forgets
+/// a run that was not taken, and decides anew. Ask all of them before every pass, those too that can get
+/// nothing, with next(0): it drives the link, where frames that one request has not taken stand in the way of
+/// others. If all wait, wait() does it without spinning; over one link it is enough to call it of one.
+///
+/// To end a text early, cancel() it, or destroy the object, which cancels the transfer if it owns the cache;
+/// but not while its run is in a pass: the pass writes to next_tokens().
+///
+/// Preconditions: the cache fills the pages of the prompt, which every pass reads anew. It is used from one
+/// thread at a time. next() and wait() write into these pages: no pass that has this request runs meanwhile
+/// (others may). Until the text is over, what stands in its blocks changes: they stay where they are, and are
+/// shared with no other request.
+/// Errors: the constructor throws std::invalid_argument for options that make no sense. Exceptions of
+/// on_token, which the constructor and took() call, pass; then it can only be destroyed.
+/// Example: examples/own_scheduler.cpp.
+template <class K>
+requires arriving_cache<std::remove_reference_t<K>>
 class speculation {
-  using tiers = typename K::policy::tiers;
-  using clock = deadline::clock;
-
 public:
-  /// `start` is the engine's position. Options are borrowed. It does not move.
-  speculation(K& kv, const speculate_options& options, std::size_t start, Judge judge)
-      : kv_(kv), options_(options), judge_(std::move(judge)), begun_(clock::now()), start_(start),
-        step_time_(options.step_time), text_(options, begun_) {
-    check(options);
-    text_.append(options.first, token_tag::verified, {});
-  }
-  speculation(const speculation&) = delete;
-  /// Errors: throws std::invalid_argument for options that make no sense.
-  static void check(const speculate_options& options) {
-    if (options.max_tokens == 0 || options.max_run == 0 || options.verify_every == 0)
-      throw std::invalid_argument(
-          "planecast: speculate needs max_tokens, max_run, verify_every of at least 1");
-    if (options.draft_from >= tiers::count)
-      throw std::invalid_argument("planecast: speculate: draft_from is beyond the last tier");
-  }
+  /// `position` is the number of the prompt's tokens. `batch_invariant` is as in batch_engine: whether a
+  /// token, and the K and V written, are the same bit for bit however the sequence is divided into runs, and
+  /// whatever else is in the pass. If not, steps on a higher tier are verified every verify_every tokens.
+  speculation(K cache, speculate_options options, std::size_t position, bool batch_invariant)
+      : course_(std::forward<K>(cache), std::move(options), position, batch_invariant, {}) {}
 
-  /// One thing at a time, and before each a look at what has arrived.
-  turn next() {
-    const turn now = decide();
-    if (now != turn::wait && waiting_since_)
-      waited_for_ += clock::now() - *std::exchange(waiting_since_, std::nullopt);
-    else if (now == turn::wait && !waiting_since_)
-      waiting_since_ = clock::now();
+  /// Drives the cache's link without waiting, writes what has come into the pages, and says what the request
+  /// needs. A turn to feed has at least 1 and at most `most` tokens; for none there is no turn to feed. How
+  /// many it would take is run().size() without a limit; a verification that is cut goes on in the next pass.
+  [[nodiscard]] turn next(std::size_t most = std::numeric_limits<std::size_t>::max()) {
+    const turn now = course_.next(most);
+    if (now == turn::feed)
+      std::ranges::fill(course_.rows(), no_token); // so that took() can see what is missing
     return now;
   }
 
-  /// Drives the cache's link until what is awaited has come, but no longer than for `limit`.
-  void wait(clock::duration limit) {
-    waited_ = kv_.wait(out_.first_light ? focused : first_light, deadline(std::min(limit, time_left())));
-    // Of focus the next poll says the same.
-  }
+  /// The tokens to feed, one after the other; empty but between turn::feed and took().
+  [[nodiscard]] std::span<const token_id> run() const noexcept { return course_.run(); }
+  /// Where run() goes in the sequence. What the engine holds from there on is dropped, or written over.
+  [[nodiscard]] std::size_t position() const noexcept { return course_.position(); }
+  /// To be filled by the pass, in the host's memory: [i] is the token that follows run()[i], greedily or by
+  /// the noise of its position (shared_noise).
+  [[nodiscard]] std::span<token_id> next_tokens() { return course_.rows(); }
+  /// Whether run() is a draft, one token: by the arithmetic of steps, if that is another than that of
+  /// verifications. Where a pass has no room for all, verifications are worth more.
+  [[nodiscard]] bool is_step() const noexcept { return course_.is_step(); }
+  /// Whether took() wants the step's confidence: least_confidence is set, and nothing else makes it sure.
+  [[nodiscard]] bool asks_confidence() const noexcept { return course_.asks_confidence(); }
 
-  /// Whether the run is a single draft, by the arithmetic of steps.
-  [[nodiscard]] bool is_step() const noexcept { return stepping_; }
-  /// The tokens to feed, and where the first of them stands.
-  [[nodiscard]] std::span<const token_id> run() const noexcept {
-    return std::span<const token_id>(out_.tokens).subspan(from_, to_ - from_);
+  /// The pass has run: tells on_token what follows of it. Without a run it does nothing, so it may be called
+  /// of all requests, and of those that were cancelled while they were in the pass.
+  ///
+  /// Only by what it is told of the time, or by options.step_time, does it know when the rest of the cache is
+  /// so close that a draft would be wasted. Without either it drafts.
+  /// Preconditions: next_tokens() is filled (throws std::invalid_argument for a token that is none; it
+  /// may then be filled and told again).
+  void took(const pass_outcome& how = {}) {
+    if (std::ranges::any_of(course_.rows(), [](token_id t) { return t < 0; }))
+      throw std::invalid_argument("planecast: speculation: took() before all of next_tokens() was filled");
+    course_.took(how);
   }
-  [[nodiscard]] std::size_t position() const noexcept { return start_ + from_; } ///< see run()
-  /// Where the run's outcome goes.
-  [[nodiscard]] auto rows() { return judge_.rows(to_ - from_); }
-  /// Whether take() wants to know how probable a step's token was.
-  [[nodiscard]] bool asks_confidence() const noexcept {
-    return stepping_ && !last_ && options_.least_confidence > 0;
-  }
+  /// So many tokens of the sequence, the prompt's among them, have K and V that count.
+  [[nodiscard]] std::size_t held() const noexcept { return course_.held(); }
 
-  /// The rows are filled. Tells what follows. `timed`: the pass was of runs like this one alone.
-  void take(float confidence = 1, bool timed = true) {
-    const clock::duration took = clock::now() - fed_;
-    if (stepping_) {
-      if (timed) // a slow one among others says little
-        step_time_ = steps_++ == 0 || !step_time_ ? took : std::min(took, 2 * *step_time_);
-      take_step();
-      doubtful_ = !last_ && confidence < options_.least_confidence;
-    } else {
-      verify_time_ = took;
-      take_verified();
-    }
-  }
+  /// Drives the cache's link until next() may have something else to say than turn::wait, but no longer than
+  /// `limit`, or than options.timeout allows.
+  void wait(deadline::clock::duration limit) { course_.wait(limit); }
 
-  /// How many tokens the engine holds K and V of that are right.
-  [[nodiscard]] std::size_t held() const noexcept { return start_ + held_; }
+  /// Ends the text as it is: from now on next() says over, and the result that it was cancelled. A text that
+  /// is complete stays so. May be called from on_token.
+  void cancel() { course_.cancel(); }
 
-  /// Once it is over. No other call after it.
-  [[nodiscard]] speculated result() {
-    if (out_.finish == finish_reason::length && stops(out_.tokens.back()))
-      out_.finish = finish_reason::stop;
-    return text_.result();
-  }
+  /// The text as it is now; `accepted` is counted in the end.
+  [[nodiscard]] const speculated& so_far() const noexcept { return course_.so_far(); }
+  /// The text; if it was not over, it is cancelled. Nothing else may be called after it, but cache().
+  [[nodiscard]] speculated result() { return course_.result(); }
+
+  /// The cache: for what it counts, or to wait for the rest of one whose text has ended before.
+  [[nodiscard]] std::remove_reference_t<K>& cache() noexcept { return course_.cache(); }
 
 private:
-  turn decide() {
-    while (!over_) {
-      if (complete())
-        over_ = true;
-      else if (options_.cancel.stop_requested())
-        end({errc::cancelled, "by the caller of speculate"}, finish_reason::cancelled);
-      else if (!out_.first_light) {
-        const bool come = kv_.reached(first_light);
-        if (!come && (waited_.ok() || (waited_ == errc::timeout && time_left().count() > 0)))
-          return turn::wait;
-        if (!come && !(options_.go_on && kv_.tier() >= 0)) { // not even the base, or it is not wanted
-          end(waited_, finish_reason::lost);
-          break;
-        }
-        out_.first_light = clock::now() - begun_;
-        look();
-        if (!come)
-          (void)give_up(waited_);
-      } else if (const std::optional<turn> what = advance())
-        return *what;
-    }
-    return turn::over;
-  }
-  [[nodiscard]] bool complete() const { // `first` alone needs no cache
-    const std::size_t size = out_.tokens.size();
-    return finished() && (size == 1 || ((last_ || lost_) && (!settled() || sure_ == size)));
-  }
-  [[nodiscard]] clock::duration time_left() const {
-    const auto now = waiting_since_ ? clock::now() - *waiting_since_ : clock::duration{};
-    return std::max(options_.timeout - waited_for_ - now, clock::duration{});
-  }
-
-  // What is to be done since first light; empty: something has changed, and is to be looked at again.
-  std::optional<turn> advance() {
-    if (!last_ && !lost_) {
-      const status polled = kv_.poll();
-      if (look()) { // K and V of all that was decoded so far are from a coarser cache; only `first` is known
-        sure_ = 1;
-        doubtful_ = false;
-        return out_.tokens.size() > 1 ? std::optional(verify()) : std::nullopt;
-      }
-      if (!polled)
-        return give_up(polled);
-    }
-    const std::size_t size = out_.tokens.size(), ahead = size - sure_;
-    if (held_ + 1 < size) // a run was too long for one pass
-      return verify();
-    if (finished()) {
-      if (settled() && ahead > 0)
-        return verify();
-    } else if (last_ || lost_ || !waiting_is_better()) {
-      if (steps_are_sure() || (lost_ && !settled()) || ahead < most_ahead())
-        return step();
-      if (settled())
-        return verify();
-    }
-    if (time_left().count() == 0)
-      return give_up({errc::timeout, "the focus did not come in time"});
-    return turn::wait;
-  }
-  [[nodiscard]] std::size_t most_ahead() const {
-    return settled() ? std::min(options_.max_drafts, options_.verify_every) : options_.max_drafts;
-  }
-
-  // Whether the pages hold more than when last looked at.
-  bool look() {
-    const int tier = std::max(kv_.tier(), 0);
-    const bool last = kv_.reached(focused) || static_cast<std::uint32_t>(tier) + 1 == tiers::count;
-    const bool sharper = tier > tier_ || (last && !last_);
-    tier_ = tier;
-    last_ = last;
-    if (last && !out_.focused)
-      out_.focused = clock::now() - begun_;
-    return sharper;
-  }
-
-  // A draft now would be taken back, or would come no sooner than the token itself.
-  [[nodiscard]] bool waiting_is_better() const {
-    if (doubtful_ || tier_ < static_cast<int>(options_.draft_from))
-      return true;
-    if constexpr (foreseeing_cache<K>)
-      if (step_time_ && (options_.step_time || steps_ > 1))
-        if (const auto rest = kv_.expected(focused)) {
-          const std::chrono::duration<double> step = *step_time_, whole = verify_time_.value_or(*step_time_);
-          return *rest < 2 * step + whole;
-        }
-    return false;
-  }
-
-  std::optional<turn> give_up(status why) {
-    out_.status = why;
-    lost_ = true;
-    if (!options_.go_on)
-      end(why, finish_reason::lost);
-    return {};
-  }
-  void end(status why, finish_reason reason) {
-    out_.status = why;
-    out_.finish = reason;
-    over_ = true;
-  }
-
-  turn feed(bool step, std::size_t from, std::size_t to) {
-    stepping_ = step;
-    from_ = from;
-    to_ = to;
-    fed_ = clock::now();
-    return turn::feed;
-  }
-  turn step() { return feed(true, out_.tokens.size() - 1, out_.tokens.size()); }
-  // Decides anew, in one pass, the tokens after those that are sure. Their K and V are written anew too.
-  turn verify() {
-    const std::size_t to = out_.tokens.size() - (finished() ? 1 : 0); // what follows the end is not wanted
-    return feed(false, sure_ - 1, std::min(to, sure_ - 1 + options_.max_run));
-  }
-
-  void take_step() {
-    const token_id next = judge_.draw(out_.tokens.size());
-    const bool sure = steps_are_sure();
-    text_.append(next, sure ? tag() : token_tag::drafted,
-                 {.step = true, .drafted = !sure || tag() == token_tag::drafted});
-    held_ = to_;
-    if (sure)
-      sure_ = out_.tokens.size();
-  }
-  void take_verified() {
-    ++out_.rounds;
-    const std::size_t drafts = std::min(out_.tokens.size() - from_ - 1, to_ - from_);
-    output_.resize(drafts + 1);
-    const std::size_t count =
-        judge_.judge(from_ + 1, std::span<const token_id>(out_.tokens).subspan(from_ + 1, drafts), output_);
-    text_.replace(from_ + 1, std::span<const token_id>(output_).first(count), tag());
-    held_ = from_ + count;
-    sure_ = held_ + 1;
-  }
-
-  // Whether there is something to verify against: a tier above the lowest, or all that will ever come.
-  [[nodiscard]] bool settled() const { return tier_ > 0 || last_; }
-  [[nodiscard]] bool steps_are_sure() const { return Invariant && settled(); }
-  [[nodiscard]] bool stops(token_id id) const {
-    return std::ranges::find(options_.stop_tokens, id) != options_.stop_tokens.end();
-  }
-  [[nodiscard]] bool finished() const {
-    return out_.tokens.size() >= options_.max_tokens || stops(out_.tokens.back());
-  }
-  [[nodiscard]] token_tag tag() const { // what a decision on the pages as they are is worth
-    if (tier_ <= 0 || !kv_.whole())
-      return token_tag::drafted;
-    const std::uint32_t bits = tiers::bits(static_cast<std::uint32_t>(tier_));
-    return bits == static_cast<std::uint32_t>(lossless) ? token_tag::verified
-           : bits >= 8                                  ? token_tag::verified_int8
-                                                        : token_tag::drafted;
-  }
-
-  K& kv_;
-  const speculate_options& options_;
-  Judge judge_;
-  clock::time_point begun_, fed_;
-  std::optional<clock::time_point> waiting_since_;
-  clock::duration waited_for_{}; // before
-  status waited_;
-  std::size_t start_;             // position of `first`
-  std::size_t from_ = 0, to_ = 0; // of the text, what is fed
-  std::size_t sure_ = 1;          // so many tokens, from the first, were decided on the pages as they are
-  std::size_t held_ = 0;          // the engine holds K and V of so many tokens of the text
-  std::size_t steps_ = 0;         // that were timed
-  int tier_ = -1;
-  bool stepping_ = false;
-  bool last_ = false;     // nothing more will come
-  bool lost_ = false;     // nothing more will come, and less came than was planned
-  bool doubtful_ = false; // the last draft was
-  bool over_ = false;
-  std::optional<clock::duration> step_time_, verify_time_;
-  told_text text_;
-  speculated& out_ = text_.out;
-  std::vector<token_id> output_;
+  detail::course<K, detail::token_judge> course_;
 };
 
-} // namespace planecast::inline v0::detail
+} // namespace planecast::inline v0

@@ -3,16 +3,29 @@
 
 #include "planecast/decode/engine.hpp"
 #include "planecast/decode/speculated.hpp"
+#include "planecast/policy/tier.hpp"
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <utility>
 #include <vector>
 
 namespace planecast::inline v0::detail {
 
-/// Keeps the result of a speculation while it grows. Borrows the options.
+/// What a decision is worth if every token of the original's cache holds a tier; −1: none.
+template <class Tiers>
+constexpr token_tag tag_at(int tier) {
+  if (tier <= 0)
+    return token_tag::drafted;
+  const std::uint32_t bits = Tiers::bits(static_cast<std::uint32_t>(tier));
+  return bits == static_cast<std::uint32_t>(lossless) ? token_tag::verified
+         : bits >= 8                                  ? token_tag::verified_int8
+                                                      : token_tag::drafted;
+}
+
+/// Keeps the result of a speculation while it grows.
 class told_text {
 public:
   using clock = deadline::clock;
@@ -22,8 +35,9 @@ public:
     bool step = false, drafted = false;
   };
 
-  told_text(const speculate_options& options, clock::time_point begun) : options_(options), begun_(begun) {}
+  told_text(speculate_options how, clock::time_point begun) : options(std::move(how)), begun_(begun) {}
 
+  speculate_options options;
   speculated out;
 
   void append(token_id id, token_tag tag, origin from) {
@@ -56,13 +70,21 @@ public:
       append(id, tag, {.drafted = tag == token_tag::drafted});
   }
 
+  /// Whether there is nothing to come behind its last token.
+  [[nodiscard]] bool finished() const { return out.tokens.size() >= options.max_tokens || stopped(); }
+
   /// At the end.
   [[nodiscard]] speculated result() {
+    if (out.finish == finish_reason::length && stopped())
+      out.finish = finish_reason::stop;
     out.accepted = static_cast<std::size_t>(std::ranges::count_if(origins_, &origin::drafted));
     return std::move(out);
   }
 
 private:
+  [[nodiscard]] bool stopped() const {
+    return std::ranges::find(options.stop_tokens, out.tokens.back()) != options.stop_tokens.end();
+  }
   void tell(std::size_t index, token_id id, token_tag tag) {
     auto* const first = tag == token_tag::drafted         ? &out.first_drafted
                         : tag == token_tag::verified_int8 ? &out.first_verified_int8
@@ -70,11 +92,10 @@ private:
                                                           : nullptr;
     if (index > 0 && first != nullptr && !*first)
       *first = clock::now() - begun_;
-    if (options_.on_token)
-      options_.on_token({index, id, tag});
+    if (options.on_token)
+      options.on_token({index, id, tag});
   }
 
-  const speculate_options& options_;
   clock::time_point begun_;
   std::vector<origin> origins_; // one for each token
 };
