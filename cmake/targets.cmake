@@ -5,8 +5,10 @@ add_library(planecast::planecast ALIAS planecast)
 target_compile_features(planecast INTERFACE cxx_std_20)
 target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR}/include FILES
   ${PROJECT_SOURCE_DIR}/include/planecast/cache/bytes.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cache/conversion.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cache/fingerprint.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cache/geometry.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cache/kv_array.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cache/kv_strides.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cache/kv_view.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cache/layouts.hpp

@@ -176,11 +176,26 @@ struct fp16 : detail::narrow_format<number::fp16, 16, 10, 15, 0x7BFF> {
 
 /// OCP's 8-bit format with 3 bits of fraction: no infinities, one NaN of each sign beyond ±448. Says what
 /// bf16 says; patterns have 8 bits.
-struct e4m3 : detail::narrow_format<number::fp8_e4m3, 8, 3, 7, 0x7E> {};
+struct e4m3 : detail::narrow_format<number::fp8_e4m3, 8, 3, 7, 0x7E> {
+  /// What engines' conversions from binary32 give: nearest, ties to even, the greatest of its sign for what
+  /// lies beyond, infinities too. A NaN stays one, of the same sign.
+  PLANECAST_HOST_DEVICE static constexpr std::uint16_t from_fp32(float x) noexcept {
+    const auto all = detail::bit_cast<std::uint32_t>(x);
+    return (all & 0x7FFFFFFFu) > 0x7F800000u ? static_cast<std::uint16_t>(sign_of(all) | 0x7Fu) : nearest(x);
+  }
+};
 
 /// OCP's 8-bit format with 2 bits of fraction: ±57344, then infinities and NaNs. Says what bf16 says;
 /// patterns have 8 bits.
-struct e5m2 : detail::narrow_format<number::fp8_e5m2, 8, 2, 15, 0x7B> {};
+struct e5m2 : detail::narrow_format<number::fp8_e5m2, 8, 2, 15, 0x7B> {
+  /// As e4m3's: nothing becomes an infinity. A NaN is made quiet.
+  PLANECAST_HOST_DEVICE static constexpr std::uint16_t from_fp32(float x) noexcept {
+    const auto all = detail::bit_cast<std::uint32_t>(x);
+    return (all & 0x7FFFFFFFu) > 0x7F800000u
+               ? static_cast<std::uint16_t>(sign_of(all) | 0x7Eu | (all >> 21 & 1u))
+               : nearest(x);
+  }
+};
 
 /// Calls f with the format that a dtype names, and returns what f does.
 /// Preconditions: the dtype is one that `number` names.

@@ -41,13 +41,14 @@ public:
   /// Empty. Borrows what the views point to, for as long as it lives. What is written into the pages waits
   /// for what the caller has enqueued in its own queue by then.
   /// Preconditions: one view per layer, each of the sequence's tokens.
-  /// Errors: throws std::invalid_argument for fp32 values, for channels that do not lie side by side, and
-  /// for pages that the device does not reach; `error` where the device has no memory.
+  /// Errors: throws std::invalid_argument for fp32 values and other numbers than those that are sent, for
+  /// channels that do not lie side by side, and for pages that the device does not reach; `error` where the
+  /// device has no memory.
   device_assembly(std::shared_ptr<Device> on, map_type tiles, const std::vector<kv_pages>& pages,
                   order behind)
       : arrived(std::move(tiles)), on_(std::move(on)), behind_(behind) {
     for (const kv_pages& view : pages)
-      detail::check_for_device("expect", *on_, view);
+      detail::check_for_device("expect", *on_, view.receiving(map().shape.dtype));
     try {
       prepare(pages);
     } catch (...) {
