@@ -63,6 +63,7 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/attention_shape.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/base_program.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/block_program.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/convert_group.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/cut_programs.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/decode_group.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/decode_program.hpp

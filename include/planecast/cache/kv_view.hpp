@@ -125,6 +125,8 @@ public:
       same.held_->sent = dtype;
     return same;
   }
+  /// What fp32_as() or holding() said: for a backend whose memory the processor does not reach.
+  [[nodiscard]] const std::optional<detail::held_numbers>& held() const noexcept { return held_; }
   /// Whether values change on their way into the arrays.
   [[nodiscard]] bool converts(bool is_value) const noexcept { return held_ && held_->converts(is_value); }
   /// Bytes of a value in the arrays.
@@ -188,8 +190,6 @@ public:
     const auto* const from = static_cast<const std::byte*>(in);
     if (!converts(is_value))
       a.put(first, 0, dim, width_, from);
-    else if (a.strides.contiguous())
-      held_->convert(is_value, from, dim, first);
     else {
       std::array<std::byte, 256> some;
       const auto most = static_cast<std::uint32_t>(some.size()) / width_;

@@ -41,14 +41,13 @@ public:
   /// Empty. Borrows what the views point to, for as long as it lives. What is written into the pages waits
   /// for what the caller has enqueued in its own queue by then.
   /// Preconditions: one view per layer, each of the sequence's tokens.
-  /// Errors: throws std::invalid_argument for fp32 values and other numbers than those that are sent, for
-  /// channels that do not lie side by side, and for pages that the device does not reach; `error` where the
-  /// device has no memory.
+  /// Errors: throws std::invalid_argument for fp32 values, for channels that do not lie side by side, and
+  /// for pages that the device does not reach; `error` where the device has no memory.
   device_assembly(std::shared_ptr<Device> on, map_type tiles, const std::vector<kv_pages>& pages,
                   order behind)
       : arrived(std::move(tiles)), on_(std::move(on)), behind_(behind) {
     for (const kv_pages& view : pages)
-      detail::check_for_device("expect", *on_, view.receiving(map().shape.dtype));
+      detail::check_for_device("expect", *on_, view);
     try {
       prepare(pages);
     } catch (...) {
@@ -172,14 +171,15 @@ private:
     codes_ = on_->memory(std::max<std::uint64_t>(this->code_bytes(), 1));
     stored_ = on_->memory(map().all_tiles());
     for (std::uint32_t layer = 0; layer < map().shape.layers; ++layer) {
-      const auto keys = tables_.rows(*on_, pages[layer], false),
-                 values = tables_.rows(*on_, pages[layer], true);
-      const std::uint32_t heads = map().shape.heads(layer), width = value_bytes(map().shape.dtype);
+      const kv_pages view = pages[layer].receiving(map().shape.dtype);
+      const auto keys = tables_.rows(*on_, view, false), values = tables_.rows(*on_, view, true);
+      const std::uint32_t heads = map().shape.heads(layer), width = view.value_bytes();
       most_heads_ = std::max(most_heads_, heads);
       layers_.push_back({keys, values, codes_.get() + this->codes_at(layer),
                          reinterpret_cast<std::uint8_t*>(stored_.get()) + this->number(layer, 0), heads,
                          policy_of(layer), detail::whole_groups(keys, width),
-                         detail::whole_groups(values, width)});
+                         detail::whole_groups(values, width), detail::numbers_of(view, false),
+                         detail::numbers_of(view, true)});
     }
     layers_there_ = bring(std::as_bytes(std::span(layers_)));
     const std::uint32_t nothing[2] = {0, 0};

@@ -57,9 +57,6 @@ void check_for_device(const char* call, Device& on, const basic_kv_view<Byte>& v
   if (view.value_bytes() == 4)
     throw std::invalid_argument(std::string("planecast: ") + call +
                                 ": fp32 values in a device's memory; convert them to what is sent");
-  if (view.converts(false) || view.converts(true))
-    throw std::invalid_argument(std::string("planecast: ") + call +
-                                ": pages of another type of numbers in a device's memory");
   for (const bool is_value : {false, true})
     if (!view.array_at(is_value).strides.contiguous())
       throw std::invalid_argument(std::string("planecast: ") + call +
