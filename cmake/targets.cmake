@@ -5,8 +5,10 @@ add_library(planecast::planecast ALIAS planecast)
 target_compile_features(planecast INTERFACE cxx_std_20)
 target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR}/include FILES
   ${PROJECT_SOURCE_DIR}/include/planecast/cache/bytes.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cache/conversion.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cache/fingerprint.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cache/geometry.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cache/kv_array.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cache/kv_strides.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cache/kv_view.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cache/layouts.hpp
@@ -61,6 +63,7 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/attention_shape.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/base_program.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/block_program.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/convert_group.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/cut_programs.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/decode_group.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/decode_program.hpp

@@ -1,5 +1,6 @@
 // From one engine's cache into another's: pages as vLLM keeps them go out, and arrive as llama.cpp keeps
-// them, its values transposed. What crosses is the same whatever the two look like.
+// them, its values transposed, and all of it fp16 where they were bf16. What crosses is the same whatever the
+// two look like.
 #include <planecast/planecast.hpp>
 
 #include <cstdint>
@@ -46,13 +47,15 @@ int main() {
   const pc::kv_pages pages(k.data(), pc::layouts::nbbs_nh_hs.strides(extents), v.data(),
                            pc::layouts::nh_hs_nbbs.strides(extents), tokens);
   stream::receiver in{std::move(here), model};
-  const auto arrived = in.expect({.id = 1, .tokens = tokens}, {pages}).wait(pc::focused, 5s);
+  auto kv = in.expect({.id = 1, .tokens = tokens}, {pages.holding(pc::number::fp16)}); // bf16 is sent
+  const auto arrived = kv.wait(pc::focused, 5s);
   prefill_node.join();
   pc::check(arrived);
 
   // Token 20 is the fifth of the sequence's second block, which is block 2.
   const std::size_t vllm = ((blocks + 2) * 16 + 4) * heads * dim + 3 * dim + 77; // V, head 3, channel 77
   const std::size_t llama = (3 * dim + 77) * kv_size + 20;
-  std::cout << (tensor[vllm] == v[llama] ? "equal to the last bit\n" : "not equal\n");
-  return tensor[vllm] == v[llama] ? 0 : 1;
+  const float sent = pc::bf16::value(tensor[vllm]), held = pc::fp16::value(v[llama]);
+  std::cout << (sent == held ? "equal\n" : "not equal\n"); // fp16 has all of these numbers
+  return sent == held ? 0 : 1;
 }

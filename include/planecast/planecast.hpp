@@ -7,6 +7,7 @@
 #include "planecast/version.hpp"
 
 // What is sent.
+#include "planecast/cache/conversion.hpp"
 #include "planecast/cache/geometry.hpp"
 #include "planecast/cache/kv_view.hpp"
 #include "planecast/cache/layouts.hpp"

@@ -255,6 +255,60 @@ TEST_CASE("kv_view: fp32 is rounded on its way out and widened on its way in") {
   CHECK(pc::kv_pages(plain).from_head(0).fp32_as(pc::number::bf16).key(0, 0) == plain.key(0, 0));
 }
 
+TEST_CASE("kv_view: pages of another type take what is sent, converted") {
+  using pc::number;
+  const pc::kv_strides flat = pc::kv_strides::nhd(2, 8), apart{.token = 1, .head = 24, .channel = 3};
+  std::vector<std::uint8_t> memory(96, 0x55);
+  const pc::kv_pages plain(memory.data(), flat, memory.data() + 48, apart, 3);
+  const pc::kv_pages said = plain.holding(number::fp8_e4m3, {.keys = 0.5f, .values = 2});
+  CHECK(said.value_bytes() == 1);
+  for (const number dtype : {number::bf16, number::fp16, number::fp8_e4m3, number::fp8_e5m2})
+    CHECK(said.may_hold(dtype));
+  const pc::kv_pages view = said.from_head(1).receiving(number::bf16);
+  CHECK(view.converts(false));
+  CHECK(view.rows(false, 0, 0, 1).tokens == 0); // not rows of what is sent
+  CHECK(view.key(1, 0) == reinterpret_cast<std::byte*>(memory.data()) + 24);
+  // 1, −2, 3.0625, 0x1p-9, 1000, −∞, NaN, −0
+  const std::uint16_t in[8] = {0x3F80, 0xC000, 0x4044, 0x3B00, 0x447A, 0xFF80, 0x7FC0, 0x8000};
+  view.write(false, 1, 0, 8, in);
+  CHECK(std::vector<std::uint8_t>(memory.begin() + 23, memory.begin() + 33) ==
+        std::vector<std::uint8_t>{0x55, 0x40, 0xC8, 0x4C, 0x02, 0x7E, 0xFE, 0x7F, 0x80, 0x55});
+  view.write(true, 2, 0, 8, in);
+  const std::uint8_t halves[8] = {0x30, 0xB8, 0x3C, 0x00, 0x7E, 0xFE, 0x7F, 0x80};
+  for (std::size_t c = 0; c < 8; ++c)
+    CHECK(memory[48 + 24 + 2 + 3 * c] == halves[c]);
+  CHECK(memory[48 + 24 + 3] == 0x55);
+
+  const pc::kv_pages as_sent = said.receiving(number::fp8_e5m2); // converted; of one type at one scale not
+  CHECK(as_sent.converts(true));
+  const pc::kv_pages same = plain.holding(number::fp16).receiving(number::fp16);
+  CHECK(!same.converts(false));
+  CHECK(same.rows(false, 0, 0, 3).tokens == 3);
+  CHECK(!said.fp8().converts(false)); // what is said last counts
+  CHECK(said.fp8().may_hold(number::fp8_e5m2));
+  CHECK(!said.fp8().may_hold(number::bf16));
+  CHECK(plain.holding(number::bf16, {.sent_values = 2}).may_hold(number::fp8_e5m2));
+  CHECK(!plain.holding(number::bf16, {.sent_values = 2}).may_hold(number::fp16));
+  CHECK_THROWS_AS((void)plain.holding(number::bf16, {.keys = 2}), std::invalid_argument);
+  CHECK_THROWS_AS((void)plain.holding(number::fp8_e4m3, {.values = 0}), std::invalid_argument);
+  CHECK_THROWS_AS((void)plain.holding(number::fp8_e4m3, {.sent_keys = -1}), std::invalid_argument);
+}
+
+TEST_CASE("kv_view: rows longer than a piece are converted to where they belong") {
+  const std::uint32_t dim = 576;
+  std::vector<std::uint16_t> in(dim), memory(2 * dim, 0x5555);
+  for (std::uint32_t c = 0; c < dim; ++c)
+    in[c] = pc::bf16::nearest(static_cast<float>(c));
+  const pc::kv_strides apart{.token = 1, .head = 0, .channel = 2};
+  const auto pages = pc::kv_pages(memory.data(), apart, memory.data(), apart, 1).holding(pc::number::fp16);
+  pages.receiving(pc::number::bf16).write(true, 0, 0, dim, in.data());
+  bool right = true;
+  for (std::uint32_t c = 0; c < dim; ++c)
+    right =
+        right && memory[2 * c] == pc::fp16::from_fp32(pc::bf16::value(in[c])) && memory[2 * c + 1] == 0x5555;
+  CHECK(right);
+}
+
 TEST_CASE("kv_view: MLA's rows join a latent and a RoPE part") {
   const auto memory = counted(3 * 4 * 24);
   const pc::kv_extents e{.blocks = 3, .block_size = 4, .heads = 1, .dim = 24};

@@ -229,6 +229,23 @@ TEST_CASE("number: fp32 is converted as a cast does it") {
   every_float_is_converted<pc::bf16>();
   every_float_is_converted<pc::fp16>();
 }
+TEST_CASE("number: fp32 is converted to fp8 as engines do it: to the greatest, not beyond") {
+  CHECK(pc::e4m3::from_fp32(464.0f) == 0x7E);
+  CHECK(pc::e4m3::from_fp32(-HUGE_VALF) == 0xFE);
+  CHECK(pc::e4m3::from_fp32(-std::bit_cast<float>(0x7F800001u)) == 0xFF);
+  CHECK(pc::e5m2::from_fp32(65504.0f) == 0x7B);
+  CHECK(pc::e5m2::from_fp32(HUGE_VALF) == 0x7B);
+  CHECK(pc::e5m2::from_fp32(std::bit_cast<float>(0xFF800001u)) == 0xFE);
+  CHECK(pc::e5m2::from_fp32(std::bit_cast<float>(0x7FA00000u)) == 0x7F);
+  const std::uint64_t seed = first_seed();
+  CAPTURE(seed);
+  random_source random(seed);
+  for (std::uint32_t k = 0; k < rounds(100'000, 10'000); ++k)
+    if (const float x = std::bit_cast<float>(static_cast<std::uint32_t>(random.bits() >> 32));
+        !std::isnan(x) &&
+        (pc::e4m3::from_fp32(x) != pc::e4m3::nearest(x) || pc::e5m2::from_fp32(x) != pc::e5m2::nearest(x)))
+      FAIL_CHECK("wrong conversion of " << x);
+}
 TEST_CASE("number: values of the 8-bit formats take a byte") {
   CHECK(pc::value_bytes(pc::number::fp8_e4m3) == 1);
   CHECK(pc::value_bytes(pc::number::fp8_e5m2) == 1);

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 #include <doctest/doctest.h>
 #include <functional>
 #include <numeric>
@@ -550,6 +551,114 @@ TEST_CASE("assembly: from any layout, page size and stride into any other") {
   from_any_into_any<eight>(rounds(80, 15));
   from_any_into_any<from_two>(rounds(80, 15));
   from_any_into_any<lossy>(rounds(80, 15));
+}
+
+// What it takes for one plane after the other in any order of tokens, into pages of the sent type and into
+// pages of another: at every step these hold the conversion of those.
+template <class Policy>
+void converts_what_pages_would_hold(pc::number sent, pc::number held, std::uint64_t seed) {
+  CAPTURE(seed);
+  CAPTURE(static_cast<int>(sent));
+  CAPTURE(static_cast<int>(held));
+  random_source random(seed);
+  const pc::geometry g{sent, 2, 2, 8 * (1 + random.below(4)), 8 * (1 + random.below(72))};
+  const std::uint32_t tokens = 1 + random.below(80), first = random.coin() ? 0 : random.below(tokens);
+  const auto scale = [&](pc::number of) {
+    return pc::value_bytes(of) == 1 ? static_cast<float>(0.1 + random.uniform()) : 1.0f;
+  };
+  const pc::kv_scales scales{scale(held), scale(held), scale(sent), scale(sent)};
+  // Numbers of 8 bits need half of the room; what lies behind them must stay as it is.
+  const auto in_place = [&](test_cache& cache, std::uint32_t layer, pc::number of) {
+    const auto pages = cache.view<pc::kv_pages>(layer);
+    return pc::value_bytes(of) == 1 ? pages.fp8() : pages;
+  };
+  test_cache source(g, tokens), plain(g, tokens), other(g, tokens), wanted(g, tokens);
+  const auto fill = [&](std::vector<std::uint16_t>& to, std::uint32_t width) {
+    pc::with_format(sent, [&]<class Number>(Number) {
+      const auto values = hard_tile<Number>({tokens, width}, false, hard_kinds_in_range, random);
+      for (std::uint32_t i = 0; i < values.size(); ++i)
+        pc::detail::store_pattern<Number>(reinterpret_cast<std::byte*>(to.data()), i, values[i]);
+    });
+  };
+  for (std::uint32_t layer = 0; layer < g.layers; ++layer) {
+    fill(source.keys[layer], g.kv_heads * g.key_dim);
+    fill(source.values[layer], g.kv_heads * g.value_dim);
+  }
+  for (test_cache* const cache : {&plain, &other, &wanted})
+    cache->each_of_first(tokens, [](std::uint16_t& x) { x = untouched; });
+  const pc::tile_map<Policy> map{g, tokens, first};
+  pc::coded_cache<Policy, pc::cpu> coded(map, random.below(5) == 0 ? pc::coding::raw : pc::coding::planes);
+  std::vector<pc::kv_pages> as_sent, converted;
+  for (std::uint32_t layer = 0; layer < g.layers; ++layer) {
+    const auto view = source.view<pc::kv_view>(layer);
+    coded.put(layer, pc::value_bytes(sent) == 1 ? view.fp8() : view);
+    as_sent.push_back(in_place(plain, layer, sent));
+    converted.push_back(in_place(other, layer, held).holding(held, scales));
+  }
+  pc::assembly<Policy, pc::cpu> to_plain(map, as_sent), to_other(map, converted);
+  const auto same = [&] {
+    for (std::uint32_t layer = 0; layer < g.layers; ++layer)
+      for (std::uint32_t token = first; token < tokens; ++token)
+        for (std::uint32_t head = 0; head < g.kv_heads; ++head)
+          for (const bool is_value : {false, true}) {
+            std::uint16_t row[pc::max_head_dim];
+            const std::uint32_t dim = is_value ? g.value_dim : g.key_dim;
+            as_sent[layer].read(is_value, token, head, dim, row);
+            in_place(wanted, layer, held)
+                .holding(held, scales)
+                .receiving(sent)
+                .write(is_value, token, head, dim, row);
+          }
+    return other == wanted;
+  };
+  const auto given = [](auto&& give) {
+    bytes all;
+    give([&](auto part) { all.insert(all.end(), part.begin(), part.end()); });
+    return all;
+  };
+  for (std::uint32_t layer = 0; layer < g.layers; ++layer) {
+    const std::uint32_t tiles = map.tiles(layer);
+    const bytes base = given([&](auto sink) { coded.give_base(layer, 0, tiles, sink); });
+    CHECK(to_plain.place_base(layer, 0, tiles, base).ok());
+    CHECK(to_other.place_base(layer, 0, tiles, base).ok());
+  }
+  CHECK(same());
+  auto order = shuffled_tokens(first, tokens, random);
+  for (std::vector<std::uint32_t> held_by(tokens, Policy::base_planes); !order.empty();) {
+    const std::size_t i = random.below(static_cast<std::uint32_t>(order.size()));
+    const std::vector<std::uint32_t> one{order[i]};
+    const std::uint32_t plane = held_by[one[0]]++;
+    const bytes upgrade = given([&](auto sink) { coded.give_upgrade(plane, one, sink); });
+    CHECK(to_plain.place_upgrade(plane, one, upgrade).ok());
+    CHECK(to_other.place_upgrade(plane, one, upgrade).ok());
+    if (plane + 1 == Policy::planes::count)
+      order.erase(order.begin() + static_cast<std::ptrdiff_t>(i));
+    if (random.below(40) == 0)
+      CHECK(same());
+  }
+  for (std::uint32_t layer = 0; layer < g.layers; ++layer) // all is there
+    for (std::uint32_t token = first; token < tokens; ++token) {
+      std::uint16_t a[pc::max_head_dim], b[pc::max_head_dim];
+      as_sent[layer].read(true, token, 1, g.value_dim, a);
+      in_place(source, layer, sent).read(true, token, 1, g.value_dim, b);
+      CHECK(std::memcmp(a, b, g.value_dim * std::size_t{pc::value_bytes(sent)}) == 0);
+    }
+  CHECK(same());
+}
+
+TEST_CASE("assembly: pages of another type hold the conversion of what pages of the sent type would hold") {
+  using short_code = pc::precision_policy<pc::tiers<4, pc::lossless>, pc::keys<pc::per_channel<64>>,
+                                          pc::values<pc::per_token>>;
+  constexpr pc::number all[] = {pc::number::fp16, pc::number::bf16, pc::number::fp8_e4m3,
+                                pc::number::fp8_e5m2};
+  std::uint64_t seed = first_seed();
+  for (std::uint32_t k = 0; k < rounds(3, 1); ++k)
+    for (const pc::number sent : all)
+      for (const pc::number held : all) {
+        converts_what_pages_would_hold<short_code>(sent, held, seed++);
+        if (pc::value_bytes(sent) == 2)
+          converts_what_pages_would_hold<four_of_two>(sent, held, seed++);
+      }
 }
 
 } // namespace code_assembly_test

@@ -5,10 +5,12 @@
 #include "support/cache_case.hpp"
 #include "support/stream_pair.hpp"
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <doctest/doctest.h>
 #include <memory>
+#include <vector>
 
 namespace planecast_test {
 
@@ -26,6 +28,49 @@ test::basic_cache_memory<Allocator> device_memory(const planecast::geometry& g, 
     if (fits)
       return made;
   }
+}
+
+/// Pages that may hold another type of numbers than is sent, at scales of their own.
+class other_pages {
+public:
+  other_pages(const planecast::geometry& g, test::dice& random) : held_(g.dtype) {
+    if (!random.one_in(2))
+      return;
+    const auto scale = [&](planecast::number of) {
+      return planecast::value_bytes(of) == 1 ? static_cast<float>(random.between(1, 1000)) / 300.0f : 1.0f;
+    };
+    held_ = static_cast<planecast::number>(random.between(1, 4));
+    scales_ = {scale(held_), scale(held_), scale(g.dtype), scale(g.dtype)};
+    are_ = held_ != g.dtype || planecast::value_bytes(held_) == 1;
+  }
+  explicit operator bool() const noexcept { return are_; }
+  std::vector<planecast::kv_pages> operator()(std::vector<planecast::kv_pages> pages) const {
+    for (planecast::kv_pages& view : pages)
+      if (are_)
+        view = view.holding(held_, scales_);
+    return pages;
+  }
+
+private:
+  planecast::number held_;
+  planecast::kv_scales scales_;
+  bool are_ = false;
+};
+
+/// Whether tokens of two caches are the same, bit for bit.
+inline bool same_pages(const planecast::geometry& g, const std::vector<planecast::kv_pages>& a,
+                       const std::vector<planecast::kv_pages>& b) {
+  bool same = true;
+  for (std::uint32_t l = 0; l < g.layers; ++l)
+    for (std::uint32_t t = 0; t < a[l].tokens(); ++t)
+      for (std::uint32_t h = 0; h < g.heads(l); ++h)
+        for (const bool is_value : {false, true}) {
+          std::array<std::byte, std::size_t{2} * planecast::max_head_dim> x{}, y{};
+          a[l].read(is_value, t, h, is_value ? g.value_dim : g.key_dim, x.data());
+          b[l].read(is_value, t, h, is_value ? g.value_dim : g.key_dim, y.data());
+          same = same && x == y;
+        }
+  return same;
 }
 
 /// A request over two streams, of the processor's memory and of a device's: the same frames cross, and after
@@ -53,8 +98,10 @@ void same_from_device(std::uint64_t seed, typename Backend::order engine) {
 
   host_pair here(g, how);
   device_pair device(g, how);
-  auto kv = here.in.expect({.id = 1, .tokens = n, .first = first}, here_pages.pages());
-  auto kv_there = device.in.expect({.id = 1, .tokens = n, .first = first}, there_pages.pages(), engine);
+  const other_pages other(g, random);
+  const auto pages = other(here_pages.pages()), pages_there = other(there_pages.pages());
+  auto kv = here.in.expect({.id = 1, .tokens = n, .first = first}, pages);
+  auto kv_there = device.in.expect({.id = 1, .tokens = n, .first = first}, pages_there, engine);
   auto shot = here.out.open({.id = 1, .tokens = n, .first = first, .how = as});
   auto shot_there = device.out.open({.id = 1, .tokens = n, .first = first, .how = as});
   here.door->allowed = device.door->allowed = 0;
@@ -84,9 +131,10 @@ void same_from_device(std::uint64_t seed, typename Backend::order engine) {
     REQUIRE(kv_there.status().ok());
     CHECK(kv.tier() == kv_there.tier());
     REQUIRE((there_pages.values() == here_pages.values()));
+    REQUIRE((!other || same_pages(g, pages, pages_there)));
   }
   CHECK((device.door->data == here.door->data));
-  if (Policy::planes::has_tail)
+  if (Policy::planes::has_tail && !other)
     CHECK(there_pages.received(source, first));
 }
 

@@ -114,6 +114,7 @@ auto all_layouts() {
       PLANECAST_TEST_AGGREGATE((token, head, block, block_size, pack, channel), pc::kv_strides),
       PLANECAST_TEST_TYPE(pc::axis),
       PLANECAST_TEST_AGGREGATE((layers, blocks, block_size, heads, dim, pack), pc::kv_extents),
+      PLANECAST_TEST_AGGREGATE((keys, values, sent_keys, sent_values), pc::kv_scales),
       PLANECAST_TEST_TYPE(pc::kv_layout),
       PLANECAST_TEST_AGGREGATE((rows, heads, dim, row, head), pc::query_extents),
       PLANECAST_TEST_TYPE(pc::query_view),

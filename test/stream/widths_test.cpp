@@ -10,6 +10,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <doctest/doctest.h>
+#include <optional>
+#include <type_traits>
 #include <vector>
 
 namespace stream_widths_test {
@@ -33,6 +35,8 @@ using raw_edges =
 struct arrays {
   geometry shape;
   std::uint32_t tokens = 0, width = 0;
+  std::optional<number> held = {}; // where it is another type than the geometry's
+  kv_scales scales = {};
   std::vector<std::vector<std::byte>> k, v; // by layer
 
   arrays(const geometry& g, std::uint32_t n, std::uint32_t bytes) : shape(g), tokens(n), width(bytes) {
@@ -45,6 +49,9 @@ struct arrays {
   View view(std::uint32_t layer) {
     const View plain(k[layer].data(), kv_strides::nhd(shape.heads(layer), shape.key_dim), v[layer].data(),
                      kv_strides::nhd(shape.heads(layer), shape.value_dim), tokens);
+    if constexpr (std::is_same_v<View, kv_pages>)
+      if (held)
+        return plain.holding(*held, scales);
     return width == 1 ? plain.fp8() : width == 4 ? plain.fp32_as(shape.dtype) : plain;
   }
   std::vector<kv_pages> pages() {
@@ -68,6 +75,29 @@ struct arrays {
               detail::store_pattern<Number>(&layer[i], 0, Number::nearest(x));
             });
         }
+  }
+  /// It will hold another type, at scales of its own.
+  void hold(number dtype, random_source& random) {
+    const auto scale = [&](number of) {
+      return value_bytes(of) == 1 ? static_cast<float>(0.05 + random.uniform()) : 1.0f;
+    };
+    held = dtype;
+    scales = {scale(dtype), scale(dtype), scale(shape.dtype), scale(shape.dtype)};
+  }
+  /// What it then holds of such a cache: patterns(), each converted.
+  [[nodiscard]] std::vector<std::uint16_t> converted(std::vector<std::uint16_t> patterns) const {
+    const std::size_t keys = std::size_t{tokens} * shape.all_heads() * shape.key_dim;
+    for (std::size_t i = 0; i < patterns.size(); ++i)
+      with_format(shape.dtype, [&]<class From>(From) {
+        with_format(*held, [&]<class To>(To) {
+          const bool is_value = i >= keys, same = From::id == To::id;
+          const float times = is_value ? scales.sent_values : scales.sent_keys,
+                      over = is_value ? scales.values : scales.keys;
+          if (!same || times != over)
+            patterns[i] = detail::converted<From, To>(patterns[i], times, over);
+        });
+      });
+    return patterns;
   }
   /// Patterns that it holds; fp32 rounded, or cut where it is known to hold no more than a pattern.
   [[nodiscard]] std::vector<std::uint16_t> patterns(bool cut = false) const {
@@ -113,12 +143,18 @@ void transfer(number dtype, std::uint64_t seed) {
   constexpr std::uint32_t rests[] = {0, 1, 6, 7, 63};
   const std::uint32_t tokens = std::max(1u, 64 * random.below(3) + rests[random.below(5)]);
   const auto any_width = [&] { return value_bytes(dtype) == 1 ? 1u : random.below(3) == 0 ? 4u : 2u; };
-  arrays source(shape, tokens, any_width()), target(shape, tokens, any_width());
+  constexpr number any_number[] = {number::bf16, number::fp16, number::fp8_e4m3, number::fp8_e5m2};
+  const bool other = random.coin();
+  const number held = any_number[random.below(4)];
+  arrays source(shape, tokens, any_width()), target(shape, tokens, other ? value_bytes(held) : any_width());
+  if (other)
+    target.hold(held, random);
   source.fill(random.below(3) == 0, random);
 
   test::stream_pair<Policy> pair(model, {.carries = part}, {.carries = part});
   auto kv = pair.in.expect({.id = 1, .tokens = tokens}, target.pages());
-  auto shot = pair.out.open({.id = 1, .tokens = tokens});
+  auto shot =
+      pair.out.open({.id = 1, .tokens = tokens, .how = random.below(6) == 0 ? coding::raw : coding::planes});
   for (std::uint32_t layer = 0; layer < shape.layers; ++layer)
     REQUIRE(shot.put(part.layer_first + layer, source.view<kv_view>(layer)).ok());
   const double share = 0.2 + 0.8 * random.uniform();
@@ -136,7 +172,10 @@ void transfer(number dtype, std::uint64_t seed) {
           std::floor(share * static_cast<double>(shape.raw_bytes(tokens))));
   CHECK(kv.unsharp().empty());
   CHECK(kv.tier() == static_cast<int>(Policy::tiers::count) - 1);
-  CHECK(target.patterns(true) == source.patterns());
+  if (other)
+    CHECK(target.patterns() == target.converted(source.patterns()));
+  else
+    CHECK(target.patterns(true) == source.patterns());
 }
 
 template <class Policy>
@@ -149,7 +188,7 @@ const std::vector<number> all_numbers{number::fp8_e4m3, number::bf16, number::fp
 
 } // namespace
 
-TEST_CASE("widths: caches of 16 bits and of fp32 arrive as they were, or as they were rounded") {
+TEST_CASE("widths: caches of 16 bits and of fp32 arrive as they were, or as they were rounded or converted") {
   transfers<usual>(of_16_bits);
   transfers<with_edges>(of_16_bits);
 }
@@ -224,6 +263,11 @@ TEST_CASE("widths: a view of values of another width is refused, and so is a cod
   test::stream_pair<usual> other(half);
   arrays narrow(half, 4, 1);
   CHECK_THROWS_AS((void)other.in.expect({.id = 1, .tokens = 4}, narrow.pages()),
+                  const std::invalid_argument&);
+  arrays scaled(half, 4, 2); // numbers that are sent as themselves, with scales
+  scaled.held = number::bf16;
+  scaled.scales.sent_keys = 2;
+  CHECK_THROWS_AS((void)other.in.expect({.id = 1, .tokens = 4}, scaled.pages()),
                   const std::invalid_argument&);
   geometry rounded = half;
   rounded.dtype = number::bf16; // fp32 that travels as another type

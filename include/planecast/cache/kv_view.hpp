@@ -2,15 +2,20 @@
 #pragma once
 
 #include "planecast/cache/bytes.hpp"
+#include "planecast/cache/conversion.hpp"
+#include "planecast/cache/kv_array.hpp"
 #include "planecast/cache/kv_strides.hpp"
 #include "planecast/cache/layouts.hpp"
 #include "planecast/cache/number.hpp"
 #include "planecast/cache/token_slots.hpp"
 
+#include <algorithm>
+#include <array>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -20,7 +25,8 @@
 namespace planecast::inline v0 {
 
 /// View of one layer's keys and values: two arrays with strides of their own, and the slots of the tokens.
-/// Borrows the memory; shares the slots. Values have 16 bits, unless fp8() or fp32_as() says otherwise.
+/// Borrows the memory; shares the slots. Values have 16 bits and are of the type that is sent, unless
+/// fp8(), fp32_as() or, at the receiver, holding() says otherwise.
 /// Preconditions: the pointers are aligned for their values and stay valid while the call that takes the view
 /// runs (at the receiver: until the request is over); the arrays have all slots that are named.
 /// Example:
@@ -29,6 +35,7 @@ namespace planecast::inline v0 {
 ///     kv_view(layouts::nl_x_two_nb_bs_nh_hs, tensor, extents, token_slots(slot_mapping))  // paged, by name
 ///     kv_view::mla(layouts::nb_bs_hs, tensor, extents, token_slots(slot_mapping))         // latent and RoPE
 ///     kv_view(keys, strides, values, strides, tokens).fp32_as(number::bf16)               // wider than sent
+///     kv_pages(keys, strides, values, strides, tokens).holding(number::fp16)              // not as sent
 template <class Byte>
 requires std::same_as<std::remove_const_t<Byte>, std::byte>
 class basic_kv_view {
@@ -85,20 +92,48 @@ public:
   }
 
   /// The same arrays, whose values have one byte each: e4m3 or e5m2, as the geometry says.
-  [[nodiscard]] basic_kv_view fp8() const { return of_width(1, number::bf16); }
+  [[nodiscard]] basic_kv_view fp8() const { return of_width(1, {}); }
   /// The same arrays, whose values are fp32 and travel as a 16-bit type. What is sent is rounded to it as a
   /// conversion does (bf16::from_fp32), what arrives widened: "to the last bit" means the rounded values.
   /// Errors: throws std::invalid_argument for a dtype of 8 bits.
   [[nodiscard]] basic_kv_view fp32_as(number dtype) const {
     if (planecast::value_bytes(dtype) != 2)
       throw std::invalid_argument("planecast: fp32 values travel as fp16 or bf16");
-    return of_width(4, dtype);
+    return of_width(4, detail::held_numbers{.fp32 = true, .sent = dtype});
   }
+  /// The same pages, which hold values of this dtype whatever is sent: what arrives is converted. To fp16 and
+  /// bf16 it is rounded as fp32_as() does; to fp8 to the nearest, ties to even, beyond the greatest to it,
+  /// and divided by the pages' scale before. fp8 that is sent is multiplied by its own scale first. All this
+  /// is fixed bit for bit (detail::converted). At every moment the pages hold the conversion of what pages of
+  /// the sent type would hold then: "to the last bit" means the original as converted, and it does not
+  /// depend on what arrived when. Where type and scale are those that are sent, nothing is converted.
+  /// Errors: throws std::invalid_argument for scales that are out of range, or of pages of 16 bits. expect()
+  /// throws it for scales of what is sent if that has 16 bits.
+  /// Example: `pages.holding(number::fp8_e4m3, {.keys = k_scale, .values = v_scale})`
+  [[nodiscard]] basic_kv_view holding(number dtype, kv_scales scales = {}) const
+      requires(!std::is_const_v<Byte>) {
+    const detail::held_numbers numbers{.held = dtype, .sent = dtype, .scales = scales};
+    if (!numbers.good())
+      throw std::invalid_argument("planecast: scales are from 2^-100 to 2^100, those of 16-bit pages 1");
+    return of_width(planecast::value_bytes(dtype), numbers);
+  }
+  /// The same, told what is sent: from then on write() takes values of this dtype.
+  /// Preconditions: may_hold(dtype).
+  [[nodiscard]] basic_kv_view receiving(number dtype) const {
+    basic_kv_view same = *this;
+    if (held_)
+      same.held_->sent = dtype;
+    return same;
+  }
+  /// What fp32_as() or holding() said: for a backend whose memory the processor does not reach.
+  [[nodiscard]] const std::optional<detail::held_numbers>& held() const noexcept { return held_; }
+  /// Whether values change on their way into the arrays.
+  [[nodiscard]] bool converts(bool is_value) const noexcept { return held_ && held_->converts(is_value); }
   /// Bytes of a value in the arrays.
   [[nodiscard]] std::uint32_t value_bytes() const noexcept { return width_; }
-  /// Whether its values are what a cache of this dtype holds.
+  /// Whether its values are what a cache of this dtype holds, or what comes from one is made so.
   [[nodiscard]] bool may_hold(number dtype) const noexcept {
-    return width_ == 4 ? dtype == narrow_ : width_ == planecast::value_bytes(dtype);
+    return held_ ? held_->may_come(dtype) : width_ == planecast::value_bytes(dtype);
   }
 
   /// Tokens of the sequence.
@@ -125,13 +160,10 @@ public:
       for (std::uint32_t c = 0; c < dim; ++c) {
         const auto x = detail::bit_cast<float>(detail::load<std::uint32_t>(first + 4 * a.strides.offset(c)));
         detail::store(to + 2 * std::size_t{c},
-                      narrow_ == number::fp16 ? fp16::from_fp32(x) : bf16::from_fp32(x));
+                      held_->sent == number::fp16 ? fp16::from_fp32(x) : bf16::from_fp32(x));
       }
-    else if (a.strides.contiguous())
-      std::memcpy(to, first, width_ * std::size_t{dim});
     else
-      for (std::uint32_t c = 0; c < dim; ++c)
-        std::memcpy(to + std::size_t{width_} * c, first + bytes(a.strides.offset(c)), width_);
+      a.get(first, 0, dim, width_, to);
   }
   /// Likewise of several tokens, one after the other, each `dim` channels.
   void read(bool is_value, std::uint32_t token, std::uint32_t count, std::uint32_t head, std::uint32_t dim,
@@ -156,18 +188,18 @@ public:
     const array& a = is_value ? values_ : keys_;
     Byte* const first = at(a, token, head);
     const auto* const from = static_cast<const std::byte*>(in);
-    if (width_ == 4)
-      for (std::uint32_t c = 0; c < dim; ++c) {
-        const auto x = detail::load<std::uint16_t>(from + 2 * std::size_t{c});
-        detail::store(
-            first + 4 * a.strides.offset(c),
-            detail::bit_cast<std::uint32_t>(narrow_ == number::fp16 ? fp16::value(x) : bf16::value(x)));
+    if (!converts(is_value))
+      a.put(first, 0, dim, width_, from);
+    else {
+      std::array<std::byte, 256> some;
+      const auto most = static_cast<std::uint32_t>(some.size()) / width_;
+      for (std::uint32_t c = 0; c < dim; c += most) {
+        const std::uint32_t count = std::min(most, dim - c);
+        held_->convert(is_value, from + c * std::size_t{planecast::value_bytes(held_->sent)}, count,
+                       some.data());
+        a.put(first, c, count, width_, some.data());
       }
-    else if (a.strides.contiguous())
-      std::memcpy(first, from, width_ * std::size_t{dim});
-    else
-      for (std::uint32_t c = 0; c < dim; ++c)
-        std::memcpy(first + bytes(a.strides.offset(c)), from + std::size_t{width_} * c, width_);
+    }
   }
 
   /// Tokens whose rows lie at equal steps, channels side by side, as values of the dtype.
@@ -181,9 +213,10 @@ public:
   [[nodiscard]] run rows(bool is_value, std::uint32_t token, std::uint32_t head,
                          std::uint32_t most) const noexcept {
     const array& a = is_value ? values_ : keys_;
-    if (width_ == 4 || !a.strides.contiguous())
+    if (converts(is_value) || !a.strides.contiguous())
       return {};
-    return {at(a, token, head), bytes(a.strides.token), slots_.run(token, most, a.strides.block_size)};
+    return {at(a, token, head), a.bytes(a.strides.token, width_),
+            slots_.run(token, most, a.strides.block_size)};
   }
 
   /// Keys, or values, as an array and its strides: for a backend whose memory the processor does not reach.
@@ -194,7 +227,7 @@ public:
   /// Of K, or of V.
   [[nodiscard]] array_of array_at(bool is_value) const noexcept {
     const array& a = is_value ? values_ : keys_;
-    return {a.first + bytes(a.offset), a.strides};
+    return {a.first + a.bytes(a.offset, width_), a.strides};
   }
   /// In which slots the tokens lie.
   [[nodiscard]] const token_slots& slots() const noexcept { return slots_; }
@@ -226,11 +259,7 @@ public:
   }
 
 private:
-  struct array {
-    Byte* first = nullptr;
-    std::ptrdiff_t offset = 0; // of the first value that is shown, in values
-    kv_strides strides;
-  };
+  using array = detail::kv_array<Byte>;
 
   void check_array(const kv_layout& layout, const kv_extents& extents, std::uint32_t layer) {
     if (layer >= (layout.has(axis::layer) ? extents.layers : 1))
@@ -244,25 +273,22 @@ private:
                                   std::to_string(extents.block_size));
     heads_ = extents.heads;
   }
-  [[nodiscard]] basic_kv_view of_width(std::uint32_t width, number narrow) const noexcept {
+  [[nodiscard]] basic_kv_view of_width(std::uint32_t width,
+                                       std::optional<detail::held_numbers> held) const noexcept {
     basic_kv_view same = *this;
     same.width_ = width;
-    same.narrow_ = narrow;
+    same.held_ = held;
     return same;
   }
-  [[nodiscard]] std::ptrdiff_t bytes(std::ptrdiff_t values) const noexcept {
-    return values * static_cast<std::ptrdiff_t>(width_);
-  }
-
   [[nodiscard]] Byte* at(const array& a, std::uint32_t token, std::uint32_t head) const noexcept {
-    return a.first + bytes(a.offset + a.strides.place(slots_[token], head));
+    return a.at(slots_[token], head, width_);
   }
 
   array keys_, values_;
   token_slots slots_;
   std::uint32_t heads_ = 0, key_dim_ = 0, value_dim_ = 0; // of the extents that made it; else 0
   std::uint32_t width_ = 2;                               // of a value in the arrays
-  number narrow_ = number::bf16;                          // what values of four bytes travel as
+  std::optional<detail::held_numbers> held_;              // what fp32_as() or holding() said
 };
 
 /// What is sent: read only.

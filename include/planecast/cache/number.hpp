@@ -110,6 +110,14 @@ protected:
     const auto [whole, rest] = shifted(size);
     return whole + (rest > half || (rest == half && (whole & 1u) != 0) ? 1u : 0u);
   }
+  // The same without branches that hang on the data, for rows of values that are converted.
+  PLANECAST_HOST_DEVICE static constexpr std::uint32_t rounded_evenly(std::uint32_t size) noexcept {
+    const std::uint32_t exponent = size >> 23;
+    const bool normal = exponent >= 128 - Bias;
+    const std::uint32_t all = normal ? size - (127 - Bias) * 0x800000u : (size & 0x7FFFFFu) | 0x800000u;
+    const std::uint32_t cut = normal ? 23 - Fraction : min(31u, 151u - Bias - Fraction - exponent);
+    return (all + (1u << (cut - 1)) - 1 + (all >> cut & 1u)) >> cut;
+  }
   PLANECAST_HOST_DEVICE static constexpr split shifted(std::uint32_t size) noexcept {
     const std::uint32_t exponent = size >> 23;
     if (exponent >= 128 - Bias) // a normal number of the format
@@ -176,11 +184,27 @@ struct fp16 : detail::narrow_format<number::fp16, 16, 10, 15, 0x7BFF> {
 
 /// OCP's 8-bit format with 3 bits of fraction: no infinities, one NaN of each sign beyond ±448. Says what
 /// bf16 says; patterns have 8 bits.
-struct e4m3 : detail::narrow_format<number::fp8_e4m3, 8, 3, 7, 0x7E> {};
+struct e4m3 : detail::narrow_format<number::fp8_e4m3, 8, 3, 7, 0x7E> {
+  /// What engines' conversions from binary32 give: nearest, ties to even, the greatest of its sign for what
+  /// lies beyond, infinities too. A NaN stays one, of the same sign.
+  PLANECAST_HOST_DEVICE static constexpr std::uint16_t from_fp32(float x) noexcept {
+    const auto all = detail::bit_cast<std::uint32_t>(x);
+    const std::uint32_t size = all & 0x7FFFFFFFu, number = detail::min(rounded_evenly(size), 0x7Eu);
+    return static_cast<std::uint16_t>(sign_of(all) | (size > 0x7F800000u ? 0x7Fu : number));
+  }
+};
 
 /// OCP's 8-bit format with 2 bits of fraction: ±57344, then infinities and NaNs. Says what bf16 says;
 /// patterns have 8 bits.
-struct e5m2 : detail::narrow_format<number::fp8_e5m2, 8, 2, 15, 0x7B> {};
+struct e5m2 : detail::narrow_format<number::fp8_e5m2, 8, 2, 15, 0x7B> {
+  /// As e4m3's: nothing becomes an infinity. A NaN is made quiet.
+  PLANECAST_HOST_DEVICE static constexpr std::uint16_t from_fp32(float x) noexcept {
+    const auto all = detail::bit_cast<std::uint32_t>(x);
+    const std::uint32_t size = all & 0x7FFFFFFFu, number = detail::min(rounded_evenly(size), 0x7Bu);
+    return static_cast<std::uint16_t>(sign_of(all) |
+                                      (size > 0x7F800000u ? 0x7Eu | (size >> 21 & 1u) : number));
+  }
+};
 
 /// Calls f with the format that a dtype names, and returns what f does.
 /// Preconditions: the dtype is one that `number` names.

@@ -20,6 +20,8 @@ namespace planecast::inline v0 {
 /// Keeps the codes of one request and writes the best values it has into the pages of its engine. Bytes come
 /// from the wire: whatever is wrong with them is a status, and nothing is read or written out of bounds.
 /// Tokens are named by their position in the sequence; those before the map's first are never touched.
+/// Values are sharpened from the kept codes, never from the pages, which may hold another type of numbers
+/// (kv_pages::holding): each time they are decoded to the sent type and then converted.
 /// Preconditions: layers, tiles, tokens and planes that are named are the map's; place_base() looks itself.
 /// Errors: what takes bytes says `corrupt`, and is not called again then. What was taken before stays.
 template <class Policy, class Backend>
@@ -38,6 +40,8 @@ public:
   /// Preconditions: one view per layer, each of the sequence's tokens.
   assembly(map_type tiles, std::vector<kv_pages> pages)
       : arrived(std::move(tiles)), pages_(std::move(pages)), codes_(this->code_bytes()) {
+    for (kv_pages& view : pages_)
+      view = view.receiving(map().shape.dtype);
     if (map().shape.raw_bytes(map().count()) > past_cache_bytes)
       stores_ = stores::past_cache;
   }
@@ -113,8 +117,12 @@ private:
     return codes_.data() + this->codes_at(layer, id);
   }
 
+  // Room for some rows of values beside the pages, of two bytes each; narrower ones need less.
+  using some_rows = std::array<std::uint16_t, std::size_t{8} * max_head_dim>;
+
   // Calls f(first row, rows, target_rows) for parts of a tile's rows row … row + count − 1 whose values can
-  // be written at once: straight into the pages where channels lie side by side, else by a copy.
+  // be written at once: straight into the pages where channels lie side by side and values are as they are
+  // sent, else by a copy.
   template <class F>
   void write(std::uint32_t layer, tile_id id, std::uint32_t dim, std::uint32_t row, std::uint32_t count,
              F&& f) {
@@ -122,14 +130,17 @@ private:
     while (count > 0) {
       const std::uint32_t token = map().first_of(id.page) + row;
       const auto run = pages.rows(id.is_value, token, id.head, count);
-      if (run.tokens != 0)
-        f(row, run.tokens, target_rows{run.first, run.step, stores_});
+      std::uint32_t done = run.tokens;
+      if (done != 0)
+        f(row, done, target_rows{run.first, run.step, stores_});
       else {
-        std::array<std::uint16_t, max_head_dim> values;
-        f(row, 1u, target_rows::of(values.data(), dim)); // one row: narrower values need less
-        pages.write(id.is_value, token, id.head, dim, values.data());
+        some_rows values;
+        const auto rows = target_rows::of(values.data(), dim);
+        done = std::min(count, static_cast<std::uint32_t>(values.size()) / dim);
+        f(row, done, rows);
+        for (std::uint32_t t = 0; t < done; ++t)
+          pages.write(id.is_value, token + t, id.head, dim, rows[t]);
       }
-      const std::uint32_t done = run.tokens != 0 ? run.tokens : 1;
       row += done;
       count -= done;
     }
@@ -179,8 +190,8 @@ private:
   status place_tails(Layout layout, std::uint32_t layer, tile_id id, const std::byte* tile, std::uint32_t row,
                      std::uint32_t count, std::span<const std::byte>& bytes) {
     const std::uint32_t dim = layout.shape.dim;
-    std::array<std::uint16_t, std::size_t{8} * max_head_dim> values;
-    const auto rows = target_rows::of(values.data(), dim); // narrower values need less
+    some_rows values;
+    const auto rows = target_rows::of(values.data(), dim);
     const auto room = static_cast<std::uint32_t>(values.size()) / dim;
     for (std::uint32_t done = 0, some = room; done < count;) {
       some = std::min(some, count - done);

@@ -171,14 +171,15 @@ private:
     codes_ = on_->memory(std::max<std::uint64_t>(this->code_bytes(), 1));
     stored_ = on_->memory(map().all_tiles());
     for (std::uint32_t layer = 0; layer < map().shape.layers; ++layer) {
-      const auto keys = tables_.rows(*on_, pages[layer], false),
-                 values = tables_.rows(*on_, pages[layer], true);
-      const std::uint32_t heads = map().shape.heads(layer), width = value_bytes(map().shape.dtype);
+      const kv_pages view = pages[layer].receiving(map().shape.dtype);
+      const auto keys = tables_.rows(*on_, view, false), values = tables_.rows(*on_, view, true);
+      const std::uint32_t heads = map().shape.heads(layer), width = view.value_bytes();
       most_heads_ = std::max(most_heads_, heads);
       layers_.push_back({keys, values, codes_.get() + this->codes_at(layer),
                          reinterpret_cast<std::uint8_t*>(stored_.get()) + this->number(layer, 0), heads,
                          policy_of(layer), detail::whole_groups(keys, width),
-                         detail::whole_groups(values, width)});
+                         detail::whole_groups(values, width), detail::numbers_of(view, false),
+                         detail::numbers_of(view, true)});
     }
     layers_there_ = bring(std::as_bytes(std::span(layers_)));
     const std::uint32_t nothing[2] = {0, 0};

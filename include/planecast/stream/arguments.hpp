@@ -43,7 +43,8 @@ void check_view(const char* call, const View& view, const request& r, const geom
                      std::to_string(r.tokens));
   if (!view.may_hold(shape.dtype))
     refuse(call, where + "a view of values of " + std::to_string(view.value_bytes()) +
-                     " bytes, which the stream's dtype does not fit (kv_view::fp8, kv_view::fp32_as)");
+                     " bytes, which the stream's dtype does not fit, or that asks for its scales where it "
+                     "has none (kv_view::fp8, kv_view::fp32_as, kv_pages::holding)");
   if (!view.may_show(shape.heads(layer), shape.key_dim, shape.value_dim))
     refuse(call, where + "the view's extents do not hold " + std::to_string(shape.heads(layer)) +
                      " heads of " + std::to_string(shape.key_dim) + " and " +

@@ -46,7 +46,8 @@ public:
   }
 
   /// Says where a request goes: one view per layer that the stream carries, each of the sequence's tokens and
-  /// of the heads that it carries. The sender may send from now on.
+  /// of the heads that it carries. Pages of another type of numbers say so (kv_pages::holding); the sender
+  /// does not need to know. It may send from now on.
   /// Effects: the views' memory is borrowed until the handle says quiesced or is destroyed.
   /// Errors: throws std::invalid_argument for views that do not fit or an id in use; `error` if code_bytes
   /// would be passed.

@@ -41,8 +41,7 @@ struct base_program {
           layer.stored[e.tile] = static_cast<std::uint8_t>(e.stored);
       if (e.stored != 0) {
         if constexpr (Phase == 1)
-          decode_stored<Number>(at, layout, from, aligned, layer.rows(is_value), tiles.first_of(page), head,
-                                layer.whole(is_value));
+          show_stored(at, layout, from, aligned, page, head, is_value);
         return;
       }
       std::byte* const codes = tiles.codes(layer, head, is_value, page);
@@ -70,10 +69,18 @@ private:
                                   std::uint32_t head, bool is_value) const noexcept {
     const std::uint32_t groups = layout.shape.dim / group_size, first = tiles.first_of(page);
     for (std::uint32_t i = at.thread; i < layout.shape.tokens * groups; i += at.threads)
-      store_group<Number>(layer.rows(is_value).row(first + i / groups, head, layout.value_bytes) +
-                              i % groups * Number::bits,
-                          shown_group<Number>(layout, codes, i / groups, i % groups, Layer::base_planes),
-                          layer.whole(is_value));
+      layer.template write<Number>(
+          is_value, first + i / groups, head, i % groups,
+          shown_group<Number>(layout, codes, i / groups, i % groups, Layer::base_planes));
+  }
+  template <class Layout>
+  PLANECAST_HOST_DEVICE void show_stored(block_place at, Layout layout, const std::byte* tile, bool aligned,
+                                         std::uint32_t page, std::uint32_t head,
+                                         bool is_value) const noexcept {
+    const std::uint32_t groups = layout.shape.dim / group_size, first = tiles.first_of(page);
+    for (std::uint32_t i = at.thread; i < layout.shape.tokens * groups; i += at.threads)
+      layer.template write<Number>(is_value, first + i / groups, head, i % groups,
+                                   load_group<Number>(tile + tile_header_bytes + Number::bits * i, aligned));
   }
 };
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "planecast/code/tile.hpp"
+#include "planecast/cuda/detail/convert_group.hpp"
 #include "planecast/cuda/device_rows.hpp"
 
 #include <cstddef>
@@ -17,12 +18,24 @@ struct kept_layer {
   std::uint32_t heads;
   std::uint32_t policy;          ///< which of the policies that layers have is its own
   bool whole_keys, whole_values; ///< groups of channels lie at multiples of their bytes
+  page_numbers key_numbers, value_numbers;
 
   PLANECAST_HOST_DEVICE const device_rows<std::byte>& rows(bool is_value) const noexcept {
     return is_value ? values : keys;
   }
   PLANECAST_HOST_DEVICE bool whole(bool is_value) const noexcept {
     return is_value ? whole_values : whole_keys;
+  }
+  /// Writes a group of a token's head into the pages.
+  template <class Number>
+  PLANECAST_HOST_DEVICE void write(bool is_value, std::uint32_t token, std::uint32_t head, std::uint32_t g,
+                                   const patterns& x) const noexcept {
+    const page_numbers& to = is_value ? value_numbers : key_numbers;
+    const auto row = [&](std::uint32_t value_bytes) { return rows(is_value).row(token, head, value_bytes); };
+    if (to.converts)
+      store_converted<Number>(to, row, g, x, whole(is_value));
+    else
+      store_group<Number>(row(Number::bits / 8) + g * Number::bits, x, whole(is_value));
   }
 };
 

@@ -260,9 +260,7 @@ private:
         to[i] = from[g * width + i];
       x = shown_group<Number>(layout, codes, token, g, frame.plane + 1);
     }
-    store_group<Number>(s.layer().rows(s.is_value()).row(s.token(row), s.head(), layout.value_bytes) +
-                            g * Number::bits,
-                        x, s.layer().whole(s.is_value()));
+    s.layer().template write<Number>(s.is_value(), s.token(row), s.head(), g, x);
   }
 };
 

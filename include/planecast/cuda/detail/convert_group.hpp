@@ -1,0 +1,65 @@
+// Eight channels of a token into pages of another type of numbers.
+#pragma once
+
+#include "planecast/cache/kv_view.hpp"
+#include "planecast/cache/number.hpp"
+#include "planecast/cuda/detail/groups.hpp"
+#include "planecast/cuda/detail/rounded.hpp"
+
+#include <cstddef>
+#include <cstdint>
+
+namespace planecast::inline v0::detail {
+
+/// What pages of keys, or of values, hold: held_numbers as kernels take it.
+struct page_numbers {
+  bool converts; ///< else they hold what is sent
+  number held;
+  float times, over; ///< scales of what is sent, and of the pages
+};
+
+/// Of a view that was told what is sent.
+/// Preconditions: it does not hold fp32.
+inline page_numbers numbers_of(const kv_pages& view, bool is_value) noexcept {
+  if (!view.converts(is_value))
+    return {false, number::bf16, 1, 1};
+  const held_numbers& n = *view.held();
+  return {true, n.held, n.times(is_value), n.over(is_value)};
+}
+
+/// What detail::converted() says of each, on either side.
+template <class From, class To>
+PLANECAST_HOST_DEVICE patterns converted_group(const patterns& x, float times, float over) noexcept {
+  patterns y;
+  PLANECAST_DEVICE_UNROLL
+  for (std::uint32_t k = 0; k < group_size; ++k) {
+    const float value = From::value(x.of[k]), scaled = quotient_of(product_of(value, times), over);
+    const bool nan = (bit_cast<std::uint32_t>(value) & 0x7FFFFFFFu) > 0x7F800000u;
+    y.of[k] = To::from_fp32(nan ? value : scaled);
+  }
+  return y;
+}
+
+/// Converts group g of a token's head and stores it. row(bytes) says where its first channel is, where a
+/// value has so many bytes.
+template <class From, class Row>
+PLANECAST_HOST_DEVICE void store_converted(const page_numbers& to, const Row& row, std::uint32_t g,
+                                           const patterns& x, bool whole) noexcept {
+  const auto store_as = [&]<class To>(To) {
+    if constexpr (From::bits == 8 || From::id != To::id) // those of 16 bits have no scales
+      store_group<To>(row(To::bits / 8) + g * To::bits, converted_group<From, To>(x, to.times, to.over),
+                      whole);
+  };
+  switch (to.held) {
+  case number::fp16:
+    return store_as(fp16{});
+  case number::bf16:
+    return store_as(bf16{});
+  case number::fp8_e4m3:
+    return store_as(e4m3{});
+  case number::fp8_e5m2:
+    return store_as(e5m2{});
+  }
+}
+
+} // namespace planecast::inline v0::detail
