@@ -21,9 +21,9 @@ struct kernels {
   const void* of[sizeof...(Programs)] = {reinterpret_cast<const void*>(&run_program<Programs>)...};
 };
 template <class Number>
-using of_number =
-    kernels<base_program<Number, policy>, upgrade_lengths_program<Number, policy>,
-            upgrade_program<Number, policy>, store_program<Number, policy::key_quantizer, policy::planes>>;
+using of_number = kernels<base_program<Number, policy>, base_program<Number, policy, false>,
+                          upgrade_lengths_program<Number, policy>, upgrade_program<Number, policy>,
+                          store_program<Number, policy::key_quantizer, policy::planes>>;
 template <class Number, class Q, class Planes>
 using of_quantizer = kernels<encode_program<Number, Q, Planes>, decode_program<Number, Q, Planes>,
                              decode_exact_program<Number, Q, Planes>>;

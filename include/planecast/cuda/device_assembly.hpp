@@ -91,11 +91,9 @@ public:
       const auto there = bring(payload), list = bring(std::as_bytes(std::span(entries)));
       map().with_policy(layer, [&]<class Layer>(Layer) {
         with_format(map().shape.dtype, [&]<class Number>(Number) {
-          on_->launch(device_queue::code,
-                      detail::base_program<Number, Layer>{
-                          tiles<Layer>(), layers_[layer],
-                          reinterpret_cast<const detail::base_entry*>(list.get()), there.get()},
-                      static_cast<std::uint32_t>(entries.size()), 0);
+          detail::launch_base<Number>(*on_, tiles<Layer>(), layers_[layer],
+                                      reinterpret_cast<const detail::base_entry*>(list.get()), there.get(),
+                                      static_cast<std::uint32_t>(entries.size()));
         });
       });
     }

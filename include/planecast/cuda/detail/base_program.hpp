@@ -4,6 +4,7 @@
 
 #include "planecast/cuda/detail/decode_group.hpp"
 #include "planecast/cuda/detail/kept_codes.hpp"
+#include "planecast/cuda/device.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -17,8 +18,8 @@ struct base_entry {
   std::uint32_t stored; ///< 1 if it is stored
 };
 
-/// A block takes the tile of an entry.
-template <class Number, class Layer>
+/// A block takes the tile of an entry. It converts where the pages ask for it, or they never do.
+template <class Number, class Layer, bool MayConvert = true>
 struct base_program {
   static constexpr std::uint32_t phases = 2; ///< the codes, then what they tell
 
@@ -69,7 +70,7 @@ private:
                                   std::uint32_t head, bool is_value) const noexcept {
     const std::uint32_t groups = layout.shape.dim / group_size, first = tiles.first_of(page);
     for (std::uint32_t i = at.thread; i < layout.shape.tokens * groups; i += at.threads)
-      layer.template write<Number>(
+      layer.template write<Number, MayConvert>(
           is_value, first + i / groups, head, i % groups,
           shown_group<Number>(layout, codes, i / groups, i % groups, Layer::base_planes));
   }
@@ -79,9 +80,22 @@ private:
                                          bool is_value) const noexcept {
     const std::uint32_t groups = layout.shape.dim / group_size, first = tiles.first_of(page);
     for (std::uint32_t i = at.thread; i < layout.shape.tokens * groups; i += at.threads)
-      layer.template write<Number>(is_value, first + i / groups, head, i % groups,
-                                   load_group<Number>(tile + tile_header_bytes + Number::bits * i, aligned));
+      layer.template write<Number, MayConvert>(
+          is_value, first + i / groups, head, i % groups,
+          load_group<Number>(tile + tile_header_bytes + Number::bits * i, aligned));
   }
 };
+
+/// Enqueues it for some entries.
+template <class Number, class Layer, device Device>
+void launch_base(Device& on, const kept_tiles<Layer>& tiles, const kept_layer& layer,
+                 const base_entry* entries, const std::byte* payload, std::uint32_t count) {
+  if (layer.converts())
+    on.launch(device_queue::code, base_program<Number, Layer, true>{tiles, layer, entries, payload}, count,
+              0);
+  else
+    on.launch(device_queue::code, base_program<Number, Layer, false>{tiles, layer, entries, payload}, count,
+              0);
+}
 
 } // namespace planecast::inline v0::detail

@@ -26,13 +26,16 @@ struct kept_layer {
   PLANECAST_HOST_DEVICE bool whole(bool is_value) const noexcept {
     return is_value ? whole_values : whole_keys;
   }
-  /// Writes a group of a token's head into the pages.
-  template <class Number>
+  /// Whether any of the pages hold something else than is sent.
+  [[nodiscard]] bool converts() const noexcept { return key_numbers.converts || value_numbers.converts; }
+  /// Writes a group of a token's head into the pages. A kernel that never has to convert takes fewer
+  /// registers.
+  template <class Number, bool MayConvert = true>
   PLANECAST_HOST_DEVICE void write(bool is_value, std::uint32_t token, std::uint32_t head, std::uint32_t g,
                                    const patterns& x) const noexcept {
     const page_numbers& to = is_value ? value_numbers : key_numbers;
     const auto row = [&](std::uint32_t value_bytes) { return rows(is_value).row(token, head, value_bytes); };
-    if (to.converts)
+    if (MayConvert && to.converts)
       store_converted<Number>(to, row, g, x, whole(is_value));
     else
       store_group<Number>(row(Number::bits / 8) + g * Number::bits, x, whole(is_value));
