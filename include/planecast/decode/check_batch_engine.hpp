@@ -101,10 +101,12 @@ public:
 /// The same of an engine of many sequences, of those that are named, each in turn: position(), that
 /// truncate() leaves nothing behind, and, if it says that it is batch_invariant, that a sequence's tokens
 /// hang neither on how it is divided into runs nor on what else is in the pass. Others of the sequences are
-/// in it with tokens that are dropped again. A failure names its sequence. Preconditions: as of one sequence,
-/// of each. They differ, and there are at least two (throws std::invalid_argument); of one alone nobody would
-/// keep it company. Effects: as of one sequence, of each. Errors: as of one sequence. Example:
-/// `check_engine(engine, std::vector<std::size_t>{0, 3, 4}, {.vocabulary = 32000})`
+/// in it with tokens that are dropped again. A failure names its sequence.
+/// Preconditions: as of one sequence, of each. They differ, and there are at least two, for one alone would
+/// have no company (throws std::invalid_argument).
+/// Effects: as of one sequence, of each.
+/// Errors: as of one sequence.
+/// Example: `check_engine(engine, std::vector<std::size_t>{0, 3, 4}, {.vocabulary = 32000})`
 template <batch_engine E>
 engine_report check_engine(E& e, std::span<const std::size_t> sequences,
                            const check_engine_options& options = {}) {

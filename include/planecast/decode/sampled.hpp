@@ -80,7 +80,7 @@ float told_temperature(const How& how) {
     return 1;
 }
 
-// What becomes of rows that are tokens: a speculation's judge (speculation.hpp).
+// What becomes of rows that are tokens: a speculation's judge (course.hpp).
 class token_judge {
 public:
   std::span<token_id> rows(std::size_t n) {
