@@ -2,10 +2,12 @@
 
     python3 measure.py TEXT ../model --json ../../../bench/results/tiny_model.json --date 2026-11-22
 
-A fact stands at a depth of so much of a prompt, among three others that ask for nothing, in text that is held out;
-the answer counts if every byte of it is the likeliest. Needs PyTorch.
+A fact stands at a depth of so much of a prompt, among three others that ask for nothing; the answer counts if every
+byte of it is the likeliest. The text around is held out; facts and questions are worded as in training, their names
+and numbers are new. In fp32, by PyTorch. The record names the model by its SHA-256, which a test compares.
 """
 import argparse
+import hashlib
 import json
 import os
 import sys
@@ -22,7 +24,7 @@ def main():
     p.add_argument("text", help="the folder that corpus.py made")
     p.add_argument("model", help="a folder with config.json and model.safetensors")
     p.add_argument("--lengths", default="256,512,1024,2048")
-    p.add_argument("--trials", type=int, default=20, help="at each length and depth")
+    p.add_argument("--trials", type=int, default=40, help="at each length and depth")
     p.add_argument("--json")
     p.add_argument("--date", default="")
     o = p.parse_args()
@@ -31,12 +33,15 @@ def main():
     model.load_state_dict({k.removeprefix("model."): t.float() for k, t in tensors.items() if k.startswith("model.")})
     model.eval()
     held = os.path.join(o.text, "held_out.txt")
-    said = dict(date=o.date, weights=sum(q.numel() for q in model.parameters()),
+    with open(os.path.join(o.model, "model.safetensors"), "rb") as file:
+        name = hashlib.sha256(file.read()).hexdigest()
+    said = dict(date=o.date, model_sha256=name, weights=sum(q.numel() for q in model.parameters()),
                 bits_per_byte={}, trials=o.trials, found={})
     for length in map(int, o.lengths.split(",")):
         said["bits_per_byte"][length] = round(
             train.bits_per_byte(model, held, "cpu", length, limit=max(8, 65536 // length)), 3)
-        said["found"][length] = train.retrieval(model, held, "cpu", length, trials=o.trials, seed=100 + length)
+        found = train.retrieval(model, held, "cpu", length, trials=o.trials, seed=100 + length)
+        said["found"][length] = {depth: round(share * o.trials) for depth, share in found.items()}  # of the trials
         print(length, said["bits_per_byte"][length], said["found"][length], flush=True)
     if o.json:
         with open(o.json, "w", encoding="ascii") as file:

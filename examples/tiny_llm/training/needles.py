@@ -22,12 +22,12 @@ def question(who):
 
 def trial(random, text, length, depth, decoys=0):
     """A prompt of `length` bytes over `text` (at least as long) with a fact at `depth` (0 … 1) of it, and the
-    answer. `decoys` facts of others lie anywhere."""
+    answer. `decoys` facts of others lie anywhere. At least 100 bytes stand between the fact and the question."""
     who, what = name(random), number(random)
     tail = question(who)
-    facts = [(depth, fact(who, what))] + [(random.random(), fact(name(random), number(random)))
-                                          for _ in range(decoys)]
-    room = length - len(tail) - sum(len(f) for _, f in facts)
+    facts = [fact(who, what)] + [fact(name(random), number(random)) for _ in range(decoys)]
+    room = length - len(tail) - sum(map(len, facts))
+    facts = [(min(depth, 1 - 100 / room), facts[0])] + [(random.random(), f) for f in facts[1:]]
     body, at = [], 0
     for where, sentence in sorted(facts):
         cut = int(where * room)

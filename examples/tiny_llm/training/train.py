@@ -2,6 +2,7 @@
 
     python3 corpus.py TEXT
     python3 train.py TEXT RUN --minutes 60            trains, or goes on where RUN/last.pt stopped
+    python3 wire.py TEXT RUN                          once: heads that look back (what it is for stands there)
     python3 train.py TEXT RUN --cooldown 300          lowers the rate to nothing in 300 steps; RUN/cool.pt
     python3 export.py RUN/cool.pt DIR                 config.json and model.safetensors
 

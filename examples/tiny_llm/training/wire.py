@@ -4,10 +4,12 @@
 
 Finding a fact again takes two layers that know of each other: one that writes beside each byte which bytes came
 before it, and one that compares them with the bytes before the current one and says what came behind. Training
-finds this by itself, but late: a few hundred million bytes, and two processor cores have read ten million in an
-hour. So the second half of the heads of the first layer is set by hand to look one and two places back, by their
-biases alone, and the second half of the third layer's by least squares to compare and to say. Training then goes
-on with everything, these heads too.
+finds this by itself in the end, but the embedded model's had not begun to after 8.7 million bytes, an hour of two
+processor cores and more. So the second half of the heads of the first layer is set by hand to look one and two
+places back, by their biases alone, and the second half of the third layer's by least squares to compare and to say.
+Training then goes on with everything, these heads too: after 0.9 million bytes more, nine of ten needles were found.
+
+It compares by the pairs of channels that turn slowly, less than 2 radians in 1024 places. Needs three layers.
 """
 import math
 import os
@@ -128,14 +130,16 @@ def main():
     if len(sys.argv) != 3:
         sys.exit(__doc__)
     torch.manual_seed(1)
-    last = os.path.join(sys.argv[2], "last.pt")
+    last, before = (os.path.join(sys.argv[2], name) for name in ("last.pt", "unwired.pt"))
+    if os.path.exists(before):
+        sys.exit(f"{before} is there: this run is wired")
     state = torch.load(last, map_location="cpu")
-    torch.save(state, os.path.join(sys.argv[2], "unwired.pt"))
+    torch.save(state, before)
     model = train.Model(state["shape"])
     model.load_state_dict(state["model"])
     wire(model, train.Data(os.path.join(sys.argv[1], "train.txt"), seed=1, drills=0.5))
     state["model"] = model.state_dict()
-    state["muon"] = [torch.zeros_like(m) for m in state["muon"]]  # momentum of what they were
+    state["muon"] = [torch.zeros_like(m) for m in state["muon"]]  # the matrices' momentum; Adam's stays
     torch.save(state, last)
 
 

@@ -185,8 +185,8 @@ struct fp16 : detail::narrow_format<number::fp16, 16, 10, 15, 0x7BFF> {
 /// OCP's 8-bit format with 3 bits of fraction: no infinities, one NaN of each sign beyond ±448. Says what
 /// bf16 says; patterns have 8 bits.
 struct e4m3 : detail::narrow_format<number::fp8_e4m3, 8, 3, 7, 0x7E> {
-  /// What engines' conversions from binary32 give: nearest, ties to even, the greatest of its sign for what
-  /// lies beyond, infinities too. A NaN stays one, of the same sign.
+  /// From binary32 as engines convert: nearest, ties to even, the greatest of its sign for what lies beyond,
+  /// infinities too. A NaN stays one, here of the same sign.
   PLANECAST_HOST_DEVICE static constexpr std::uint16_t from_fp32(float x) noexcept {
     const auto all = detail::bit_cast<std::uint32_t>(x);
     const std::uint32_t size = all & 0x7FFFFFFFu, number = detail::min(rounded_evenly(size), 0x7Eu);
