@@ -18,6 +18,7 @@
 #include <random>
 #include <string>
 #include <thread>
+#include <tuple>
 #include <vector>
 
 #if PLANECAST_X86
@@ -300,6 +301,54 @@ void add(const char* set, pc::number dtype, std::uint32_t dim, std::size_t bytes
   }
 }
 
+// Rows of one type into pages of another, beside a copy of the rows.
+void convert(benchmark::State& state, pc::number sent, pc::number held) {
+  constexpr std::uint32_t dim = 128, tokens = in_cache / 2 / (heads * dim);
+  const auto from = allocate<std::uint16_t>(in_cache / 2);
+  const auto keys = allocate<std::uint16_t>(in_cache / 2), values = allocate<std::uint16_t>(in_cache / 2);
+  std::mt19937 engine(1);
+  std::normal_distribution<float> normal;
+  pc::with_format(sent, [&]<class Number>(Number) {
+    for (std::size_t i = 0; i < in_cache / 2; ++i)
+      from[i] = Number::nearest(normal(engine));
+  });
+  const pc::kv_strides strides = pc::kv_strides::nhd(heads, dim);
+  const pc::kv_pages pages =
+      pc::kv_pages(keys.get(), strides, values.get(), strides, tokens).holding(held).receiving(sent);
+  constexpr int rounds = 20;
+  std::vector<double> times, ratios;
+  for (auto _ : state) {
+    const double copy = seconds([&] {
+      for (int r = 0; r < rounds; ++r)
+        copy_libc(values.get(), from.get(), in_cache);
+    });
+    const double time = seconds([&] {
+      for (int r = 0; r < rounds; ++r)
+        for (std::uint32_t t = 0; t < tokens; ++t)
+          for (std::uint32_t h = 0; h < heads; ++h)
+            pages.write(false, t, h, dim, &from[(std::size_t{t} * heads + h) * dim]);
+    });
+    state.SetIterationTime(time);
+    times.push_back(time);
+    ratios.push_back(copy / time);
+  }
+  state.counters["GB/s"] = rounds * 1e-9 * in_cache / median(times);
+  state.counters["ns_per_value"] = 2e9 * median(times) / (rounds * static_cast<double>(in_cache));
+  state.counters["copy_ratio"] = median(ratios);
+}
+
+void add_conversions() {
+  for (const auto& [name, sent, held] : {std::tuple{"bf16_to_fp16", pc::number::bf16, pc::number::fp16},
+                                         std::tuple{"fp16_to_bf16", pc::number::fp16, pc::number::bf16},
+                                         std::tuple{"bf16_to_e4m3", pc::number::bf16, pc::number::fp8_e4m3},
+                                         std::tuple{"fp16_to_e5m2", pc::number::fp16, pc::number::fp8_e5m2}})
+    benchmark::RegisterBenchmark((std::string("convert/") + name + "/256KiB/threads:1").c_str(), convert,
+                                 sent, held)
+        ->UseManualTime()
+        ->Iterations(11)
+        ->Unit(benchmark::kMillisecond);
+}
+
 template <class Backend>
 void add_all(const char* set) {
   const unsigned cores = std::max(1u, std::thread::hardware_concurrency());
@@ -326,6 +375,7 @@ int main(int count, char** arguments) {
     add_all<pc::avx2_cpu>("avx2");
 #endif
   add<pc::plain_cpu>("plain", pc::number::bf16, 128, in_cache, 1);
+  add_conversions();
   benchmark::Initialize(&count, arguments);
   if (benchmark::ReportUnrecognizedArguments(count, arguments))
     return 1;
