@@ -224,7 +224,7 @@ auto all_layouts() {
       PLANECAST_TEST_AGGREGATE((pinned, until, order, window_bytes), pc::plan_options),
       PLANECAST_TEST_TYPE(pc::event),
       PLANECAST_TEST_AGGREGATE((layer, page), pc::layer_page),
-      PLANECAST_TEST_AGGREGATE((raw_bytes, base_bytes, light_bytes, data_bytes, stored_tiles, dropped, coded_as, opened,
+      PLANECAST_TEST_AGGREGATE((raw_bytes, base_bytes, light_bytes, data_bytes, bytes_by_plane, stored_tiles, dropped, coded_as, opened,
                                 first_byte, last_byte, events), pc::request_metrics),
       PLANECAST_TEST_AGGREGATE((until, how, order, scope, window_bytes), pc::keep_options),
       PLANECAST_TEST_AGGREGATE((data_frames, data_bytes, damaged, sent_again, not_expected), pc::stream_metrics),

@@ -1,6 +1,7 @@
 // Whether an engine of many sequences keeps what its concept promises: for those who write one.
 #pragma once
 
+#include "planecast/decode/accept.hpp"
 #include "planecast/decode/batch_engine.hpp"
 #include "planecast/decode/check_engine.hpp"
 #include "planecast/decode/engine.hpp"
