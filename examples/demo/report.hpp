@@ -166,6 +166,25 @@ inline void write_table(std::ostream& to, const std::vector<outcome>& all, int c
       to << one;
 }
 
+/// What no run may come to, whatever the link and the model; empty if it did not. Raw and planecast end with
+/// the original's cache, and so with its text.
+inline std::string what_should_not_be(const std::vector<outcome>& all) {
+  std::string text;
+  const auto is_not = [&](const outcome& o, const char* what) {
+    text +=
+        (text.empty() ? "" : "; ") + o.name + ": the " + what + " is not the original's, which should not be";
+  };
+  for (const outcome& o : all) {
+    if (o.name != "raw" && o.name != "planecast")
+      continue;
+    if (!o.cache_equals_original)
+      is_not(o, "cache that came");
+    if (!o.tokens_equal_original)
+      is_not(o, "text");
+  }
+  return text;
+}
+
 /// What the table says, in words that fit its figures.
 inline std::string conclusion(const std::vector<outcome>& all) {
   const auto find = [&](const char* name) -> const outcome* {

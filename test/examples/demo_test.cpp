@@ -251,6 +251,24 @@ TEST_CASE("the table fits the terminal") {
   CHECK(demo::conclusion(outcomes()).starts_with("planecast wrote from 0.20 s on, raw from 2.00 s on."));
 }
 
+TEST_CASE("raw and planecast must end with the original's cache and text, the others need not") {
+  auto all = outcomes();
+  all[0].cache_equals_original = all[0].tokens_equal_original = true;
+  all.insert(all.begin() + 1, demo::outcome());
+  all[1].name = "int4";
+  CHECK(demo::what_should_not_be(all).empty());
+  for (const std::size_t way : {std::size_t{0}, std::size_t{2}})
+    for (const bool cache : {true, false}) {
+      auto bad = all;
+      (cache ? bad[way].cache_equals_original : bad[way].tokens_equal_original) = false;
+      CHECK(demo::what_should_not_be(bad) == bad[way].name +
+                                                 (cache ? ": the cache that came" : ": the text") +
+                                                 " is not the original's, which should not be");
+    }
+  all[2].cache_equals_original = all[2].tokens_equal_original = false;
+  CHECK(demo::what_should_not_be(all).find("; planecast: the text is not") != std::string::npos);
+}
+
 TEST_CASE("the JSON has all that happened, and quotes what it must") {
   std::ostringstream to;
   demo::setting how{.model = "a \"model\"", .policy = "8"};
