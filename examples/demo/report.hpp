@@ -2,6 +2,7 @@
 #pragma once
 
 #include "block.hpp"
+#include "context.hpp"
 #include "modes.hpp"
 #include "units.hpp"
 
@@ -17,24 +18,7 @@
 
 namespace demo {
 
-/// A string of JSON, quotes and all. Bytes that are not ASCII stand for the characters of those numbers.
-inline std::string quoted(const std::string& text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\')
-      out += '\\';
-    if (byte >= ' ' && byte <= '~')
-      out += c;
-    else {
-      constexpr char digits[] = "0123456789abcdef";
-      out += "\\u00";
-      out += digits[byte >> 4];
-      out += digits[byte & 15];
-    }
-  }
-  return out + '"';
-}
+using planecast_bench::quoted;
 
 inline const char* name_of(planecast::token_tag tag) {
   constexpr const char* names[] = {"drafted", "verified_int8", "verified", "retracted"};
@@ -45,7 +29,7 @@ inline const char* name_of(planecast::token_tag tag) {
 /// lack seed, prompt, architecture, model_shape and finish, and are else the same.
 inline constexpr int json_schema = 1;
 
-/// Where and when: lines of the object, as bench/context.hpp writes them.
+/// `context`: where and when, lines of the object, as bench/context.hpp writes them.
 inline void write_json(std::ostream& to, const std::vector<outcome>& all, const setting& how,
                        const std::string& context) {
   const auto field = [&](const std::string& name, const auto& value) {
@@ -56,6 +40,7 @@ inline void write_json(std::ostream& to, const std::vector<outcome>& all, const 
       to << "null";
     to << ", ";
   };
+  to.precision(12); // rates and times
   to << "{\n"
      << "  \"schema\": " << json_schema << ",\n"
      << context << ",\n  \"model\": " << quoted(how.model)

@@ -282,10 +282,19 @@ TEST_CASE("the JSON has all that happened, and quotes what it must") {
                            "\"arrivals\": [[0.1, 0, 400], [0.4, 1, 200]]", "\"token_32_shown_s\": null",
                            "\"retracted\": 2", "\"finish\": \"length\"", "\"finish\": \"stop\""})
     CHECK_MESSAGE(json.find(part) != json.npos, json);
+  how.link_bytes_per_second = 1022976.5; // six digits would not do
   how.prompt = "a file";
   std::ostringstream of_a_file;
   demo::write_json(of_a_file, {}, how, "");
   CHECK(of_a_file.str().find("\"prompt\": \"a file\", \"seed\": null,") != std::string::npos);
+  CHECK(of_a_file.str().find("\"link_bytes_per_second\": 1022976.5,") != std::string::npos);
+}
+
+TEST_CASE("what was run is quoted in the JSON, whatever it is called") {
+  const std::string context = planecast_bench::context("a \"b\" \\ c\n");
+  CHECK_MESSAGE(context.find("\"commit\": \"a \\\"b\\\" \\\\ c\\u000a\",\n") != context.npos, context);
+  CHECK(context.find("\"processor\": " + demo::quoted(planecast_bench::processor()) + ", \"cores\": ") !=
+        context.npos);
 }
 
 TEST_CASE("two sides tell each other what they were given, and what differs is said") {
