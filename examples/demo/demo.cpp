@@ -16,6 +16,7 @@
 #include <fstream>
 #include <iostream>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -40,9 +41,10 @@ void prefill(const demo::options& o) {
   std::cout << "The cache of " << mine.tokens << " tokens is here, " << demo::spoken_bytes(mine.raw_bytes())
             << "." << std::endl;
   for (const demo::mode& m : demo::modes) {
-    if (const auto next = other.hear(600s); !next)
-      throw std::runtime_error("the decode side says nothing any more");
-    else if (*next != m.name)
+    std::optional<std::string> next;
+    while (!next) // it may read a long prompt and write a long text; that it is gone would be heard
+      next = other.hear(10s);
+    if (*next != m.name)
       throw std::runtime_error("the decode side says what makes no sense");
     std::cout << m.name << " ..." << std::endl;
     try {
@@ -56,13 +58,14 @@ void prefill(const demo::options& o) {
 }
 
 /// The next peer. Meanwhile it is looked for Ctrl-C, and for whether the prefill side is still there, as far
-/// as that is known.
+/// as that is known; while it is there, it may take its time.
 pc::socket next_peer(pc::listener& door, demo::prefill_process* child, meeting* other) {
+  const bool known = child != nullptr || other != nullptr;
   for (const pc::deadline until = 600s;;) {
     try {
       return door.accept(200ms);
     } catch (const pc::error& e) {
-      if (e.status().code != pc::errc::timeout || until.has_passed())
+      if (e.status().code != pc::errc::timeout || (!known && until.has_passed()))
         throw;
     }
     demo::check_interruption();
@@ -154,15 +157,9 @@ void introduce(const demo::options& o, const demo::original& truth, demo::screen
 }
 
 /// The decode side: receives the cache in each of the ways and decodes on it.
-std::vector<demo::outcome> decode(const demo::options& o, const demo::original& truth, pc::listener& door,
+std::vector<demo::outcome> decode(const demo::options& o, demo::original& truth, pc::listener& door,
                                   demo::screen& screen, demo::prefill_process* child, meeting& other) {
-  demo::engine ahead = truth.speech.make_engine();
-  std::vector<pc::token_id> text{truth.first};
-  (void)ahead.prefill(truth.speech.prompt(), [](std::uint32_t) { demo::check_interruption(); });
-  while (text.size() < o.tokens && !truth.speech.ends_text(text.back())) {
-    demo::check_interruption();
-    text.push_back(ahead.step(text.back()));
-  }
+  const std::vector<pc::token_id> text = truth.text(o.tokens);
   introduce(o, truth, screen);
   std::vector<demo::outcome> all;
   for (const demo::mode& m : demo::modes)
@@ -225,7 +222,7 @@ int run(int count, char** words) {
     other.compare(demo::given_to(o, speech));
     if (alone)
       std::cout << "It is there, and was given the same. Both are reading the prompt ...\n" << std::endl;
-    const demo::original truth(o, std::move(speech));
+    demo::original truth(o, std::move(speech));
     how = {.model = truth.speech.name(),
            .policy = o.policy,
            .architecture = truth.speech.architecture(),
