@@ -118,6 +118,8 @@ demo::outcome decode_one(const demo::mode& m, const demo::options& o, const demo
   out.ended = got.said.finish == pc::finish_reason::stop;
   for (const pc::token_id t : got.said.tokens)
     out.text += spelled(t);
+  if (o.prompt.empty())
+    out.answered = demo::answers(out.text, o.seed);
   seen.end(std::string("the cache is ") + (out.cache_equals_original ? "" : "not ") +
            "the original; the text is " + (out.tokens_equal_original ? "" : "not ") + "the original's" +
            (out.ended ? ", up to a token that ends it" : ""));

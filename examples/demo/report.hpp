@@ -6,6 +6,7 @@
 #include "modes.hpp"
 #include "units.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -26,7 +27,8 @@ inline const char* name_of(planecast::token_tag tag) {
 }
 
 /// Of the JSON. It goes up when a field changes or goes, not when one comes. Files from before there was one
-/// lack seed, prompt, architecture, model_shape and finish, and are else the same.
+/// lack seed, prompt, architecture, model_shape and finish, and are else the same. `answered` came later:
+/// null where the prompt was not the demo's own.
 inline constexpr int json_schema = 1;
 
 /// `context`: where and when, lines of the object, as bench/context.hpp writes them.
@@ -73,8 +75,9 @@ inline void write_json(std::ostream& to, const std::vector<outcome>& all, const 
     field("accepted", o.accepted);
     to << std::boolalpha << "\"retracted\": " << retracted(o.happened)
        << ", \"cache_equals_original\": " << o.cache_equals_original
-       << ", \"tokens_equal_original\": " << o.tokens_equal_original << ", \"finish\": \""
-       << (o.ended ? "stop" : "length") << "\",\n   \"text\": " << quoted(o.text)
+       << ", \"tokens_equal_original\": " << o.tokens_equal_original << ", ";
+    field("answered", o.answered);
+    to << "\"finish\": \"" << (o.ended ? "stop" : "length") << "\",\n   \"text\": " << quoted(o.text)
        << ", \"end_s\": " << o.happened.end << ",\n   \"planes\": [";
     for (const timeline::plane& p : o.happened.planes)
       to << (&p == o.happened.planes.data() ? "" : ", ") << "{\"name\": " << quoted(p.name)
@@ -146,6 +149,9 @@ inline void write_table(std::ostream& to, const std::vector<outcome>& all, int c
       [](auto& o) { return o.accepted ? std::to_string(*o.accepted) : std::string("-"); });
   row("cache equals the original", "cache equal", [&](auto& o) { return yes(o.cache_equals_original); });
   row("text equals the original", "text equal", [&](auto& o) { return yes(o.tokens_equal_original); });
+  if (std::ranges::any_of(all, [](const outcome& o) { return o.answered.has_value(); }))
+    row("answered with the hidden number", "answered",
+        [&](auto& o) { return std::string(o.answered ? yes(*o.answered) : "-"); });
   if (!beside)
     for (const std::string& one : below)
       to << one;
@@ -200,7 +206,9 @@ inline std::string conclusion(const std::vector<outcome>& all) {
       if (const auto at = time_of(other->happened, 2, planecast::token_tag::drafted))
         text += std::string(" ") + name + " wrote from " + spoken_seconds(*at) +
                 " on, never has the original cache, and its text is " +
-                (other->tokens_equal_original ? "the same here." : "another.");
+                (other->tokens_equal_original                        ? "the same here."
+                 : raw->answered == true && other->answered == false ? "another, without the hidden number."
+                                                                     : "another.");
   return text;
 }
 

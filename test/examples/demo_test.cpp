@@ -103,6 +103,17 @@ TEST_CASE("help is at most 100 columns wide and names every option") {
     CHECK_MESSAGE(line.size() <= 100, line);
 }
 
+TEST_CASE("a text answers if it begins with the hidden number") {
+  CHECK(demo::answers("48213. So", 1) == true);
+  CHECK(demo::answers("48213", 1) == true);
+  CHECK(demo::answers("48214", 1) == false);
+  CHECK(demo::answers("49", 1) == false);
+  CHECK(demo::answers(" 48213", 1) == false);
+  CHECK(demo::answers("48213.", 2) == false);
+  CHECK_FALSE(demo::answers("4821", 1));
+  CHECK_FALSE(demo::answers("", 1));
+}
+
 TEST_CASE("the default prompt hides the number that it asks for") {
   const std::string prompt = demo::default_prompt(1);
   CHECK(prompt.find(" The number of Zorilo is 48213.") != prompt.npos);
@@ -249,6 +260,19 @@ TEST_CASE("the table fits the terminal") {
       CHECK_MESSAGE(to.str().find(part) != std::string::npos, columns, part);
   }
   CHECK(demo::conclusion(outcomes()).starts_with("planecast wrote from 0.20 s on, raw from 2.00 s on."));
+  const auto answered = [&all] {
+    std::ostringstream to;
+    demo::write_table(to, all, 80);
+    const std::size_t at = to.str().find("\nanswered with the hidden number");
+    return at == std::string::npos ? "" : to.str().substr(at + 1, to.str().find('\n', at + 1) - at - 1);
+  };
+  CHECK(answered().empty()); // nothing was asked
+  all[0].answered = all[1].answered = true;
+  all[2].answered = false;
+  CHECK(answered() == "answered with the hidden number         yes        yes         no          -");
+  all[2].happened = story();
+  CHECK(demo::conclusion(all).ends_with("int4 wrote from 0.20 s on, never has the original cache, and its "
+                                        "text is another, without the hidden number."));
 }
 
 TEST_CASE("raw and planecast must end with the original's cache and text, the others need not") {
@@ -272,14 +296,17 @@ TEST_CASE("raw and planecast must end with the original's cache and text, the ot
 TEST_CASE("the JSON has all that happened, and quotes what it must") {
   std::ostringstream to;
   demo::setting how{.model = "a \"model\"", .policy = "8"};
+  auto all = outcomes();
+  all[1].answered = true;
   how.model_shape = {{"layers", 4}, {"heads", 2}};
   how.seed = 7;
-  demo::write_json(to, outcomes(), how, "  \"date\": \"\"");
+  demo::write_json(to, all, how, "  \"date\": \"\"");
   const std::string json = to.str();
   for (const char* part : {"{\n  \"schema\": 1,\n", "\"seed\": 7,", "\"prompt\": null",
                            "\"model_shape\": {\"layers\": 4, \"heads\": 2}", "\"model\": \"a \\\"model\\\"\"",
                            "\"text\": \"ab\\\"<&x\\\\\\u000a\"", "[0.5, 3, 100, \"retracted\"]",
                            "\"arrivals\": [[0.1, 0, 400], [0.4, 1, 200]]", "\"token_32_shown_s\": null",
+                           "\"answered\": null, \"finish\"", "\"answered\": true, \"finish\"",
                            "\"retracted\": 2", "\"finish\": \"length\"", "\"finish\": \"stop\""})
     CHECK_MESSAGE(json.find(part) != json.npos, json);
   how.link_bytes_per_second = 1022976.5; // six digits would not do
