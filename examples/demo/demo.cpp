@@ -50,7 +50,7 @@ void prefill(const demo::options& o) {
     try {
       demo::policy_of(m, o).send(mine.way(m, o), pc::connect(o.peer(), {.unencrypted = o.unencrypted}, 30s));
     } catch (const pc::error& e) {
-      if (e.status() == pc::errc::closed)
+      if (e.status() == pc::errc::closed || e.status() == pc::errc::cancelled)
         throw peer_gone("the decode side is gone (" + e.status().message() + ")");
       throw;
     }

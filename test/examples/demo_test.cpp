@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <csignal>
 #include <cstddef>
 #include <doctest/doctest.h>
 #include <initializer_list>
@@ -361,6 +362,23 @@ TEST_CASE("a meeting carries short messages, and notices when the other side is 
   CHECK_THROWS_WITH_AS((void)here.hear(1s), doctest::Contains("the prefill side is gone (closed"),
                        demo::peer_gone);
   CHECK_THROWS_AS(here.say("x"), demo::peer_gone);
+}
+
+TEST_CASE("an interruption ends the waits of a meeting") {
+  auto [a, b] = pc::loopback::pair();
+  demo::meeting here(std::move(a), "prefill");
+  auto there = std::make_unique<demo::meeting<pc::loopback>>(std::move(b), "decode");
+  struct signal {
+    signal() { demo::detail::signal_came = SIGTERM; }
+    ~signal() { demo::detail::signal_came = 0; }
+  };
+  {
+    const signal came;
+    CHECK_THROWS_WITH_AS((void)here.hear(std::chrono::hours(1)), "told to end", demo::interrupted);
+    CHECK_THROWS_AS(here.compare({}), demo::interrupted); // nobody answers
+    CHECK_THROWS_AS(here.say("two"), demo::interrupted);  // nobody takes it: one is not heard yet
+  }
+  there.reset();
 }
 
 TEST_CASE("the picture is well-formed: each element ends, and text is escaped") {
