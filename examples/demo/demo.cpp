@@ -8,12 +8,13 @@
 #include "picture.hpp"
 #include "prefill_process.hpp"
 #include "report.hpp"
+#include "result_file.hpp"
 #include "screen.hpp"
 #include "show.hpp"
 #include "ways.hpp"
 
 #include <exception>
-#include <fstream>
+#include <functional>
 #include <iostream>
 #include <memory>
 #include <optional>
@@ -172,13 +173,6 @@ std::vector<demo::outcome> decode(const demo::options& o, demo::original& truth,
   return all;
 }
 
-void write_file(const std::string& path, const std::function<void(std::ostream&)>& write) {
-  std::ofstream file(path);
-  write(file);
-  if (!file.flush())
-    throw std::runtime_error("cannot write " + path);
-}
-
 /// It has nothing left to do, but the machine may be loaded.
 bool ended_within_a_minute(demo::prefill_process& child) {
   for (const pc::deadline until = 60s; !until.has_passed();) {
@@ -195,10 +189,8 @@ int run(int count, char** words) {
     std::cout << demo::help;
     return 0;
   }
-  (void)demo::policy_of(demo::modes.back(), o);     // there is one
-  for (const std::string* path : {&o.json, &o.svg}) // before anything takes time
-    if (!path->empty() && !std::ofstream(*path, std::ios::app))
-      throw std::runtime_error("cannot write " + *path);
+  (void)demo::policy_of(demo::modes.back(), o); // there is one
+  demo::result_file json(o.json), svg(o.svg);   // before anything takes time
   if (o.unencrypted)
     std::cerr << "planecast-demo: --unencrypted: whoever is on the way can read the cache and change it.\n";
   if (o.role == "prefill") {
@@ -212,7 +204,8 @@ int run(int count, char** words) {
                     {.address = o.host, .unencrypted = o.unencrypted});
   std::unique_ptr<demo::prefill_process> child;
   if (o.role.empty())
-    child = std::make_unique<demo::prefill_process>(count, words, "127.0.0.1:" + std::to_string(door.port()));
+    child = std::make_unique<demo::prefill_process>(
+        demo::words_for_prefill(count, words, "127.0.0.1:" + std::to_string(door.port())));
   std::vector<demo::outcome> all;
   demo::setting how;
   try {
@@ -250,11 +243,8 @@ int run(int count, char** words) {
   demo::write_table(std::cout, all, screen.columns());
   std::cout << "\n"
             << demo::wrapped(demo::conclusion(all), std::min(screen.columns() - 1, 100)) << std::flush;
-  if (!o.json.empty())
-    write_file(o.json,
-               [&](std::ostream& to) { demo::write_json(to, all, how, planecast_bench::context(o.commit)); });
-  if (!o.svg.empty())
-    write_file(o.svg, [&](std::ostream& to) { demo::write_picture(to, all, how); });
+  json.write([&](std::ostream& to) { demo::write_json(to, all, how, planecast_bench::context(o.commit)); });
+  svg.write([&](std::ostream& to) { demo::write_picture(to, all, how); });
   if (const std::string wrong = demo::what_should_not_be(all); !wrong.empty())
     throw std::runtime_error(wrong);
   if (child && !ended_within_a_minute(*child))

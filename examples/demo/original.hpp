@@ -58,7 +58,7 @@ inline given given_to(const options& o, const language& speech) {
           {"the model", marked(model, speech.fingerprint())},
           {"the prompt", marked(std::to_string(speech.prompt().size()) + " tokens", prompt.value())},
           {"--policy", o.policy},
-          {"--budget", o.budget ? brief(*o.budget) : "the default"},
+          {"--budget", brief(o.budget.value_or(policy_of(modes.back(), o).budget))},
           {"--link", o.rate > 0 ? brief(o.rate) + " B/s" : "the default"},
           {"--latency", brief(o.latency_ms) + " ms"}};
 }

@@ -1,5 +1,6 @@
 // The demo's parts: what it is asked, what it draws, what it writes.
 #include "planecast/transport/loopback.hpp"
+#include "planecast/transport/socket.hpp"
 
 #include "demo/block.hpp"
 #include "demo/given.hpp"
@@ -9,6 +10,7 @@
 #include "demo/picture.hpp"
 #include "demo/prompt.hpp"
 #include "demo/report.hpp"
+#include "demo/result_file.hpp"
 #include "demo/timeline.hpp"
 
 #include <algorithm>
@@ -16,10 +18,16 @@
 #include <csignal>
 #include <cstddef>
 #include <doctest/doctest.h>
+#include <filesystem>
+#include <fstream>
 #include <initializer_list>
+#include <iterator>
 #include <memory>
 #include <sstream>
+#include <stdexcept>
 #include <string>
+#include <string_view>
+#include <unistd.h>
 #include <utility>
 #include <vector>
 
@@ -74,13 +82,15 @@ TEST_CASE("amounts are said in the unit that suits") {
 
 TEST_CASE("options are read, or refused with a sentence that names them") {
   demo::options o;
-  CHECK(parsed(
-      {"--tokens", "32", "--link", "8Mbit", "--latency", "2ms", "--budget", "0.4", "--peer", "[::1]:99"}, o));
+  CHECK(parsed({"--tokens", "32", "--link", "8Mbit", "--latency", "2ms", "--budget", "0.4", "--role",
+                "decode", "--peer", "[::1]:99"},
+               o));
   CHECK(o.tokens == 32);
   CHECK(o.rate == 1e6);
   CHECK(o.latency_ms == 2);
   CHECK(o.budget == 0.4);
   CHECK(o.peer() == "[::1]:99");
+  CHECK(o.host == "::1");
   CHECK_FALSE(o.ignore_eos);
   CHECK(parsed({"--ignore-eos", "--tokens", "4"}, o));
   CHECK(o.ignore_eos);
@@ -96,12 +106,95 @@ TEST_CASE("options are read, or refused with a sentence that names them") {
   for (const char* name : {"--link", "--latency", "--step", "--role", "--peer", "--seed"})
     CHECK(complaint({name, "wrong"}).starts_with(std::string(name) + " takes"));
   CHECK(complaint({"--peer", "localhost:0"}).starts_with("--peer's port takes"));
+  for (const char* wrong : {"[::1:99", "::1]:99", "[]:99", "[[::1]]:99"})
+    CHECK(complaint({"--peer", wrong}).starts_with("--peer takes HOST:PORT"));
+}
+
+TEST_CASE("what makes no sense together is refused") {
+  CHECK(complaint({"--peer", "127.0.0.1:7440"}).starts_with("--peer is for one side of two: say --role"));
+  CHECK(complaint({"--peer", "127.0.0.1:7440", "--role", "decode", "--json", "x", "--svg", "y"}).empty());
+  CHECK(complaint({"--role", "prefill", "--json", "x"}).starts_with("--json is for the decode side"));
+  CHECK(complaint({"--svg", "x", "--role", "prefill"}).starts_with("--svg is for the decode side"));
+}
+
+pc::errc dialling(const std::string& host_port) {
+  try {
+    (void)pc::connect(host_port, {}, pc::deadline::passed());
+  } catch (const pc::error& e) {
+    return e.status().code;
+  }
+  return pc::errc::ok;
+}
+
+TEST_CASE("an address is bound and dialled as it is meant, with or without brackets") {
+  using both = std::pair<const char*, const char*>;
+  for (const both& b : {both("[::1]:1", "::1"), both("::1:1", "::1"), both("127.0.0.2:1", "127.0.0.2"),
+                        both("localhost:1", "127.0.0.1")}) {
+    demo::options o;
+    CHECK(parsed({"--role", "decode", "--peer", b.first}, o));
+    CHECK(pc::detail::address_of(o.host, false).to_string() == b.second); // what a listener binds
+    // Nobody is at port 1, or the system lacks such addresses; but the address was understood.
+    const pc::errc said = dialling(o.peer());
+    CHECK((said == pc::errc::timeout || said == pc::errc::closed));
+  }
+}
+
+TEST_CASE("the prefill process is given what the decode side was, but for its files") {
+  std::vector<std::string> words{"demo", "--json",   "--svg",  "--ignore-eos", "--svg",
+                                 "x",    "--commit", "--json", "--tokens",     "4"};
+  std::vector<char*> pointers;
+  for (std::string& word : words)
+    pointers.push_back(word.data());
+  const auto given = demo::words_for_prefill(static_cast<int>(pointers.size()), pointers.data(), "[::1]:9");
+  CHECK(given == std::vector<std::string>{"demo", "--ignore-eos", "--commit", "--json", "--tokens", "4",
+                                          "--role", "prefill", "--peer", "[::1]:9"});
+}
+
+TEST_CASE("a result is there when it is complete, and not before") {
+  namespace fs = std::filesystem;
+  const fs::path folder = fs::temp_directory_path() / ("planecast-demo-test-" + std::to_string(getpid()));
+  fs::create_directory(folder);
+  const fs::path path = folder / "out", fresh = folder / "out.new";
+  const auto holds = [&path] {
+    std::ifstream in(path);
+    return std::string(std::istreambuf_iterator<char>(in), {});
+  };
+  demo::result_file("").write([](std::ostream&) { FAIL("there is no file"); });
+  {
+    const demo::result_file never(path.string());
+    CHECK(fs::exists(fresh));
+  }
+  CHECK(fs::is_empty(folder));
+  demo::result_file(path.string()).write([](std::ostream& to) { to << "one"; });
+  CHECK(holds() == "one");
+  {
+    demo::result_file half(path.string());
+    CHECK_THROWS_AS(half.write([](std::ostream&) { throw std::runtime_error("half"); }), std::runtime_error);
+  }
+  CHECK(holds() == "one");
+  fs::create_symlink("out", folder / "link");
+  demo::result_file((folder / "link").string()).write([](std::ostream& to) { to << "two"; });
+  CHECK(fs::is_symlink(folder / "link"));
+  CHECK(holds() == "two");
+  CHECK_FALSE(fs::exists(fresh));
+  CHECK_THROWS_WITH(demo::result_file(folder.string()), doctest::Contains("cannot write "));
+  CHECK_THROWS_WITH(demo::result_file((folder / "no" / "out").string()), doctest::Contains("cannot write "));
+  fs::remove_all(folder);
 }
 
 TEST_CASE("help is at most 100 columns wide and names every option") {
   std::istringstream lines{std::string(demo::help)};
   for (std::string line; std::getline(lines, line);)
     CHECK_MESSAGE(line.size() <= 100, line);
+  const auto named = [](std::string_view option) { // at the beginning of a line
+    const std::size_t at = demo::help.find("\n  " + std::string(option) + ' ');
+    return at != std::string_view::npos;
+  };
+  CHECK_FALSE(named("--what"));
+  for (const std::string_view option : demo::valued)
+    CHECK_MESSAGE(named(option), option);
+  for (const std::string_view option : demo::flags)
+    CHECK_MESSAGE(named(option), option);
 }
 
 TEST_CASE("a text answers if it begins with the hidden number") {
