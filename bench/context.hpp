@@ -1,6 +1,7 @@
 // Where and when figures were made: what each file under results/ begins with.
 #pragma once
 
+#include <cstddef>
 #include <ctime>
 #include <fstream>
 #include <string>
@@ -8,12 +9,31 @@
 
 namespace planecast_bench {
 
+/// A string of JSON, quotes and all. Bytes that are not ASCII stand for the characters of those numbers.
+inline std::string quoted(const std::string& text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '"' || c == '\\')
+      out += '\\';
+    if (byte >= ' ' && byte <= '~')
+      out += c;
+    else {
+      constexpr char digits[] = "0123456789abcdef";
+      out += "\\u00";
+      out += digits[byte >> 4];
+      out += digits[byte & 15];
+    }
+  }
+  return out + '"';
+}
+
 /// What the machine calls its processor.
 inline std::string processor() {
   std::ifstream in("/proc/cpuinfo");
   for (std::string line; std::getline(in, line);)
-    if (line.starts_with("model name"))
-      return line.substr(line.find(':') + 2);
+    if (const std::size_t colon = line.find(": "); line.starts_with("model name") && colon != line.npos)
+      return line.substr(colon + 2);
   return "unknown";
 }
 
@@ -30,9 +50,10 @@ inline std::string context(const std::string& commit) {
   const std::time_t now = std::time(nullptr);
   char date[32];
   std::strftime(date, sizeof date, "%Y-%m-%d", std::gmtime(&now));
-  return std::string("  \"date\": \"") + date + "\", \"commit\": \"" + commit + "\",\n  \"processor\": \"" +
-         processor() + "\", \"cores\": " + std::to_string(std::thread::hardware_concurrency()) +
-         ",\n  \"compiler\": \"" + compiler() + "\"";
+  return std::string("  \"date\": \"") + date + "\", \"commit\": " + quoted(commit) +
+         ",\n  \"processor\": " + quoted(processor()) +
+         ", \"cores\": " + std::to_string(std::thread::hardware_concurrency()) + ",\n  \"compiler\": \"" +
+         compiler() + "\"";
 }
 
 } // namespace planecast_bench

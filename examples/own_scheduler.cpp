@@ -157,6 +157,8 @@ int main() {
       pass(shares);
     } else if (!running.empty())
       running.front().text.wait(5ms); // drives the link, which is the same for all
+    else if (admitted < jobs.size())
+      (void)firsts[admitted].wait_for(5ms); // nothing is here to be done
     // ... and learn what came of it, if they were in the pass.
     if (said.size() < here_tokens)
       said.push_back(next);

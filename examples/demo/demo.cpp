@@ -8,14 +8,16 @@
 #include "picture.hpp"
 #include "prefill_process.hpp"
 #include "report.hpp"
+#include "result_file.hpp"
 #include "screen.hpp"
 #include "show.hpp"
 #include "ways.hpp"
 
 #include <exception>
-#include <fstream>
+#include <functional>
 #include <iostream>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -40,15 +42,16 @@ void prefill(const demo::options& o) {
   std::cout << "The cache of " << mine.tokens << " tokens is here, " << demo::spoken_bytes(mine.raw_bytes())
             << "." << std::endl;
   for (const demo::mode& m : demo::modes) {
-    if (const auto next = other.hear(600s); !next)
-      throw std::runtime_error("the decode side says nothing any more");
-    else if (*next != m.name)
+    std::optional<std::string> next;
+    while (!next) // it may read a long prompt and write a long text; that it is gone would be heard
+      next = other.hear(10s);
+    if (*next != m.name)
       throw std::runtime_error("the decode side says what makes no sense");
     std::cout << m.name << " ..." << std::endl;
     try {
       demo::policy_of(m, o).send(mine.way(m, o), pc::connect(o.peer(), {.unencrypted = o.unencrypted}, 30s));
     } catch (const pc::error& e) {
-      if (e.status() == pc::errc::closed)
+      if (e.status() == pc::errc::closed || e.status() == pc::errc::cancelled)
         throw peer_gone("the decode side is gone (" + e.status().message() + ")");
       throw;
     }
@@ -56,13 +59,14 @@ void prefill(const demo::options& o) {
 }
 
 /// The next peer. Meanwhile it is looked for Ctrl-C, and for whether the prefill side is still there, as far
-/// as that is known.
+/// as that is known; while it is there, it may take its time.
 pc::socket next_peer(pc::listener& door, demo::prefill_process* child, meeting* other) {
+  const bool known = child != nullptr || other != nullptr;
   for (const pc::deadline until = 600s;;) {
     try {
       return door.accept(200ms);
     } catch (const pc::error& e) {
-      if (e.status().code != pc::errc::timeout || until.has_passed())
+      if (e.status().code != pc::errc::timeout || (!known && until.has_passed()))
         throw;
     }
     demo::check_interruption();
@@ -115,6 +119,8 @@ demo::outcome decode_one(const demo::mode& m, const demo::options& o, const demo
   out.ended = got.said.finish == pc::finish_reason::stop;
   for (const pc::token_id t : got.said.tokens)
     out.text += spelled(t);
+  if (o.prompt.empty())
+    out.answered = demo::answers(out.text, o.seed);
   seen.end(std::string("the cache is ") + (out.cache_equals_original ? "" : "not ") +
            "the original; the text is " + (out.tokens_equal_original ? "" : "not ") + "the original's" +
            (out.ended ? ", up to a token that ends it" : ""));
@@ -154,15 +160,9 @@ void introduce(const demo::options& o, const demo::original& truth, demo::screen
 }
 
 /// The decode side: receives the cache in each of the ways and decodes on it.
-std::vector<demo::outcome> decode(const demo::options& o, const demo::original& truth, pc::listener& door,
+std::vector<demo::outcome> decode(const demo::options& o, demo::original& truth, pc::listener& door,
                                   demo::screen& screen, demo::prefill_process* child, meeting& other) {
-  demo::engine ahead = truth.speech.make_engine();
-  std::vector<pc::token_id> text{truth.first};
-  (void)ahead.prefill(truth.speech.prompt(), [](std::uint32_t) { demo::check_interruption(); });
-  while (text.size() < o.tokens && !truth.speech.ends_text(text.back())) {
-    demo::check_interruption();
-    text.push_back(ahead.step(text.back()));
-  }
+  const std::vector<pc::token_id> text = truth.text(o.tokens);
   introduce(o, truth, screen);
   std::vector<demo::outcome> all;
   for (const demo::mode& m : demo::modes)
@@ -173,11 +173,14 @@ std::vector<demo::outcome> decode(const demo::options& o, const demo::original& 
   return all;
 }
 
-void write_file(const std::string& path, const std::function<void(std::ostream&)>& write) {
-  std::ofstream file(path);
-  write(file);
-  if (!file.flush())
-    throw std::runtime_error("cannot write " + path);
+/// It has nothing left to do, but the machine may be loaded.
+bool ended_within_a_minute(demo::prefill_process& child) {
+  for (const pc::deadline until = 60s; !until.has_passed();) {
+    if (child.ended_within(200ms))
+      return true;
+    demo::check_interruption();
+  }
+  return false;
 }
 
 int run(int count, char** words) {
@@ -186,10 +189,8 @@ int run(int count, char** words) {
     std::cout << demo::help;
     return 0;
   }
-  (void)demo::policy_of(demo::modes.back(), o);     // there is one
-  for (const std::string* path : {&o.json, &o.svg}) // before anything takes time
-    if (!path->empty() && !std::ofstream(*path, std::ios::app))
-      throw std::runtime_error("cannot write " + *path);
+  (void)demo::policy_of(demo::modes.back(), o); // there is one
+  demo::result_file json(o.json), svg(o.svg);   // before anything takes time
   if (o.unencrypted)
     std::cerr << "planecast-demo: --unencrypted: whoever is on the way can read the cache and change it.\n";
   if (o.role == "prefill") {
@@ -203,7 +204,8 @@ int run(int count, char** words) {
                     {.address = o.host, .unencrypted = o.unencrypted});
   std::unique_ptr<demo::prefill_process> child;
   if (o.role.empty())
-    child = std::make_unique<demo::prefill_process>(count, words, "127.0.0.1:" + std::to_string(door.port()));
+    child = std::make_unique<demo::prefill_process>(
+        demo::words_for_prefill(count, words, "127.0.0.1:" + std::to_string(door.port())));
   std::vector<demo::outcome> all;
   demo::setting how;
   try {
@@ -215,7 +217,7 @@ int run(int count, char** words) {
     other.compare(demo::given_to(o, speech));
     if (alone)
       std::cout << "It is there, and was given the same. Both are reading the prompt ...\n" << std::endl;
-    const demo::original truth(o, std::move(speech));
+    demo::original truth(o, std::move(speech));
     how = {.model = truth.speech.name(),
            .policy = o.policy,
            .architecture = truth.speech.architecture(),
@@ -235,24 +237,21 @@ int run(int count, char** words) {
         throw std::runtime_error(complaint);
     throw;
   }
-  if (child && !child->ended_within(2s))
-    throw std::runtime_error("the prefill process does not end");
-  if (child)
-    if (const std::string complaint = child->complaint(); !complaint.empty())
-      throw std::runtime_error(complaint);
+  // What came of it is written before anything can still go wrong.
   if (!screen.live())
     std::cout << "\n";
   demo::write_table(std::cout, all, screen.columns());
   std::cout << "\n"
             << demo::wrapped(demo::conclusion(all), std::min(screen.columns() - 1, 100)) << std::flush;
-  if (!o.json.empty())
-    write_file(o.json,
-               [&](std::ostream& to) { demo::write_json(to, all, how, planecast_bench::context(o.commit)); });
-  if (!o.svg.empty())
-    write_file(o.svg, [&](std::ostream& to) { demo::write_picture(to, all, how); });
-  for (const demo::outcome& w : all)
-    if ((w.name == "raw" || w.name == "planecast") && !w.cache_equals_original)
-      throw std::runtime_error(w.name + ": the cache that came is not the original's, which should not be");
+  json.write([&](std::ostream& to) { demo::write_json(to, all, how, planecast_bench::context(o.commit)); });
+  svg.write([&](std::ostream& to) { demo::write_picture(to, all, how); });
+  if (const std::string wrong = demo::what_should_not_be(all); !wrong.empty())
+    throw std::runtime_error(wrong);
+  if (child && !ended_within_a_minute(*child))
+    throw std::runtime_error("the prefill process does not end");
+  if (child)
+    if (const std::string complaint = child->complaint(); !complaint.empty())
+      throw std::runtime_error(complaint);
   return 0;
 }
 

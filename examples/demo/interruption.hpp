@@ -21,17 +21,11 @@ inline volatile std::sig_atomic_t cursor_hidden = 0; // set by the screen
 
 inline constexpr char show_cursor[] = "\x1b[?25h\x1b[0m\n";
 
-/// From now on a signal is noted, for check_interruption() to throw. A second one ends the program at once.
-inline void note_interruptions() {
+namespace detail {
+/// For all that asks a program to end, unless it was told to pass over it.
+inline void at_interruption(void (*handler)(int)) {
   struct sigaction act = {};
-  act.sa_handler = [](int number) {
-    if (detail::signal_came != 0) {
-      if (detail::cursor_hidden != 0)
-        (void)!write(STDOUT_FILENO, show_cursor, sizeof show_cursor - 1);
-      _exit(128 + number);
-    }
-    detail::signal_came = number;
-  };
+  act.sa_handler = handler;
   sigemptyset(&act.sa_mask);
   for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
     struct sigaction before = {};
@@ -39,23 +33,38 @@ inline void note_interruptions() {
       sigaction(number, &act, nullptr);
   }
 }
+} // namespace detail
 
-/// For a program that has nothing to put in order: it says that it was interrupted, and ends.
+/// From now on a signal is noted, for check_interruption() to throw. A second one ends the program at once.
+inline void note_interruptions() {
+  detail::at_interruption([](int number) {
+    if (detail::signal_came != 0) {
+      if (detail::cursor_hidden != 0)
+        (void)!write(STDOUT_FILENO, show_cursor, sizeof show_cursor - 1);
+      _exit(128 + number);
+    }
+    detail::signal_came = number;
+  });
+}
+
+/// For a program that has nothing to put in order: it says why, and ends.
 inline void end_at_interruption() {
-  struct sigaction act = {};
-  act.sa_handler = [](int number) {
-    constexpr char text[] = "planecast-demo: interrupted\n";
-    (void)!write(STDERR_FILENO, text, sizeof text - 1);
+  detail::at_interruption([](int number) {
+    constexpr char interrupted[] = "planecast-demo: interrupted\n", told[] = "planecast-demo: told to end\n";
+    if (number == SIGINT)
+      (void)!write(STDERR_FILENO, interrupted, sizeof interrupted - 1);
+    else
+      (void)!write(STDERR_FILENO, told, sizeof told - 1);
     _exit(128 + number);
-  };
-  sigemptyset(&act.sa_mask);
-  struct sigaction before = {};
-  if (sigaction(SIGINT, nullptr, &before) == 0 && before.sa_handler != SIG_IGN)
-    sigaction(SIGINT, &act, nullptr);
+  });
+}
+
+inline bool interruption_came() {
+  return detail::signal_came != 0;
 }
 
 inline void check_interruption() {
-  if (detail::signal_came != 0)
+  if (interruption_came())
     throw interrupted(detail::signal_came);
 }
 

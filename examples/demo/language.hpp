@@ -69,13 +69,16 @@ public:
             {"max_position_embeddings", c.context},
             {"weight_bytes", weights_->bytes()}};
   }
-  /// Of the shape, the norms and the first row of each matrix: two models that agree in these are one, unless
-  /// somebody wanted it otherwise.
+  /// Of the shape, the norms, the biases, and of each matrix some rows and its last: enough to tell models
+  /// apart that were trained apart, without reading all of a large one. Not all that two could differ in.
   [[nodiscard]] std::uint64_t fingerprint() const {
     planecast::fingerprint f;
-    const auto add_row = [&f](const tiny::matrix& m) {
-      for (std::size_t i = 0; i < m.columns * tiny::weight_bytes(m.type); ++i)
-        f.add(std::to_integer<std::uint64_t>(m.weights[i]));
+    const auto add_rows = [&f](const tiny::matrix& m) {
+      for (const std::size_t part : {0u, 1u, 2u, 3u, 4u}) {
+        const std::byte* row = m.row((m.rows - 1) * part / 4);
+        for (std::size_t i = 0; i < m.columns * tiny::weight_bytes(m.type); ++i)
+          f.add(std::to_integer<std::uint64_t>(row[i]));
+      }
     };
     const auto add_all = [&f](const std::vector<float>& v) {
       for (const float x : v)
@@ -87,14 +90,16 @@ public:
     f.add(static_cast<std::uint64_t>(r.type));
     for (const double x : {r.theta, r.factor, r.original_context, r.attention_factor})
       f.add(std::bit_cast<std::uint64_t>(x));
-    add_row(weights_->embeddings());
-    add_row(weights_->head());
+    add_rows(weights_->embeddings());
+    add_rows(weights_->head());
     add_all(weights_->norm());
     for (const tiny::model::layer& l : weights_->layers()) {
       add_all(l.attention_norm);
       add_all(l.mlp_norm);
-      for (const tiny::model::linear* w : {&l.query, &l.key, &l.value, &l.out, &l.gate, &l.up, &l.down})
-        add_row(w->weights);
+      for (const tiny::model::linear* w : {&l.query, &l.key, &l.value, &l.out, &l.gate, &l.up, &l.down}) {
+        add_rows(w->weights);
+        add_all(w->bias);
+      }
     }
     return f.value();
   }

@@ -6,6 +6,7 @@
 #include "planecast/transport/transport.hpp"
 
 #include "given.hpp"
+#include "interruption.hpp"
 
 #include <array>
 #include <chrono>
@@ -37,28 +38,30 @@ public:
   meeting& operator=(meeting&&) = delete; // the link here would outlive the room that it has borrowed
 
   /// Returns when the link has taken it.
-  /// Errors: throws peer_gone.
+  /// Errors: throws peer_gone, and `interrupted`.
   void say(const std::string& text, planecast::deadline until = std::chrono::seconds(10)) {
     const std::array<std::span<const std::byte>, 1> pieces{std::as_bytes(std::span(text))};
     const planecast::status sent = link_.send(planecast::lane::control, pieces, saying);
     note(sent);
     saying_ = sent.ok();
-    while (saying_ && !until.has_passed())
-      progress(until);
+    while (saying_ && !until.has_passed() && !interruption_came())
+      progress(a_while().sooner(until));
     if (saying_) {
       note({planecast::errc::timeout, "it takes no message"});
       link_.abort();
       while (saying_) // the text is borrowed
         progress(std::chrono::milliseconds(10));
     }
+    check_interruption();
     if (!lost_.ok())
       gone();
   }
   /// The next message; empty if none has come by then.
-  /// Errors: throws peer_gone.
+  /// Errors: throws peer_gone, and `interrupted`.
   std::optional<std::string> hear(planecast::deadline until) {
     while (!heard_ && lost_.ok()) {
-      progress(until);
+      progress(a_while().sooner(until));
+      check_interruption();
       if (until.has_passed())
         break;
     }
@@ -71,7 +74,7 @@ public:
   }
 
   /// Tells the other side what this one was given, and looks whether it was given the same.
-  /// Errors: throws peer_gone, and std::runtime_error that says what differs.
+  /// Errors: throws peer_gone, `interrupted`, and std::runtime_error that says what differs.
   void compare(const given& mine) {
     say(written(mine));
     const std::optional<std::string> text =
@@ -90,6 +93,8 @@ private:
   static constexpr planecast::op_id saying = 1, hearing = 2;
   using room = std::array<std::byte, most_given>;
 
+  /// Waits are cut in pieces: a signal ends none of them.
+  static planecast::deadline a_while() { return std::chrono::milliseconds(200); }
   void post() { note(link_.receive(planecast::lane::control, *room_, hearing)); }
   void note(const planecast::status& s) {
     if (!s.ok() && lost_.ok())

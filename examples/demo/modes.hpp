@@ -37,7 +37,8 @@ struct outcome {
   std::optional<double> first_drafted, first_verified_int8, first_verified_exact;
   std::optional<std::uint64_t> drafted, accepted; // accepted: by a later verification
   bool cache_equals_original = false, tokens_equal_original = false;
-  bool ended = false; // by a token of the model's that ends a text
+  bool ended = false;           // by a token of the model's that ends a text
+  std::optional<bool> answered; // the text begins with the number hidden in the demo's own prompt
   timeline happened;
   std::string text;
 };

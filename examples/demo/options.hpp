@@ -3,6 +3,8 @@
 
 #include "units.hpp"
 
+#include <algorithm>
+#include <array>
 #include <charconv>
 #include <cstdint>
 #include <optional>
@@ -10,6 +12,9 @@
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <type_traits>
+#include <utility>
+#include <vector>
 
 namespace demo {
 
@@ -27,10 +32,12 @@ struct options {
   std::string json, svg;                         // where the results go as well
   std::string commit = "not said";               // named there
   std::string role;                              // both, in two processes, if empty
-  std::string host = "127.0.0.1", port = "7440"; // where the decode side listens
+  std::string host = "127.0.0.1", port = "7440"; // where the decode side listens; no brackets
   bool unencrypted = false;                      // between two machines
 
-  [[nodiscard]] std::string peer() const { return host + ':' + port; }
+  [[nodiscard]] std::string peer() const {
+    return (host.find(':') == host.npos ? host : '[' + host + ']') + ':' + port;
+  }
 };
 
 inline constexpr std::string_view help =
@@ -63,7 +70,7 @@ How it crosses
                      8              8 bits, and the rest: slower to start, nothing to take back
   --budget B       part of the raw cache to send before decoding starts  (0.3; policy 8: 0.55)
   --step TIME      one pass of the engine takes at least so long         (20ms)
-                   20ms is about a model of 7 billion weights on one GPU
+                   20ms is what 14 GB of weights take that are read at 700 GB/s
 
 What is kept of it
   --svg FILE       the timeline as a picture
@@ -116,23 +123,33 @@ inline void read_peer(std::string_view name, std::string_view text, options& o) 
   if (colon == text.npos || colon == 0)
     refuse(name, "HOST:PORT, such as 127.0.0.1:7440", text);
   (void)read_number<std::uint16_t>(std::string(name) + "'s port", text.substr(colon + 1), 1, 65535);
-  o.host = text.substr(0, colon);
+  std::string_view host = text.substr(0, colon);
+  if (host.size() > 2 && host.front() == '[' && host.back() == ']')
+    host = host.substr(1, host.size() - 2);
+  if (host.find_first_of("[]") != host.npos)
+    refuse(name, "HOST:PORT, such as [::1]:7440", text);
+  o.host = host;
   o.port = text.substr(colon + 1);
 }
 
+/// All that there are but for --help: those that stand alone, and those that take a value.
+inline constexpr std::array<std::string_view, 2> flags = {"--unencrypted", "--ignore-eos"};
+inline constexpr std::array<std::string_view, 14> valued = {
+    "--prompt", "--model", "--tokens", "--link", "--latency", "--budget", "--policy",
+    "--step",   "--seed",  "--json",   "--svg",  "--commit",  "--role",   "--peer"};
+
 /// Throws std::invalid_argument with a sentence. False if help was asked for.
 inline bool parse(int count, char** words, options& o) {
+  bool peer = false;
   for (int i = 1; i < count; ++i) {
     const std::string_view name = words[i];
     if (name == "--help" || name == "-h")
       return false;
-    if (name == "--unencrypted" || name == "--ignore-eos") {
+    if (std::ranges::find(flags, name) != flags.end()) {
       (name == "--unencrypted" ? o.unencrypted : o.ignore_eos) = true;
       continue;
     }
-    const auto one_of = [name](auto... known) { return ((name == known) || ...); };
-    if (!one_of("--prompt", "--model", "--tokens", "--link", "--latency", "--budget", "--policy", "--step",
-                "--seed", "--json", "--svg", "--commit", "--role", "--peer"))
+    if (std::ranges::find(valued, name) == valued.end())
       throw std::invalid_argument(std::string(name) + " is not known; see --help");
     if (i + 1 == count || *words[i + 1] == '\0')
       throw std::invalid_argument(std::string(name) + " lacks its value; see --help");
@@ -168,10 +185,34 @@ inline bool parse(int count, char** words, options& o) {
       if (value != "prefill" && value != "decode")
         refuse(name, "prefill or decode", value);
       o.role = value;
-    } else
+    } else {
       read_peer(name, value, o);
+      peer = true;
+    }
   }
+  if (peer && o.role.empty())
+    throw std::invalid_argument("--peer is for one side of two: say --role prefill or --role decode as well");
+  if (o.role == "prefill")
+    for (const auto& [name, path] : {std::pair("--json", &o.json), std::pair("--svg", &o.svg)})
+      if (!path->empty())
+        throw std::invalid_argument(std::string(name) +
+                                    " is for the decode side: the prefill side sees no results");
   return true;
+}
+
+/// What the prefill side of this command is given, which writes no results.
+/// Preconditions: parse took the words.
+inline std::vector<std::string> words_for_prefill(int count, char** words, const std::string& peer) {
+  std::vector<std::string> all{words[0]};
+  for (int i = 1; i < count; ++i) {
+    const std::string_view name = words[i];
+    const int taken = std::ranges::find(valued, name) == valued.end() ? 1 : 2;
+    if (name != "--json" && name != "--svg")
+      all.insert(all.end(), words + i, words + i + taken);
+    i += taken - 1;
+  }
+  all.insert(all.end(), {"--role", "prefill", "--peer", peer});
+  return all;
 }
 
 } // namespace demo

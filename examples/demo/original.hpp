@@ -18,6 +18,7 @@
 #include <stdexcept>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace demo {
 
@@ -57,7 +58,7 @@ inline given given_to(const options& o, const language& speech) {
           {"the model", marked(model, speech.fingerprint())},
           {"the prompt", marked(std::to_string(speech.prompt().size()) + " tokens", prompt.value())},
           {"--policy", o.policy},
-          {"--budget", o.budget ? brief(*o.budget) : "the default"},
+          {"--budget", brief(o.budget.value_or(policy_of(modes.back(), o).budget))},
           {"--link", o.rate > 0 ? brief(o.rate) + " B/s" : "the default"},
           {"--latency", brief(o.latency_ms) + " ms"}};
 }
@@ -92,6 +93,17 @@ struct original {
       before_first_token = planecast::budget::of_raw(budget);
   }
 
+  /// What the model writes on the cache as it is: so many tokens, or up to one that ends a text. The cache
+  /// then holds the prompt alone again.
+  [[nodiscard]] std::vector<planecast::token_id> text(std::size_t most) {
+    std::vector<planecast::token_id> all{first};
+    while (all.size() < most && !speech.ends_text(all.back())) {
+      check_interruption();
+      all.push_back(engine.step(all.back()));
+    }
+    engine.truncate(tokens);
+    return all;
+  }
   [[nodiscard]] std::uint64_t raw_bytes() const { return shape.raw_bytes(tokens); }
   [[nodiscard]] sending way(const mode& m, const options& o) const {
     return {.from = engine,

@@ -20,10 +20,8 @@ namespace demo {
 /// Another process, which does not outlive this one. What it says is kept, for this one to say.
 class prefill_process {
 public:
-  prefill_process(int count, char** words, const std::string& peer) {
-    std::vector<std::string> all(words, words + count);
-    for (const char* word : {"--role", "prefill", "--peer", peer.c_str()})
-      all.emplace_back(word);
+  /// Given these words, the program's name first.
+  explicit prefill_process(std::vector<std::string> all) {
     std::vector<char*> pointers;
     for (std::string& word : all)
       pointers.push_back(word.data());

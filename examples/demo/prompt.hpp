@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <fstream>
 #include <iterator>
+#include <optional>
 #include <sstream>
 #include <stdexcept>
 #include <string>
@@ -38,6 +39,15 @@ inline std::string default_prompt(std::uint64_t seed) {
          "a watch out of its waistcoat pocket, and looked at it, and then hurried on, Alice started to her "
          "feet, for it flashed across her mind that she had never before seen a rabbit with either a "
          "waistcoat pocket, or a watch to take out of it. The number of Zorilo is ";
+}
+
+/// Whether a text that goes on from the demo's own prompt begins with the number that was hidden there; empty
+/// if it is too short to tell.
+inline std::optional<bool> answers(std::string_view text, std::uint64_t seed) {
+  const std::string number = hidden_number(seed);
+  if (number.starts_with(text) && text.size() < number.size())
+    return std::nullopt;
+  return text.starts_with(number);
 }
 
 /// All of a file.

@@ -2,9 +2,11 @@
 #pragma once
 
 #include "block.hpp"
+#include "context.hpp"
 #include "modes.hpp"
 #include "units.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -17,24 +19,7 @@
 
 namespace demo {
 
-/// A string of JSON, quotes and all. Bytes that are not ASCII stand for the characters of those numbers.
-inline std::string quoted(const std::string& text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\')
-      out += '\\';
-    if (byte >= ' ' && byte <= '~')
-      out += c;
-    else {
-      constexpr char digits[] = "0123456789abcdef";
-      out += "\\u00";
-      out += digits[byte >> 4];
-      out += digits[byte & 15];
-    }
-  }
-  return out + '"';
-}
+using planecast_bench::quoted;
 
 inline const char* name_of(planecast::token_tag tag) {
   constexpr const char* names[] = {"drafted", "verified_int8", "verified", "retracted"};
@@ -42,10 +27,11 @@ inline const char* name_of(planecast::token_tag tag) {
 }
 
 /// Of the JSON. It goes up when a field changes or goes, not when one comes. Files from before there was one
-/// lack seed, prompt, architecture, model_shape and finish, and are else the same.
+/// lack seed, prompt, architecture, model_shape and finish, and are else the same. `answered` came later:
+/// null where the prompt was not the demo's own.
 inline constexpr int json_schema = 1;
 
-/// Where and when: lines of the object, as bench/context.hpp writes them.
+/// `context`: where and when, lines of the object, as bench/context.hpp writes them.
 inline void write_json(std::ostream& to, const std::vector<outcome>& all, const setting& how,
                        const std::string& context) {
   const auto field = [&](const std::string& name, const auto& value) {
@@ -56,6 +42,7 @@ inline void write_json(std::ostream& to, const std::vector<outcome>& all, const 
       to << "null";
     to << ", ";
   };
+  to.precision(12); // rates and times
   to << "{\n"
      << "  \"schema\": " << json_schema << ",\n"
      << context << ",\n  \"model\": " << quoted(how.model)
@@ -88,8 +75,9 @@ inline void write_json(std::ostream& to, const std::vector<outcome>& all, const 
     field("accepted", o.accepted);
     to << std::boolalpha << "\"retracted\": " << retracted(o.happened)
        << ", \"cache_equals_original\": " << o.cache_equals_original
-       << ", \"tokens_equal_original\": " << o.tokens_equal_original << ", \"finish\": \""
-       << (o.ended ? "stop" : "length") << "\",\n   \"text\": " << quoted(o.text)
+       << ", \"tokens_equal_original\": " << o.tokens_equal_original << ", ";
+    field("answered", o.answered);
+    to << "\"finish\": \"" << (o.ended ? "stop" : "length") << "\",\n   \"text\": " << quoted(o.text)
        << ", \"end_s\": " << o.happened.end << ",\n   \"planes\": [";
     for (const timeline::plane& p : o.happened.planes)
       to << (&p == o.happened.planes.data() ? "" : ", ") << "{\"name\": " << quoted(p.name)
@@ -161,9 +149,31 @@ inline void write_table(std::ostream& to, const std::vector<outcome>& all, int c
       [](auto& o) { return o.accepted ? std::to_string(*o.accepted) : std::string("-"); });
   row("cache equals the original", "cache equal", [&](auto& o) { return yes(o.cache_equals_original); });
   row("text equals the original", "text equal", [&](auto& o) { return yes(o.tokens_equal_original); });
+  if (std::ranges::any_of(all, [](const outcome& o) { return o.answered.has_value(); }))
+    row("answered with the hidden number", "answered",
+        [&](auto& o) { return std::string(o.answered ? yes(*o.answered) : "-"); });
   if (!beside)
     for (const std::string& one : below)
       to << one;
+}
+
+/// What no run may come to, whatever the link and the model; empty if it did not. Raw and planecast end with
+/// the original's cache, and so with its text.
+inline std::string what_should_not_be(const std::vector<outcome>& all) {
+  std::string text;
+  const auto is_not = [&](const outcome& o, const char* what) {
+    text +=
+        (text.empty() ? "" : "; ") + o.name + ": the " + what + " is not the original's, which should not be";
+  };
+  for (const outcome& o : all) {
+    if (o.name != "raw" && o.name != "planecast")
+      continue;
+    if (!o.cache_equals_original)
+      is_not(o, "cache that came");
+    if (!o.tokens_equal_original)
+      is_not(o, "text");
+  }
+  return text;
 }
 
 /// What the table says, in words that fit its figures.
@@ -196,7 +206,9 @@ inline std::string conclusion(const std::vector<outcome>& all) {
       if (const auto at = time_of(other->happened, 2, planecast::token_tag::drafted))
         text += std::string(" ") + name + " wrote from " + spoken_seconds(*at) +
                 " on, never has the original cache, and its text is " +
-                (other->tokens_equal_original ? "the same here." : "another.");
+                (other->tokens_equal_original                        ? "the same here."
+                 : raw->answered == true && other->answered == false ? "another, without the hidden number."
+                                                                     : "another.");
   return text;
 }
 

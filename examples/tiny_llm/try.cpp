@@ -3,14 +3,15 @@
 #include "engine.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <cstdint>
-#include <cstdlib>
 #include <exception>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <stdexcept>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <unistd.h>
 #include <vector>
@@ -72,6 +73,8 @@ int run(const std::vector<std::string>& words) {
       continue;
     }
     if (!word.starts_with("--")) {
+      if (!text.empty())
+        throw std::runtime_error("\"" + word + "\" is a second text; put quotes around one of several words");
       text = word;
       continue;
     }
@@ -83,8 +86,10 @@ int run(const std::vector<std::string>& words) {
     else if (word == "--ids")
       ids = value;
     else if (word == "--tokens" || word == "--threads" || word == "--context") {
-      const int n = std::atoi(value.c_str());
-      if (n < 1 || n > 1 << 28 || (word == "--threads" && n > 256))
+      int n = 0;
+      const auto [end, bad] = std::from_chars(value.data(), value.data() + value.size(), n);
+      if (bad != std::errc{} || end != value.data() + value.size() || n < 1 || n > 1 << 28 ||
+          (word == "--threads" && n > 256))
         throw std::runtime_error(word + " " + value + ": is no such number");
       (word == "--tokens" ? tokens : word == "--threads" ? threads : context) = static_cast<unsigned>(n);
     } else

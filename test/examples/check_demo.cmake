@@ -129,6 +129,7 @@ foreach(i RANGE 3)
     endif()
   endforeach()
   expect("${mode${i}}" finish length)
+  expect("${mode${i}}" answered null) # this prompt asks nothing
   expect("${mode${i}}" token_32_shown_s number)
   expect("${mode${i}}" token_64_shown_s null)
 endforeach()

@@ -17,8 +17,8 @@ wait_for() { # FILE WORD
   done
   fail "$2 did not come"
 }
-wait_end() { # PID: within ten seconds, of which a loaded machine may need some; its status in $result
-  for _ in $(seq 100); do
+wait_end() { # PID: within a minute, of which a loaded machine may need some; its status in $result
+  for _ in $(seq 600); do
     kill -0 "$1" 2>/dev/null || break
     sleep 0.1
   done
@@ -62,7 +62,7 @@ wait_end $pid
 grep -q '^planecast-demo: the prefill process was ended: Killed' "$out/log" || fail "it does not say why"
 
 # Each side of two that know nothing of each other dies.
-port=$((20000 + $$ % 20000))
+port=$((10000 + 10 * ($$ % 2000))) # up to ten, below those that the system gives out
 for dies in prefill decode; do
   "$demo" $slow --role decode --peer 127.0.0.1:$port >"$out/log.decode" 2>&1 &
   decode=$!
@@ -77,6 +77,28 @@ for dies in prefill decode; do
   wait_end $left
   [ "$result" -eq 1 ] || fail "the status of the other is $result"
   grep -q "^planecast-demo: the $dies side is gone" "$out/log.$log" || fail "the $log side does not say why"
+done
+
+# One side is told to end: the other says that it is gone, not what a transfer is told.
+for signal in INT TERM; do
+  for told in prefill decode; do
+    port=$((port + 1))
+    $default "$demo" $slow --role decode --peer 127.0.0.1:$port >"$out/log.decode" 2>&1 &
+    decode=$!
+    $default "$demo" $slow --role prefill --peer 127.0.0.1:$port >"$out/log.prefill" 2>&1 &
+    prefill=$!
+    wait_for "$out/log.decode" '^raw:'
+    wait_for "$out/log.prefill" '^raw'
+    sleep 0.5
+    if [ $told = prefill ]; then one=$prefill left=$decode log=decode; else one=$decode left=$prefill log=prefill; fi
+    kill -$signal $one
+    wait_end $one
+    [ "$result" -gt 128 ] || fail "the status is $result after $signal"
+    grep -q -e '^planecast-demo: interrupted' -e '^planecast-demo: told to end' "$out/log.$told" || fail "it does not say why"
+    wait_end $left
+    [ "$result" -eq 1 ] || fail "the status of the other is $result"
+    grep -q "^planecast-demo: the $told side is gone" "$out/log.$log" || fail "the $log side does not say why"
+  done
 done
 
 # Two that were given something else say so at once, both of them.
@@ -94,14 +116,17 @@ for side in decode prefill; do
   if grep -q -e '^raw' -e '--link: ' "$out/log.$side"; then fail "the $side side says too much"; fi
 done
 
-# If nobody dies, both end well.
+# If nobody dies, both end well; at an address with colons, where there is one.
 port=$((port + 1))
-fast="--link 20MB/s --step 1 --tokens 8 --peer 127.0.0.1:$port"
+host=127.0.0.1
+if grep -q '^00000000000000000000000000000001 ' /proc/net/if_inet6 2>/dev/null; then host='[::1]'; fi
+fast="--link 20MB/s --step 1 --tokens 8 --peer $host:$port"
 "$demo" $fast --role prefill >"$out/log.prefill" 2>&1 &
 prefill=$!
 "$demo" $fast --role decode >"$out/log.decode" 2>&1 || fail "the decode side ended with $?"
 wait $prefill || fail "the prefill side ended with $?"
 grep -q '^cache equals the original  *yes  *no  *no  *yes$' "$out/log.decode" || fail "no table, or another"
+grep -q '^answered with the hidden number  *yes  *[a-z]*  *[a-z]*  *yes$' "$out/log.decode" || fail "no answer"
 
 # In a terminal: Ctrl-C, typed. The cursor comes back.
 if command -v script >/dev/null && [ "$(uname)" = Linux ]; then

@@ -1,5 +1,6 @@
 // The demo's parts: what it is asked, what it draws, what it writes.
 #include "planecast/transport/loopback.hpp"
+#include "planecast/transport/socket.hpp"
 
 #include "demo/block.hpp"
 #include "demo/given.hpp"
@@ -9,16 +10,24 @@
 #include "demo/picture.hpp"
 #include "demo/prompt.hpp"
 #include "demo/report.hpp"
+#include "demo/result_file.hpp"
 #include "demo/timeline.hpp"
 
 #include <algorithm>
 #include <chrono>
+#include <csignal>
 #include <cstddef>
 #include <doctest/doctest.h>
+#include <filesystem>
+#include <fstream>
 #include <initializer_list>
+#include <iterator>
 #include <memory>
 #include <sstream>
+#include <stdexcept>
 #include <string>
+#include <string_view>
+#include <unistd.h>
 #include <utility>
 #include <vector>
 
@@ -73,13 +82,15 @@ TEST_CASE("amounts are said in the unit that suits") {
 
 TEST_CASE("options are read, or refused with a sentence that names them") {
   demo::options o;
-  CHECK(parsed(
-      {"--tokens", "32", "--link", "8Mbit", "--latency", "2ms", "--budget", "0.4", "--peer", "[::1]:99"}, o));
+  CHECK(parsed({"--tokens", "32", "--link", "8Mbit", "--latency", "2ms", "--budget", "0.4", "--role",
+                "decode", "--peer", "[::1]:99"},
+               o));
   CHECK(o.tokens == 32);
   CHECK(o.rate == 1e6);
   CHECK(o.latency_ms == 2);
   CHECK(o.budget == 0.4);
   CHECK(o.peer() == "[::1]:99");
+  CHECK(o.host == "::1");
   CHECK_FALSE(o.ignore_eos);
   CHECK(parsed({"--ignore-eos", "--tokens", "4"}, o));
   CHECK(o.ignore_eos);
@@ -95,12 +106,106 @@ TEST_CASE("options are read, or refused with a sentence that names them") {
   for (const char* name : {"--link", "--latency", "--step", "--role", "--peer", "--seed"})
     CHECK(complaint({name, "wrong"}).starts_with(std::string(name) + " takes"));
   CHECK(complaint({"--peer", "localhost:0"}).starts_with("--peer's port takes"));
+  for (const char* wrong : {"[::1:99", "::1]:99", "[]:99", "[[::1]]:99"})
+    CHECK(complaint({"--peer", wrong}).starts_with("--peer takes HOST:PORT"));
+}
+
+TEST_CASE("what makes no sense together is refused") {
+  CHECK(complaint({"--peer", "127.0.0.1:7440"}).starts_with("--peer is for one side of two: say --role"));
+  CHECK(complaint({"--peer", "127.0.0.1:7440", "--role", "decode", "--json", "x", "--svg", "y"}).empty());
+  CHECK(complaint({"--role", "prefill", "--json", "x"}).starts_with("--json is for the decode side"));
+  CHECK(complaint({"--svg", "x", "--role", "prefill"}).starts_with("--svg is for the decode side"));
+}
+
+pc::errc dialling(const std::string& host_port) {
+  try {
+    (void)pc::connect(host_port, {}, pc::deadline::passed());
+  } catch (const pc::error& e) {
+    return e.status().code;
+  }
+  return pc::errc::ok;
+}
+
+TEST_CASE("an address is bound and dialled as it is meant, with or without brackets") {
+  using both = std::pair<const char*, const char*>;
+  for (const both& b : {both("[::1]:1", "::1"), both("::1:1", "::1"), both("127.0.0.2:1", "127.0.0.2"),
+                        both("localhost:1", "127.0.0.1")}) {
+    demo::options o;
+    CHECK(parsed({"--role", "decode", "--peer", b.first}, o));
+    CHECK(pc::detail::address_of(o.host, false).to_string() == b.second); // what a listener binds
+    // Nobody is at port 1, or the system lacks such addresses; but the address was understood.
+    const pc::errc said = dialling(o.peer());
+    CHECK((said == pc::errc::timeout || said == pc::errc::closed));
+  }
+}
+
+TEST_CASE("the prefill process is given what the decode side was, but for its files") {
+  std::vector<std::string> words{"demo", "--json",   "--svg",  "--ignore-eos", "--svg",
+                                 "x",    "--commit", "--json", "--tokens",     "4"};
+  std::vector<char*> pointers;
+  for (std::string& word : words)
+    pointers.push_back(word.data());
+  const auto given = demo::words_for_prefill(static_cast<int>(pointers.size()), pointers.data(), "[::1]:9");
+  CHECK(given == std::vector<std::string>{"demo", "--ignore-eos", "--commit", "--json", "--tokens", "4",
+                                          "--role", "prefill", "--peer", "[::1]:9"});
+}
+
+TEST_CASE("a result is there when it is complete, and not before") {
+  namespace fs = std::filesystem;
+  const fs::path folder = fs::temp_directory_path() / ("planecast-demo-test-" + std::to_string(getpid()));
+  fs::create_directory(folder);
+  const fs::path path = folder / "out", fresh = folder / "out.new";
+  const auto holds = [&path] {
+    std::ifstream in(path);
+    return std::string(std::istreambuf_iterator<char>(in), {});
+  };
+  demo::result_file("").write([](std::ostream&) { FAIL("there is no file"); });
+  {
+    const demo::result_file never(path.string());
+    CHECK(fs::exists(fresh));
+  }
+  CHECK(fs::is_empty(folder));
+  demo::result_file(path.string()).write([](std::ostream& to) { to << "one"; });
+  CHECK(holds() == "one");
+  {
+    demo::result_file half(path.string());
+    CHECK_THROWS_AS(half.write([](std::ostream&) { throw std::runtime_error("half"); }), std::runtime_error);
+  }
+  CHECK(holds() == "one");
+  fs::create_symlink("out", folder / "link");
+  demo::result_file((folder / "link").string()).write([](std::ostream& to) { to << "two"; });
+  CHECK(fs::is_symlink(folder / "link"));
+  CHECK(holds() == "two");
+  CHECK_FALSE(fs::exists(fresh));
+  CHECK_THROWS_WITH(demo::result_file(folder.string()), doctest::Contains("cannot write "));
+  CHECK_THROWS_WITH(demo::result_file((folder / "no" / "out").string()), doctest::Contains("cannot write "));
+  fs::remove_all(folder);
 }
 
 TEST_CASE("help is at most 100 columns wide and names every option") {
   std::istringstream lines{std::string(demo::help)};
   for (std::string line; std::getline(lines, line);)
     CHECK_MESSAGE(line.size() <= 100, line);
+  const auto named = [](std::string_view option) { // at the beginning of a line
+    const std::size_t at = demo::help.find("\n  " + std::string(option) + ' ');
+    return at != std::string_view::npos;
+  };
+  CHECK_FALSE(named("--what"));
+  for (const std::string_view option : demo::valued)
+    CHECK_MESSAGE(named(option), option);
+  for (const std::string_view option : demo::flags)
+    CHECK_MESSAGE(named(option), option);
+}
+
+TEST_CASE("a text answers if it begins with the hidden number") {
+  CHECK(demo::answers("48213. So", 1) == true);
+  CHECK(demo::answers("48213", 1) == true);
+  CHECK(demo::answers("48214", 1) == false);
+  CHECK(demo::answers("49", 1) == false);
+  CHECK(demo::answers(" 48213", 1) == false);
+  CHECK(demo::answers("48213.", 2) == false);
+  CHECK_FALSE(demo::answers("4821", 1));
+  CHECK_FALSE(demo::answers("", 1));
 }
 
 TEST_CASE("the default prompt hides the number that it asks for") {
@@ -249,25 +354,68 @@ TEST_CASE("the table fits the terminal") {
       CHECK_MESSAGE(to.str().find(part) != std::string::npos, columns, part);
   }
   CHECK(demo::conclusion(outcomes()).starts_with("planecast wrote from 0.20 s on, raw from 2.00 s on."));
+  const auto answered = [&all] {
+    std::ostringstream to;
+    demo::write_table(to, all, 80);
+    const std::size_t at = to.str().find("\nanswered with the hidden number");
+    return at == std::string::npos ? "" : to.str().substr(at + 1, to.str().find('\n', at + 1) - at - 1);
+  };
+  CHECK(answered().empty()); // nothing was asked
+  all[0].answered = all[1].answered = true;
+  all[2].answered = false;
+  CHECK(answered() == "answered with the hidden number         yes        yes         no          -");
+  all[2].happened = story();
+  CHECK(demo::conclusion(all).ends_with("int4 wrote from 0.20 s on, never has the original cache, and its "
+                                        "text is another, without the hidden number."));
+}
+
+TEST_CASE("raw and planecast must end with the original's cache and text, the others need not") {
+  auto all = outcomes();
+  all[0].cache_equals_original = all[0].tokens_equal_original = true;
+  all.insert(all.begin() + 1, demo::outcome());
+  all[1].name = "int4";
+  CHECK(demo::what_should_not_be(all).empty());
+  for (const std::size_t way : {std::size_t{0}, std::size_t{2}})
+    for (const bool cache : {true, false}) {
+      auto bad = all;
+      (cache ? bad[way].cache_equals_original : bad[way].tokens_equal_original) = false;
+      CHECK(demo::what_should_not_be(bad) == bad[way].name +
+                                                 (cache ? ": the cache that came" : ": the text") +
+                                                 " is not the original's, which should not be");
+    }
+  all[2].cache_equals_original = all[2].tokens_equal_original = false;
+  CHECK(demo::what_should_not_be(all).find("; planecast: the text is not") != std::string::npos);
 }
 
 TEST_CASE("the JSON has all that happened, and quotes what it must") {
   std::ostringstream to;
   demo::setting how{.model = "a \"model\"", .policy = "8"};
+  auto all = outcomes();
+  all[1].answered = true;
   how.model_shape = {{"layers", 4}, {"heads", 2}};
   how.seed = 7;
-  demo::write_json(to, outcomes(), how, "  \"date\": \"\"");
+  demo::write_json(to, all, how, "  \"date\": \"\"");
   const std::string json = to.str();
   for (const char* part : {"{\n  \"schema\": 1,\n", "\"seed\": 7,", "\"prompt\": null",
                            "\"model_shape\": {\"layers\": 4, \"heads\": 2}", "\"model\": \"a \\\"model\\\"\"",
                            "\"text\": \"ab\\\"<&x\\\\\\u000a\"", "[0.5, 3, 100, \"retracted\"]",
                            "\"arrivals\": [[0.1, 0, 400], [0.4, 1, 200]]", "\"token_32_shown_s\": null",
+                           "\"answered\": null, \"finish\"", "\"answered\": true, \"finish\"",
                            "\"retracted\": 2", "\"finish\": \"length\"", "\"finish\": \"stop\""})
     CHECK_MESSAGE(json.find(part) != json.npos, json);
+  how.link_bytes_per_second = 1022976.5; // six digits would not do
   how.prompt = "a file";
   std::ostringstream of_a_file;
   demo::write_json(of_a_file, {}, how, "");
   CHECK(of_a_file.str().find("\"prompt\": \"a file\", \"seed\": null,") != std::string::npos);
+  CHECK(of_a_file.str().find("\"link_bytes_per_second\": 1022976.5,") != std::string::npos);
+}
+
+TEST_CASE("what was run is quoted in the JSON, whatever it is called") {
+  const std::string context = planecast_bench::context("a \"b\" \\ c\n");
+  CHECK_MESSAGE(context.find("\"commit\": \"a \\\"b\\\" \\\\ c\\u000a\",\n") != context.npos, context);
+  CHECK(context.find("\"processor\": " + demo::quoted(planecast_bench::processor()) + ", \"cores\": ") !=
+        context.npos);
 }
 
 TEST_CASE("two sides tell each other what they were given, and what differs is said") {
@@ -307,6 +455,23 @@ TEST_CASE("a meeting carries short messages, and notices when the other side is 
   CHECK_THROWS_WITH_AS((void)here.hear(1s), doctest::Contains("the prefill side is gone (closed"),
                        demo::peer_gone);
   CHECK_THROWS_AS(here.say("x"), demo::peer_gone);
+}
+
+TEST_CASE("an interruption ends the waits of a meeting") {
+  auto [a, b] = pc::loopback::pair();
+  demo::meeting here(std::move(a), "prefill");
+  auto there = std::make_unique<demo::meeting<pc::loopback>>(std::move(b), "decode");
+  struct signal {
+    signal() { demo::detail::signal_came = SIGTERM; }
+    ~signal() { demo::detail::signal_came = 0; }
+  };
+  {
+    const signal came;
+    CHECK_THROWS_WITH_AS((void)here.hear(std::chrono::hours(1)), "told to end", demo::interrupted);
+    CHECK_THROWS_AS(here.compare({}), demo::interrupted); // nobody answers
+    CHECK_THROWS_AS(here.say("two"), demo::interrupted);  // nobody takes it: one is not heard yet
+  }
+  there.reset();
 }
 
 TEST_CASE("the picture is well-formed: each element ends, and text is escaped") {
