@@ -42,7 +42,8 @@ namespace planecast::inline v0 {
 /// A request may be left out of a pass that it asked for, be it for want of room or of blocks: next() forgets
 /// a run that was not taken, and decides anew. Ask all of them before every pass, those too that can get
 /// nothing, with next(0): it drives the link, where frames that one request has not taken stand in the way of
-/// others. If all wait, wait() does it without spinning; over one link it is enough to call it of one.
+/// others. If all wait, wait() does it without spinning; over one link it is enough to call it of one, for
+/// few milliseconds at a time: what comes of the others meanwhile is taken by their next().
 ///
 /// To end a text early, cancel() it, or destroy the object, which cancels the transfer if it owns the cache;
 /// but not while its run is in a pass: the pass writes to next_tokens().
