@@ -159,9 +159,13 @@ private:
 
   // What is to be done since first light; empty: something has changed, and is to be looked at again.
   std::optional<turn> advance() {
-    if (!last_ && !lost_) {
+    if (!last_ && (!lost_ || late())) {
       const status polled = kv_.poll();
       if (look()) { // K and V of all that was decoded so far are from a coarser cache; only `first` is known
+        if (last_ && lost_) { // it was only late
+          lost_ = false;
+          text_.out.status = {};
+        }
         sure_ = 1;
         held_ = 0;
         stale_ = text_.out.tokens.size() > 1;
@@ -214,6 +218,8 @@ private:
     return false;
   }
 
+  // Not waited for any more, but it may come yet, and its frames do not stay on the link.
+  [[nodiscard]] bool late() const { return lost_ && text_.out.status == errc::timeout; }
   std::optional<turn> give_up(status why) {
     text_.out.status = why;
     lost_ = true;
@@ -257,7 +263,7 @@ private:
     output_.resize(drafts + 1);
     const std::size_t count = judge_.judge(
         from_ + 1, std::span<const token_id>(text_.out.tokens).subspan(from_ + 1, drafts), output_);
-    if ((last_ || lost_) && !stale_ && count <= drafts &&
+    if ((last_ || (lost_ && !late())) && !stale_ && count <= drafts &&
         output_[count - 1] != text_.out.tokens[from_ + count])
       ++text_.out.diverged;
     text_.replace(from_ + 1, std::span<const token_id>(output_).first(count), tag());
@@ -287,7 +293,7 @@ private:
   bool invariant_;
   bool stepping_ = false;
   bool last_ = false;     // nothing more will come
-  bool lost_ = false;     // nothing more will come, and less came than was planned
+  bool lost_ = false;     // nothing more is waited for, and less came than was planned
   bool stale_ = false;    // some of the text was decided on other pages than what they are
   bool doubtful_ = false; // the last draft was
   bool over_ = false;

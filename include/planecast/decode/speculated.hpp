@@ -51,7 +51,9 @@ struct speculate_options {
   /// How long a step takes, where that is known beforehand; after two steps it is measured. When the rest of
   /// the cache would come within two steps and a verification, it is waited for instead.
   std::optional<deadline::clock::duration> step_time = {};
-  bool go_on = false;          ///< when focus is late or lost, decode on to the end at the precision at hand
+  /// When focus is late or lost, decode on to the end at the precision at hand. One that is late is not
+  /// waited for any more; what comes before the end is still verified against.
+  bool go_on = false;
   std::stop_token cancel = {}; ///< when a stop is requested, from any thread, the text ends as it is
 };
 
