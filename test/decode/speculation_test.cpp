@@ -309,6 +309,52 @@ TEST_CASE(
   CHECK(text->result().tokens == sequential(5, 0, 4));
 }
 
+TEST_CASE("cancelled from on_token by its last token, a text is complete") {
+  // Of steps that are sure, and of a verification: the pages are whole before the text is.
+  std::uint64_t seed = 5;
+  while (sequential(seed, 0, 8) != sequential(seed, 2, 8))
+    ++seed; // one pass verifies all
+  for (const bool steps : {true, false})
+    for (std::size_t at = 1; at < 8; ++at) {
+      CAPTURE(steps);
+      CAPTURE(at);
+      hashing<true> engine(prompt_tokens, seed);
+      std::optional<text_on> text;
+      std::size_t told = 0;
+      const std::size_t length = 8;
+      const auto verified = [&] {
+        return text && text->so_far().tags.size() == length &&
+               std::ranges::all_of(text->so_far().tags, [](token_tag t) { return t == token_tag::verified; });
+      };
+      text.emplace(scripted_cache<>(prompt_tokens, base_then(steps ? 1 : 100),
+                                    [&](std::uint32_t token, int tier) { engine.prompt[token] = tier; }),
+                   pc::speculate_options{.first = first,
+                                         .max_tokens = length,
+                                         .on_token =
+                                             [&](const pc::token_event& e) {
+                                               told += e.tag == token_tag::verified ? 1 : 0;
+                                               if (e.tag == token_tag::verified && e.index == at)
+                                                 text->cancel();
+                                             }},
+                   prompt_tokens, true);
+      for (turn now = text->next(); now != turn::over; now = text->next())
+        if (now == turn::feed) {
+          engine.truncate(text->position());
+          engine.verify(text->run(), text->next_tokens());
+          text->took();
+          CHECK(text->held() == prompt_tokens + text->so_far().tokens.size() - 1);
+          engine.truncate(text->held());
+        }
+      const bool whole = verified();
+      CHECK(whole == (!steps || at + 1 == length));
+      const pc::speculated result = text->result();
+      CHECK(result.status.ok() == whole);
+      CHECK(result.finish == (whole ? pc::finish_reason::length : pc::finish_reason::cancelled));
+      CHECK(result.tokens == sequential(seed, 2, steps ? at + 1 : length));
+      CHECK(told >= result.tokens.size() - 1);
+    }
+}
+
 TEST_CASE("confidence is asked for where it matters, and a doubtful draft is the last before the next tier") {
   script s = base_then(40);
   s.whole(20, prompt_tokens, 1);

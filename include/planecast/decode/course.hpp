@@ -102,22 +102,26 @@ public:
       return;
     if (how.time)
       pace_.took(stepping_, *how.time);
+    telling_ = true;
     if (stepping_) {
       take_step();
       doubtful_ = !last_ && how.confidence < text_.options.least_confidence;
     } else
       take_verified();
+    telling_ = false;
     to_ = from_;
+    settle_cancel();
   }
 
   /// How many tokens the engine holds K and V of that are right.
   [[nodiscard]] std::size_t held() const noexcept { return start_ + held_; }
 
-  /// Ends the text as it is; one that is complete stays so.
+  /// Ends the text as it is, or as it is when took() returns; one that is complete then stays so.
   void cancel() {
     to_ = from_;
-    if (!over_ && !complete())
-      end({errc::cancelled, "by cancel()"}, finish_reason::cancelled);
+    cancelled_ = true;
+    if (!telling_)
+      settle_cancel();
   }
   [[nodiscard]] const speculated& so_far() const noexcept { return text_.out; }
   [[nodiscard]] cache_type& cache() noexcept { return kv_; }
@@ -228,6 +232,11 @@ private:
       end(why, finish_reason::lost);
     return {};
   }
+  // While a pass is told, the text is not what it will be.
+  void settle_cancel() {
+    if (cancelled_ && !over_ && !complete())
+      end({errc::cancelled, "by cancel()"}, finish_reason::cancelled);
+  }
   void end(status why, finish_reason reason) {
     text_.out.status = why;
     text_.out.finish = reason;
@@ -296,6 +305,8 @@ private:
   bool lost_ = false;     // nothing more is waited for, and less came than was planned
   bool stale_ = false;    // some of the text was decided on other pages than what they are
   bool doubtful_ = false; // the last draft was
+  bool telling_ = false;  // took() is under way
+  bool cancelled_ = false;
   bool over_ = false;
   told_text text_;
   std::vector<token_id> output_;

@@ -108,7 +108,8 @@ public:
   void wait(deadline::clock::duration limit) { course_.wait(limit); }
 
   /// Ends the text as it is: from now on next() says over, and the result that it was cancelled. A text that
-  /// is complete stays so. May be called from on_token.
+  /// is complete stays so. May be called from on_token: what took() has to tell is told to its end, and if
+  /// the text is complete then, it stays so.
   void cancel() { course_.cancel(); }
 
   /// The text as it is now; `accepted` is counted in the end.
