@@ -67,7 +67,10 @@ struct request {
       const turn now = text->next();
       if (now == turn::feed) {
         feed();
-        took();
+        pc::pass_outcome sure;
+        if (text->asks_confidence())
+          sure.confidence = 1;
+        took(sure);
       }
       if (now != turn::feed || text->so_far().tokens.size() >= tokens)
         return now;
@@ -269,6 +272,7 @@ TEST_CASE(
   r.text->cancel();
   r.took(); // of what was in the pass nothing follows
   CHECK(r.engine.position() == prompt_tokens + 4);
+  CHECK(r.text->next_tokens().empty());
   CHECK(r.text->next() == turn::over);
   pc::speculated result = r.text->result();
   CHECK(result.finish == pc::finish_reason::cancelled);
@@ -363,6 +367,7 @@ TEST_CASE("confidence is asked for where it matters, and a doubtful draft is the
     REQUIRE(r.text->next() == turn::feed);
     CHECK(r.text->asks_confidence());
     r.feed();
+    CHECK_THROWS_AS(r.took(), std::invalid_argument);
     r.took({.confidence = confidence});
   }
   turn now = r.text->next();
@@ -428,6 +433,34 @@ TEST_CASE("wait() ends when there is something to do, or it is over, and is no l
   stopped.text->wait(1h);
   CHECK(stopped.text->next() == turn::over);
   CHECK(stopped.text->result().finish == pc::finish_reason::cancelled);
+}
+
+TEST_CASE("wait() ends at once where there is something to do without it") {
+  request<true> r(7, base_then(1000), {.max_tokens = 20});
+  CHECK(r.text->next(0) == turn::wait);
+  const std::size_t polls = r.text->cache().polls();
+  r.text->wait(1h); // a draft is due
+  CHECK(r.text->cache().polls() == polls);
+
+  request<true> ended(7, base_then(100000), {.max_tokens = 2});
+  CHECK(ended.decode() == turn::wait);
+  ended.text->cancel();
+  ended.text->wait(1h);
+  CHECK(ended.text->next() == turn::over);
+
+  struct nearing : scripted_cache<> {
+    using scripted_cache<>::scripted_cache;
+    std::optional<pc::deadline::clock::duration> expected(pc::event) const {
+      return polls() < 2000 ? 3s : 3h; // it was so near, and then the link stands still
+    }
+  };
+  script s = base_then(never);
+  s.focused = never;
+  pc::speculation text(nearing(prompt_tokens, s, [](auto, auto) {}),
+                       {.first = first, .max_tokens = 12, .step_time = 2s}, prompt_tokens, true);
+  CHECK(text.next() == turn::wait);
+  text.wait(1h);
+  CHECK(text.next() == turn::feed);
 }
 
 TEST_CASE("time without room in the pass is not waiting for the cache") {

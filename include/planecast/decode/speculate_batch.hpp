@@ -33,7 +33,7 @@ template <batch_engine E, arriving_cache K>
 std::vector<speculated> speculate_batch(E& e, const std::vector<batch_request<K>>& requests) {
   for (std::size_t i = 0; i < requests.size(); ++i) {
     const batch_request<K>& r = requests[i];
-    detail::course<K&, detail::token_judge>::check(r.options);
+    detail::check_options<typename K::policy::tiers>(r.options);
     if (r.cache == nullptr || (r.options.least_confidence > 0 && !detail::says_confidence_of<E>))
       throw std::invalid_argument(
           "planecast: speculate_batch: no cache, or least_confidence, but the engine has no confidence()");
