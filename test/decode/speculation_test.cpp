@@ -162,6 +162,113 @@ void any_schedule(std::uint64_t seed) {
   CHECK(mixed > rounds(300, 30));
 }
 
+ids up_to_stop(ids text, const ids& stops) {
+  const auto end = std::ranges::find_first_of(text, stops);
+  if (end != text.end())
+    text.erase(end + 1, text.end());
+  return text;
+}
+
+// The same with all that ends a text early, or makes it wait: what is verified is right, what is complete is
+// whole, and the reason is said.
+template <bool Invariant>
+void any_end(std::uint64_t seed) {
+  std::mt19937_64 random(seed);
+  const auto below = [&](std::size_t n) { return static_cast<std::size_t>(random() % n); };
+  std::size_t whole = 0, lost = 0, late = 0, cancelled = 0, stopped = 0, gone_on = 0;
+  for (std::uint32_t trial = 0; trial < rounds(600, 60); ++trial) {
+    CAPTURE(seed);
+    CAPTURE(trial);
+    const std::uint64_t text_seed = random();
+    script s = random_script(random);
+    if (below(3) == 0)
+      s.lost = 1 + below(40);
+    pc::speculate_options options{.first = first,
+                                  .max_tokens = 1 + below(30),
+                                  .max_drafts = below(2) == 0 ? below(6) : never,
+                                  .max_run = below(3) == 0 ? 1 + below(6) : never,
+                                  .verify_every = 1 + below(20),
+                                  .draft_from = static_cast<std::uint32_t>(below(3)),
+                                  .least_confidence = below(2) == 0 ? 0.5f : 0,
+                                  .go_on = below(2) == 0};
+    if (below(4) == 0)
+      options.timeout = 0s; // late as soon as there is nothing to do but to wait
+    ids expected = sequential(text_seed, 2, options.max_tokens);
+    if (below(2) == 0)
+      options.stop_tokens = {expected[below(expected.size())], 1000};
+    expected = up_to_stop(expected, options.stop_tokens);
+    const std::size_t hangs_up = below(5) == 0 ? below(40) : never;
+
+    request<Invariant> r(text_seed, s, options);
+    turn now = turn::wait;
+    for (std::size_t passes = 0; now != turn::over; ++passes) {
+      REQUIRE(passes < 5000);
+      now = r.text->next(below(8));
+      if (now == turn::feed && below(6) != 0) {
+        r.feed();
+        if (passes >= hangs_up)
+          r.text->cancel();
+        pc::pass_outcome how;
+        if (r.text->asks_confidence())
+          how.confidence = below(4) == 0 ? 0.1f : 0.9f;
+        r.took(how);
+      } else if (passes >= hangs_up)
+        r.text->cancel();
+    }
+    const std::size_t held = r.text->held();
+    const pc::speculated result = r.text->result();
+    CHECK(r.engine.position() >= held);
+    CHECK(r.seen.text == result.tokens);
+    CHECK(r.seen.tags == result.tags);
+    for (std::size_t i = 1; i < result.tokens.size(); ++i)
+      if (result.tags[i] == token_tag::verified)
+        REQUIRE(result.tokens[i] == expected.at(i));
+    const bool ended = result.tokens.size() == options.max_tokens ||
+                       std::ranges::count(options.stop_tokens, result.tokens.back()) > 0;
+    switch (result.finish) {
+    case pc::finish_reason::stop:
+    case pc::finish_reason::length:
+      CHECK(ended);
+      CHECK((result.status.ok() || options.go_on));
+      break;
+    case pc::finish_reason::cancelled:
+      CHECK(result.status == pc::errc::cancelled);
+      CHECK(hangs_up != never);
+      ++cancelled;
+      break;
+    case pc::finish_reason::lost:
+      CHECK((result.status == pc::errc::closed || result.status == pc::errc::timeout));
+      ++(result.status == pc::errc::closed ? lost : late);
+    }
+    if (result.status.ok()) {
+      ++whole;
+      REQUIRE(result.tokens == expected);
+      CHECK(std::ranges::all_of(result.tags, [](token_tag t) { return t == token_tag::verified; }));
+      CHECK(held == prompt_tokens + result.tokens.size() - 1);
+      stopped += result.finish == pc::finish_reason::stop ? 1 : 0;
+    } else if (result.finish != pc::finish_reason::cancelled && options.go_on)
+      ++gone_on;
+    if (s.lost == never && options.timeout > 0s && hangs_up == never) {
+      CHECK(result.status.ok());
+      options.least_confidence = 0;
+      hashing<Invariant> alone(prompt_tokens, text_seed);
+      scripted_cache<> kv(prompt_tokens, s,
+                          [&](std::uint32_t token, int tier) { alone.prompt[token] = tier; });
+      const pc::speculated as = pc::speculate(alone, kv, options);
+      CHECK(as.tokens == result.tokens);
+      CHECK(as.finish == result.finish);
+    }
+  }
+  CHECK(whole > rounds(200, 20));
+  for (const std::size_t count : {lost, late, cancelled, stopped, gone_on})
+    CHECK(count > rounds(20, 2));
+}
+
+TEST_CASE("whatever ends a text, what is verified is right and the reason is said") {
+  any_end<true>(63);
+  any_end<false>(64);
+}
+
 TEST_CASE("whatever a scheduler does, the text is the original cache's") {
   any_schedule<true>(61);
   any_schedule<false>(62);
