@@ -111,6 +111,7 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/check_engine.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/coarse_cache.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/course.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/decode/course_state.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/draft_batch.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/engine.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/engine_feeds.hpp

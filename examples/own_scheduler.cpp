@@ -113,7 +113,7 @@ int main() {
   std::vector<std::future<pc::token_id>> firsts;
   for (job& j : jobs)
     firsts.push_back(j.first.get_future());
-  std::thread prefill(prefill_node, std::move(from), std::span(jobs));
+  std::jthread prefill(prefill_node, std::move(from), std::span(jobs));
 
   const job here{4, "The house stood at the end of the street, and "};
   constexpr std::size_t here_tokens = 200;
@@ -137,11 +137,18 @@ int main() {
       shares.push_back({resident, resident.position(), std::span(said).last(1), {&next, 1}});
       --room;
     }
+    std::vector<request*> steps;
+    const auto take = [&](request& r) {
+      shares.push_back({r.blocks, r.text.position(), r.text.run(), r.text.next_tokens()});
+      room -= r.text.run().size();
+    };
     for (auto r = running.begin(); r != running.end();)
       switch (r->text.next(room)) {
-      case pc::turn::feed:
-        shares.push_back({r->blocks, r->text.position(), r->text.run(), r->text.next_tokens()});
-        room -= r->text.run().size();
+      case pc::turn::feed: // verifications first
+        if (r->text.is_step())
+          steps.push_back(&*r);
+        else
+          take(*r);
         ++r;
         break;
       case pc::turn::wait: // for the link, or for room
@@ -151,6 +158,11 @@ int main() {
         done.emplace(r->id, r->text.result());
         r = running.erase(r); // with its blocks; what has not arrived by now does not come any more
       }
+    for (request* const r : steps)
+      if (room > 0)
+        take(*r);
+      else
+        (void)r->text.next(0); // it is left out, and asked again before the next pass
     // ... are fed all at once, or all wait, ...
     if (!shares.empty()) {
       report(passes++, shares);

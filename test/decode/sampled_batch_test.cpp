@@ -116,6 +116,14 @@ TEST_CASE("confidence is of a sequence's last token, and drafting stops where it
     CHECK(next[i] == second_alone.step(run[i]));
   CHECK(chooser.confidence(1) == second_alone.confidence());
   CHECK(chooser.confidence(0) == first_alone.confidence()); // however often it is asked
+  const auto copy = chooser;
+  const float before = copy.confidence(0);
+  chooser.forward(std::vector<pc::sequence_run>{{0, run, next}});
+  CHECK(chooser.confidence(1) == 0);
+  CHECK(copy.confidence(0) == before);
+  chooser.forget(0);
+  CHECK(chooser.confidence(0) == 0);
+  CHECK_THROWS_AS(chooser.forward(std::vector<pc::sequence_run>{{0, run, next}}), std::invalid_argument);
 
   script s;
   s.whole(1, prompt_tokens, 0);

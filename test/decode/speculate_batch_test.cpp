@@ -22,11 +22,16 @@ template <bool Invariant = true>
 struct many {
   static constexpr bool batch_invariant = Invariant;
   std::deque<hashing<true>> sequences;
-  std::size_t passes = 0, fed = 0;
+  std::size_t passes = 0, fed = 0, most = never, full = 0;
 
   void forward(std::span<const pc::sequence_run> runs) {
     REQUIRE(!runs.empty());
     ++passes;
+    std::size_t tokens = 0;
+    for (const pc::sequence_run& r : runs)
+      tokens += r.run.size();
+    CHECK(tokens <= most);
+    full += tokens == most ? 1 : 0;
     std::vector<bool> seen(sequences.size());
     for (const pc::sequence_run& r : runs) {
       REQUIRE_FALSE(seen.at(r.sequence));
@@ -51,7 +56,7 @@ static_assert(!pc::batch_engine<no_sequence> && !pc::batch_engine<takes_one>);
 template <bool Invariant>
 void each_as_alone(std::uint64_t seed) {
   std::mt19937_64 random(seed);
-  std::size_t passes = 0, texts = 0; // tokens of all texts
+  std::size_t passes = 0, texts = 0, full = 0; // tokens of all texts
   const int trials = sanitized ? 30 : 300;
   for (int trial = 0; trial < trials; ++trial) {
     CAPTURE(trial);
@@ -75,8 +80,11 @@ void each_as_alone(std::uint64_t seed) {
       expected.push_back(sequential(engine.sequences[which].seed, 2, max));
       texts += max;
     }
-    const std::vector<pc::speculated> results = pc::speculate_batch(engine, requests);
+    if (trial % 2 == 0)
+      engine.most = 1 + static_cast<std::size_t>(random() % 12);
+    const std::vector<pc::speculated> results = pc::speculate_batch(engine, requests, engine.most);
     REQUIRE(results.size() == count);
+    full += engine.full;
     for (std::size_t i = 0; i < count; ++i) {
       CHECK(results[i].status.ok());
       REQUIRE(results[i].tokens == expected[i]);
@@ -85,9 +93,10 @@ void each_as_alone(std::uint64_t seed) {
       CHECK(witnesses[i].text == results[i].tokens);
       CHECK(engine.position(requests[i].sequence) == prompt_tokens + expected[i].size() - 1);
     }
-    passes += engine.passes;
+    passes += trial % 2 == 0 ? 0 : engine.passes;
   }
-  CHECK(passes < texts); // many at a time, though tokens are decoded twice or three times
+  CHECK(full > static_cast<std::size_t>(trials));
+  CHECK(passes < texts / 2); // many at a time, though tokens are decoded twice or three times
 }
 
 TEST_CASE("each request of a batch has the text that it has alone") {
@@ -150,6 +159,38 @@ TEST_CASE("a batch of nothing, and batches that make no sense") {
                   std::invalid_argument);
   CHECK_THROWS_AS((void)pc::speculate_batch(engine, requests{{&a, 0, {.least_confidence = 0.5f}}}),
                   std::invalid_argument);
+  CHECK_THROWS_AS((void)pc::speculate_batch(engine, requests{{&a, 0, {}}}, 0), std::invalid_argument);
+}
+
+TEST_CASE("where a pass has no room for all drafts, all get on") {
+  many<> engine;
+  std::deque<scripted_cache<>> caches;
+  std::vector<pc::batch_request<scripted_cache<>>> requests;
+  script s;
+  s.whole(1, prompt_tokens, 0);
+  s.first_light = 1;
+  s.focused = 31;
+  s.whole(31, prompt_tokens, 2);
+  std::vector<std::size_t> told(5);
+  for (std::size_t i = 0; i < 5; ++i)
+    engine.sequences.emplace_back(prompt_tokens, i);
+  for (std::size_t i = 0; i < 5; ++i) {
+    caches.emplace_back(prompt_tokens, s, [&engine, i](std::uint32_t token, int tier) {
+      engine.sequences[i].prompt[token] = tier;
+    });
+    requests.push_back(
+        {&caches[i], i, {.first = first, .max_tokens = 60, .on_token = [&told, i](const auto& e) {
+                           told[i] += e.tag == token_tag::drafted ? 1 : 0;
+                         }}});
+  }
+  engine.most = 2;
+  const auto results = pc::speculate_batch(engine, requests, 2);
+  for (std::size_t i = 0; i < 5; ++i) {
+    CHECK(told[i] >= 3);
+    CHECK(told[i] + 2 >= told[0]);
+    CHECK(told[0] + 2 >= told[i]);
+    CHECK(results[i].tokens == sequential(i, 2, 60));
+  }
 }
 
 } // namespace

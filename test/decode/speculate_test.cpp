@@ -345,6 +345,27 @@ TEST_CASE("go_on after the deadline") {
   CHECK(o.result.tokens == sequential(18, 0, 30));
 }
 
+TEST_CASE("go_on after the deadline, and then it comes all the same") {
+  script s;
+  s.whole(1, prompt_tokens, 0);
+  s.whole(12, prompt_tokens, 1);
+  s.whole(20, prompt_tokens, 2);
+  s.first_light = 1;
+  s.focused = 20;
+  const pc::speculate_options options{
+      .max_tokens = 40, .timeout = std::chrono::seconds(0), .max_drafts = 0, .go_on = true};
+  const outcome o = decode(18, s, options);
+  CHECK(o.result.status.ok());
+  CHECK(o.result.tokens == sequential(18, 2, 40));
+  CHECK(all(o.result, token_tag::verified));
+  s.focused = never;
+  s.arrivals.resize(2 * prompt_tokens);
+  const outcome half = decode(18, s, options);
+  CHECK(half.result.status == pc::errc::timeout);
+  CHECK(half.result.tokens == sequential(18, 1, 40));
+  CHECK(all(half.result, token_tag::verified_int8));
+}
+
 TEST_CASE("the engine's exceptions pass") {
   struct broken : hashing<true> {
     using hashing<true>::hashing;

@@ -67,7 +67,10 @@ struct request {
       const turn now = text->next();
       if (now == turn::feed) {
         feed();
-        took();
+        pc::pass_outcome sure;
+        if (text->asks_confidence())
+          sure.confidence = 1;
+        took(sure);
       }
       if (now != turn::feed || text->so_far().tokens.size() >= tokens)
         return now;
@@ -157,6 +160,113 @@ void any_schedule(std::uint64_t seed) {
   CHECK(left_out > rounds(300, 30));
   CHECK(cut > rounds(300, 30));
   CHECK(mixed > rounds(300, 30));
+}
+
+ids up_to_stop(ids text, const ids& stops) {
+  const auto end = std::ranges::find_first_of(text, stops);
+  if (end != text.end())
+    text.erase(end + 1, text.end());
+  return text;
+}
+
+// The same with all that ends a text early, or makes it wait: what is verified is right, what is complete is
+// whole, and the reason is said.
+template <bool Invariant>
+void any_end(std::uint64_t seed) {
+  std::mt19937_64 random(seed);
+  const auto below = [&](std::size_t n) { return static_cast<std::size_t>(random() % n); };
+  std::size_t whole = 0, lost = 0, late = 0, cancelled = 0, stopped = 0, gone_on = 0;
+  for (std::uint32_t trial = 0; trial < rounds(600, 60); ++trial) {
+    CAPTURE(seed);
+    CAPTURE(trial);
+    const std::uint64_t text_seed = random();
+    script s = random_script(random);
+    if (below(3) == 0)
+      s.lost = 1 + below(40);
+    pc::speculate_options options{.first = first,
+                                  .max_tokens = 1 + below(30),
+                                  .max_drafts = below(2) == 0 ? below(6) : never,
+                                  .max_run = below(3) == 0 ? 1 + below(6) : never,
+                                  .verify_every = 1 + below(20),
+                                  .draft_from = static_cast<std::uint32_t>(below(3)),
+                                  .least_confidence = below(2) == 0 ? 0.5f : 0,
+                                  .go_on = below(2) == 0};
+    if (below(4) == 0)
+      options.timeout = 0s; // late as soon as there is nothing to do but to wait
+    ids expected = sequential(text_seed, 2, options.max_tokens);
+    if (below(2) == 0)
+      options.stop_tokens = {expected[below(expected.size())], 1000};
+    expected = up_to_stop(expected, options.stop_tokens);
+    const std::size_t hangs_up = below(5) == 0 ? below(40) : never;
+
+    request<Invariant> r(text_seed, s, options);
+    turn now = turn::wait;
+    for (std::size_t passes = 0; now != turn::over; ++passes) {
+      REQUIRE(passes < 5000);
+      now = r.text->next(below(8));
+      if (now == turn::feed && below(6) != 0) {
+        r.feed();
+        if (passes >= hangs_up)
+          r.text->cancel();
+        pc::pass_outcome how;
+        if (r.text->asks_confidence())
+          how.confidence = below(4) == 0 ? 0.1f : 0.9f;
+        r.took(how);
+      } else if (passes >= hangs_up)
+        r.text->cancel();
+    }
+    const std::size_t held = r.text->held();
+    const pc::speculated result = r.text->result();
+    CHECK(r.engine.position() >= held);
+    CHECK(r.seen.text == result.tokens);
+    CHECK(r.seen.tags == result.tags);
+    for (std::size_t i = 1; i < result.tokens.size(); ++i)
+      if (result.tags[i] == token_tag::verified)
+        REQUIRE(result.tokens[i] == expected.at(i));
+    const bool ended = result.tokens.size() == options.max_tokens ||
+                       std::ranges::count(options.stop_tokens, result.tokens.back()) > 0;
+    switch (result.finish) {
+    case pc::finish_reason::stop:
+    case pc::finish_reason::length:
+      CHECK(ended);
+      CHECK((result.status.ok() || options.go_on));
+      break;
+    case pc::finish_reason::cancelled:
+      CHECK(result.status == pc::errc::cancelled);
+      CHECK(hangs_up != never);
+      ++cancelled;
+      break;
+    case pc::finish_reason::lost:
+      CHECK((result.status == pc::errc::closed || result.status == pc::errc::timeout));
+      ++(result.status == pc::errc::closed ? lost : late);
+    }
+    if (result.status.ok()) {
+      ++whole;
+      REQUIRE(result.tokens == expected);
+      CHECK(std::ranges::all_of(result.tags, [](token_tag t) { return t == token_tag::verified; }));
+      CHECK(held == prompt_tokens + result.tokens.size() - 1);
+      stopped += result.finish == pc::finish_reason::stop ? 1 : 0;
+    } else if (result.finish != pc::finish_reason::cancelled && options.go_on)
+      ++gone_on;
+    if (s.lost == never && options.timeout > 0s && hangs_up == never) {
+      CHECK(result.status.ok());
+      options.least_confidence = 0;
+      hashing<Invariant> alone(prompt_tokens, text_seed);
+      scripted_cache<> kv(prompt_tokens, s,
+                          [&](std::uint32_t token, int tier) { alone.prompt[token] = tier; });
+      const pc::speculated as = pc::speculate(alone, kv, options);
+      CHECK(as.tokens == result.tokens);
+      CHECK(as.finish == result.finish);
+    }
+  }
+  CHECK(whole > rounds(200, 20));
+  for (const std::size_t count : {lost, late, cancelled, stopped, gone_on})
+    CHECK(count > rounds(20, 2));
+}
+
+TEST_CASE("whatever ends a text, what is verified is right and the reason is said") {
+  any_end<true>(63);
+  any_end<false>(64);
 }
 
 TEST_CASE("whatever a scheduler does, the text is the original cache's") {
@@ -269,6 +379,7 @@ TEST_CASE(
   r.text->cancel();
   r.took(); // of what was in the pass nothing follows
   CHECK(r.engine.position() == prompt_tokens + 4);
+  CHECK(r.text->next_tokens().empty());
   CHECK(r.text->next() == turn::over);
   pc::speculated result = r.text->result();
   CHECK(result.finish == pc::finish_reason::cancelled);
@@ -309,6 +420,52 @@ TEST_CASE(
   CHECK(text->result().tokens == sequential(5, 0, 4));
 }
 
+TEST_CASE("cancelled from on_token by its last token, a text is complete") {
+  // Of steps that are sure, and of a verification: the pages are whole before the text is.
+  std::uint64_t seed = 5;
+  while (sequential(seed, 0, 8) != sequential(seed, 2, 8))
+    ++seed; // one pass verifies all
+  for (const bool steps : {true, false})
+    for (std::size_t at = 1; at < 8; ++at) {
+      CAPTURE(steps);
+      CAPTURE(at);
+      hashing<true> engine(prompt_tokens, seed);
+      std::optional<text_on> text;
+      std::size_t told = 0;
+      const std::size_t length = 8;
+      const auto verified = [&] {
+        return text && text->so_far().tags.size() == length &&
+               std::ranges::all_of(text->so_far().tags, [](token_tag t) { return t == token_tag::verified; });
+      };
+      text.emplace(scripted_cache<>(prompt_tokens, base_then(steps ? 1 : 100),
+                                    [&](std::uint32_t token, int tier) { engine.prompt[token] = tier; }),
+                   pc::speculate_options{.first = first,
+                                         .max_tokens = length,
+                                         .on_token =
+                                             [&](const pc::token_event& e) {
+                                               told += e.tag == token_tag::verified ? 1 : 0;
+                                               if (e.tag == token_tag::verified && e.index == at)
+                                                 text->cancel();
+                                             }},
+                   prompt_tokens, true);
+      for (turn now = text->next(); now != turn::over; now = text->next())
+        if (now == turn::feed) {
+          engine.truncate(text->position());
+          engine.verify(text->run(), text->next_tokens());
+          text->took();
+          CHECK(text->held() == prompt_tokens + text->so_far().tokens.size() - 1);
+          engine.truncate(text->held());
+        }
+      const bool whole = verified();
+      CHECK(whole == (!steps || at + 1 == length));
+      const pc::speculated result = text->result();
+      CHECK(result.status.ok() == whole);
+      CHECK(result.finish == (whole ? pc::finish_reason::length : pc::finish_reason::cancelled));
+      CHECK(result.tokens == sequential(seed, 2, steps ? at + 1 : length));
+      CHECK(told >= result.tokens.size() - 1);
+    }
+}
+
 TEST_CASE("confidence is asked for where it matters, and a doubtful draft is the last before the next tier") {
   script s = base_then(40);
   s.whole(20, prompt_tokens, 1);
@@ -317,6 +474,7 @@ TEST_CASE("confidence is asked for where it matters, and a doubtful draft is the
     REQUIRE(r.text->next() == turn::feed);
     CHECK(r.text->asks_confidence());
     r.feed();
+    CHECK_THROWS_AS(r.took(), std::invalid_argument);
     r.took({.confidence = confidence});
   }
   turn now = r.text->next();
@@ -382,6 +540,34 @@ TEST_CASE("wait() ends when there is something to do, or it is over, and is no l
   stopped.text->wait(1h);
   CHECK(stopped.text->next() == turn::over);
   CHECK(stopped.text->result().finish == pc::finish_reason::cancelled);
+}
+
+TEST_CASE("wait() ends at once where there is something to do without it") {
+  request<true> r(7, base_then(1000), {.max_tokens = 20});
+  CHECK(r.text->next(0) == turn::wait);
+  const std::size_t polls = r.text->cache().polls();
+  r.text->wait(1h); // a draft is due
+  CHECK(r.text->cache().polls() == polls);
+
+  request<true> ended(7, base_then(100000), {.max_tokens = 2});
+  CHECK(ended.decode() == turn::wait);
+  ended.text->cancel();
+  ended.text->wait(1h);
+  CHECK(ended.text->next() == turn::over);
+
+  struct nearing : scripted_cache<> {
+    using scripted_cache<>::scripted_cache;
+    std::optional<pc::deadline::clock::duration> expected(pc::event) const {
+      return polls() < 2000 ? 3s : 3h; // it was so near, and then the link stands still
+    }
+  };
+  script s = base_then(never);
+  s.focused = never;
+  pc::speculation text(nearing(prompt_tokens, s, [](auto, auto) {}),
+                       {.first = first, .max_tokens = 12, .step_time = 2s}, prompt_tokens, true);
+  CHECK(text.next() == turn::wait);
+  text.wait(1h);
+  CHECK(text.next() == turn::feed);
 }
 
 TEST_CASE("time without room in the pass is not waiting for the cache") {

@@ -6,6 +6,7 @@
 #include <doctest/doctest.h>
 #include <optional>
 #include <string>
+#include <thread>
 
 namespace stream_receiver_test {
 
@@ -241,7 +242,8 @@ TEST_CASE("receiver: a corrupt request ends alone") {
 }
 
 TEST_CASE("receiver: an engine that does not poll one request does not keep another from its first light") {
-  test::stream_pair streams(small, {.chunk_bytes = 8192}, {.slots = 2, .staged_frames = 4});
+  test::stream_pair streams(small, {.chunk_bytes = 8192},
+                            {.slots = 2, .staged_frames = 4, .unattended = 0ms});
   caches big(3000), little(70);
   auto idle = streams.in.expect({.id = 1, .tokens = 3000}, big.target.pages());
   auto kv = streams.in.expect({.id = 2, .tokens = 70}, little.target.pages());
@@ -254,6 +256,48 @@ TEST_CASE("receiver: an engine that does not poll one request does not keep anot
   // The idle one's frames were given up; they come again when it is looked at.
   CHECK(streams.run(idle, [&] { return idle.reached(focused); }));
   CHECK(big.target.values() == big.source.values());
+}
+
+TEST_CASE("receiver: one that is waited for takes no room from those that are polled now and then") {
+  for (const bool opened : {false, true}) { // where it is not, nothing could come of it
+    test::stream_pair streams(
+        small, {.chunk_bytes = 8192},
+        {.slots = 2, .staged_frames = 4, .unattended = opened ? std::chrono::milliseconds(1h) : 0ms});
+    caches big(3000), little(70);
+    auto kv = streams.in.expect({.id = 1, .tokens = 3000}, big.target.pages());
+    auto late = streams.in.expect({.id = 2, .tokens = 70}, little.target.pages());
+    auto shot = big.send(streams, 1);
+    std::optional<decltype(streams.out.open({}))> other;
+    if (opened)
+      other.emplace(streams.out.open({.id = 2, .tokens = 70}));
+    for (int i = 0; i < 2000 && !kv.reached(focused); ++i) {
+      streams.settle();
+      for (int looks = 0; looks < 10; ++looks)
+        CHECK(late.wait(first_light, 0ms) == errc::timeout);
+      CHECK(kv.poll().ok());
+    }
+    CHECK(kv.reached(focused));
+    CHECK(big.target.values() == big.source.values());
+    CHECK(streams.out.metrics().sent_again == 0);
+  }
+}
+
+TEST_CASE("receiver: a wait in which nothing can come notices that another is unattended") {
+  test::stream_pair streams(small, {.chunk_bytes = 8192},
+                            {.slots = 2, .staged_frames = 4, .unattended = 20ms});
+  caches big(3000), little(70);
+  auto idle = streams.in.expect({.id = 1, .tokens = 3000}, big.target.pages());
+  auto kv = streams.in.expect({.id = 2, .tokens = 70}, little.target.pages());
+  auto first = big.send(streams, 1);
+  streams.run([] { return false; }, 50); // all the room is taken
+  auto second = little.send(streams, 2);
+  std::thread sender([&] {
+    while (!second.reached(focused) && streams.out.progress(1ms).ok()) {
+    }
+  });
+  CHECK(kv.wait(focused, 60s).ok());
+  sender.join();
+  CHECK(little.target.values() == little.source.values());
 }
 
 TEST_CASE("receiver: what arrived before the sender went away is not lost") {

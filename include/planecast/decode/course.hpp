@@ -3,6 +3,7 @@
 #pragma once
 
 #include "planecast/decode/arriving_cache.hpp"
+#include "planecast/decode/course_state.hpp"
 #include "planecast/decode/engine.hpp"
 #include "planecast/decode/pace.hpp"
 #include "planecast/decode/speculated.hpp"
@@ -43,20 +44,13 @@ public:
   /// `start` is the engine's position, `invariant` whether it is batch-invariant.
   course(K kv, speculate_options options, std::size_t start, bool invariant, Judge judge)
       : kv_(std::forward<K>(kv)), judge_(std::move(judge)), begun_(clock::now()), patience_(options.timeout),
-        pace_(options.step_time), start_(start), invariant_(invariant), text_(std::move(options), begun_) {
-    check(text_.options);
+        pace_(options.step_time), start_(start), at_{.invariant = invariant},
+        text_(std::move(options), begun_) {
+    check_options<tiers>(text_.options);
     text_.append(text_.options.first, token_tag::verified, {});
   }
   course(const course&) = delete;
   course(course&&) = default;
-  /// Errors: throws std::invalid_argument for options that make no sense.
-  static void check(const speculate_options& options) {
-    if (options.max_tokens == 0 || options.max_run == 0 || options.verify_every == 0)
-      throw std::invalid_argument(
-          "planecast: speculate needs max_tokens, max_run, verify_every of at least 1");
-    if (options.draft_from >= tiers::count)
-      throw std::invalid_argument("planecast: speculate: draft_from is beyond the last tier");
-  }
 
   /// One thing at a time, of at most so many tokens, and before each a look at what has arrived.
   turn next(std::size_t most) {
@@ -73,9 +67,9 @@ public:
   /// Drives the cache's link until there is something else to do, but no longer than for `limit`.
   void wait(clock::duration limit) {
     const deadline until(std::min(limit, patience_.left()));
-    while (kv_.wait(text_.out.first_light ? focused : first_light, until.sooner(deadline(glance))) ==
+    while (nothing_to_do() &&
+           kv_.wait(text_.out.first_light ? focused : first_light, until.sooner(deadline(glance))) ==
                errc::timeout &&
-           (!text_.out.first_light || kv_.tier() <= tier_) && !text_.options.cancel.stop_requested() &&
            !until.has_passed()) {
     } // what else it says the next look says again
   }
@@ -89,35 +83,44 @@ public:
     return std::span<const token_id>(text_.out.tokens).subspan(from_, to_ - from_);
   }
   [[nodiscard]] std::size_t position() const noexcept { return start_ + from_; } ///< see run()
-  /// Where the run's outcome goes.
-  [[nodiscard]] auto rows() { return judge_.rows(to_ - from_); }
+  /// Where the run's outcome goes; it stays where it is until another run is taken.
+  [[nodiscard]] auto rows() { return to_ == from_ ? decltype(judge_.rows(0))() : judge_.rows(to_ - from_); }
   /// Whether took() wants to know how probable a step's token was.
   [[nodiscard]] bool asks_confidence() const noexcept {
-    return stepping_ && !last_ && text_.options.least_confidence > 0;
+    return stepping_ && !at_.last && text_.options.least_confidence > 0;
   }
 
   /// The rows are filled. Tells what follows. Without a run it does nothing.
+  /// Errors: throws std::invalid_argument for a confidence that is asked for and missing; it may be told
+  /// again.
   void took(const pass_outcome& how) {
     if (to_ == from_)
       return;
+    const bool asked = asks_confidence();
+    if (asked && !how.confidence)
+      throw std::invalid_argument("planecast: took(): least_confidence is set, but confidence is not told");
     if (how.time)
       pace_.took(stepping_, *how.time);
+    telling_ = true;
     if (stepping_) {
       take_step();
-      doubtful_ = !last_ && how.confidence < text_.options.least_confidence;
+      at_.doubtful = asked && *how.confidence < text_.options.least_confidence;
     } else
       take_verified();
+    telling_ = false;
     to_ = from_;
+    settle_cancel();
   }
 
   /// How many tokens the engine holds K and V of that are right.
-  [[nodiscard]] std::size_t held() const noexcept { return start_ + held_; }
+  [[nodiscard]] std::size_t held() const noexcept { return start_ + at_.held; }
 
-  /// Ends the text as it is; one that is complete stays so.
+  /// Ends the text as it is, or as it is when took() returns; one that is complete then stays so.
   void cancel() {
     to_ = from_;
-    if (!over_ && !complete())
-      end({errc::cancelled, "by cancel()"}, finish_reason::cancelled);
+    cancelled_ = true;
+    if (!telling_)
+      settle_cancel();
   }
   [[nodiscard]] const speculated& so_far() const noexcept { return text_.out; }
   [[nodiscard]] cache_type& cache() noexcept { return kv_; }
@@ -154,51 +157,47 @@ private:
   }
   [[nodiscard]] bool complete() const { // `first` alone needs no cache
     const std::size_t size = text_.out.tokens.size();
-    return text_.finished() && (size == 1 || ((last_ || lost_) && (!settled() || sure_ == size)));
+    return text_.finished() &&
+           (size == 1 || ((at_.last || at_.lost) && (!at_.settled() || at_.sure == size)));
   }
 
   // What is to be done since first light; empty: something has changed, and is to be looked at again.
   std::optional<turn> advance() {
-    if (!last_ && !lost_) {
+    if (!at_.last && (!at_.lost || late())) {
       const status polled = kv_.poll();
       if (look()) { // K and V of all that was decoded so far are from a coarser cache; only `first` is known
-        sure_ = 1;
-        held_ = 0;
-        stale_ = text_.out.tokens.size() > 1;
-        doubtful_ = false;
+        if (at_.last && at_.lost) { // it was only late
+          at_.lost = false;
+          text_.out.status = {};
+        }
+        at_.begin_anew(text_.out.tokens.size());
         return text_.out.tokens.size() > 1 ? std::optional(verify()) : std::nullopt;
       }
       if (!polled)
         return give_up(polled);
     }
-    const std::size_t size = text_.out.tokens.size(), ahead = size - sure_;
-    if (held_ + 1 < size) // a run was too long for one pass
-      return verify();
-    if (text_.finished()) {
-      if (settled() && ahead > 0)
-        return verify();
-    } else if (last_ || lost_ || !waiting_is_better()) {
-      if (steps_are_sure() || (lost_ && !settled()) || ahead < most_ahead())
-        return step();
-      if (settled())
-        return verify();
-    }
+    if (const work now = due(); now != work::none)
+      return now == work::step ? step() : verify();
     if (patience_.left().count() == 0)
       return give_up({errc::timeout, "the focus did not come in time"});
     return turn::wait;
   }
-  [[nodiscard]] std::size_t most_ahead() const {
-    return settled() ? std::min(text_.options.max_drafts, text_.options.verify_every)
-                     : text_.options.max_drafts;
+  [[nodiscard]] work due() const {
+    return at_.due(text_.options, text_.out.tokens.size(), text_.finished(),
+                   [&] { return waiting_is_better(); });
   }
-
+  // Nothing but to wait, as far as can be seen without a look.
+  [[nodiscard]] bool nothing_to_do() const {
+    return !over_ && !text_.options.cancel.stop_requested() &&
+           (!text_.out.first_light || (kv_.tier() <= at_.tier && due() == work::none));
+  }
   // Whether the pages hold more than when last looked at.
   bool look() {
     const int tier = std::max(kv_.tier(), 0);
     const bool last = kv_.reached(focused) || static_cast<std::uint32_t>(tier) + 1 == tiers::count;
-    const bool sharper = tier > tier_ || (last && !last_);
-    tier_ = tier;
-    last_ = last;
+    const bool sharper = tier > at_.tier || (last && !at_.last);
+    at_.tier = tier;
+    at_.last = last;
     if (last && !text_.out.focused)
       text_.out.focused = clock::now() - begun_;
     return sharper;
@@ -206,7 +205,7 @@ private:
 
   // A draft now would be taken back, or would come no sooner than the token itself.
   [[nodiscard]] bool waiting_is_better() const {
-    if (doubtful_ || tier_ < static_cast<int>(text_.options.draft_from))
+    if (at_.doubtful || at_.tier < static_cast<int>(text_.options.draft_from))
       return true;
     if constexpr (foreseeing_cache<cache_type>)
       if (const auto rest = kv_.expected(focused))
@@ -214,13 +213,20 @@ private:
     return false;
   }
 
+  // Not waited for any more, but it may come yet, and its frames do not stay on the link.
+  [[nodiscard]] bool late() const { return at_.lost && text_.out.status == errc::timeout; }
   std::optional<turn> give_up(status why) {
     text_.out.status = why;
-    lost_ = true;
-    stale_ = text_.out.tokens.size() > 1;
+    at_.lost = true;
+    at_.stale = text_.out.tokens.size() > 1;
     if (!text_.options.go_on)
       end(why, finish_reason::lost);
     return {};
+  }
+  // While a pass is told, the text is not what it will be.
+  void settle_cancel() {
+    if (cancelled_ && !over_ && !complete())
+      end({errc::cancelled, "by cancel()"}, finish_reason::cancelled);
   }
   void end(status why, finish_reason reason) {
     text_.out.status = why;
@@ -239,17 +245,17 @@ private:
   turn verify() {
     const std::size_t to =
         text_.out.tokens.size() - (text_.finished() ? 1 : 0); // what follows the end is not wanted
-    return feed(false, sure_ - 1, to);
+    return feed(false, at_.sure - 1, to);
   }
 
   void take_step() {
     const token_id next = judge_.draw(text_.out.tokens.size());
-    const bool sure = steps_are_sure();
+    const bool sure = at_.steps_are_sure();
     text_.append(next, sure ? tag() : token_tag::drafted,
                  {.step = true, .drafted = !sure || tag() == token_tag::drafted});
-    held_ = from_ + 1;
+    at_.held = from_ + 1;
     if (sure)
-      sure_ = text_.out.tokens.size();
+      at_.sure = text_.out.tokens.size();
   }
   void take_verified() {
     ++text_.out.rounds;
@@ -257,20 +263,17 @@ private:
     output_.resize(drafts + 1);
     const std::size_t count = judge_.judge(
         from_ + 1, std::span<const token_id>(text_.out.tokens).subspan(from_ + 1, drafts), output_);
-    if ((last_ || lost_) && !stale_ && count <= drafts &&
+    if ((at_.last || (at_.lost && !late())) && !at_.stale && count <= drafts &&
         output_[count - 1] != text_.out.tokens[from_ + count])
       ++text_.out.diverged;
     text_.replace(from_ + 1, std::span<const token_id>(output_).first(count), tag());
-    held_ = from_ + count;
-    sure_ = held_ + 1;
-    stale_ = stale_ && sure_ < text_.out.tokens.size();
+    at_.held = from_ + count;
+    at_.sure = at_.held + 1;
+    at_.stale = at_.stale && at_.sure < text_.out.tokens.size();
   }
 
-  // Whether there is something to verify against: a tier above the lowest, or all that will ever come.
-  [[nodiscard]] bool settled() const { return tier_ > 0 || last_; }
-  [[nodiscard]] bool steps_are_sure() const { return invariant_ && settled(); }
   [[nodiscard]] token_tag tag() const { // what a decision on the pages as they are is worth
-    return kv_.whole() ? tag_at<tiers>(tier_) : token_tag::drafted;
+    return kv_.whole() ? tag_at<tiers>(at_.tier) : token_tag::drafted;
   }
 
   K kv_;
@@ -280,16 +283,11 @@ private:
   pace pace_;
   std::size_t start_;             // position of `first`
   std::size_t from_ = 0, to_ = 0; // of the text, what is fed
-  std::size_t sure_ = 1;          // so many tokens, from the first, were decided on the pages as they are
-  std::size_t held_ = 0;          // the engine holds K and V of so many tokens of the text
-  std::size_t most_ = 0;          // so many tokens may be fed
-  int tier_ = -1;
-  bool invariant_;
+  course_state at_;
+  std::size_t most_ = 0; // so many tokens may be fed
   bool stepping_ = false;
-  bool last_ = false;     // nothing more will come
-  bool lost_ = false;     // nothing more will come, and less came than was planned
-  bool stale_ = false;    // some of the text was decided on other pages than what they are
-  bool doubtful_ = false; // the last draft was
+  bool telling_ = false; // took() is under way
+  bool cancelled_ = false;
   bool over_ = false;
   told_text text_;
   std::vector<token_id> output_;

@@ -17,7 +17,8 @@ namespace planecast::inline v0 {
 /// A batch_engine made of one that hands out logits, and of a way to choose for each sequence: greedy,
 /// shared_noise, or any type with their choose(). Sequences with shared_noise have seeds of their own, or
 /// streams. Each text is the one that `sampled` gives alone. It is not for rejection, which needs more than
-/// tokens of a pass: that is speculate()'s, one request at a time. Borrows the engine.
+/// tokens of a pass: that is speculate()'s, one request at a time. Borrows the engine. It holds the logits of
+/// a pass, a row of floats for each token: speculate_batch() limits them by max_pass_tokens.
 /// Errors: throws std::invalid_argument for a vocabulary of nothing, and for a sequence in a pass that was
 /// not told how to choose; std::runtime_error where no token can be chosen.
 /// Example: `sampled_batch<my_engine, shared_noise> chooser(engine); chooser.choose(4, {.seed = 7}); …`
@@ -34,6 +35,11 @@ public:
 
   /// How tokens of a sequence are chosen from now on: to be said where a request gets its sequence.
   void choose(std::size_t sequence, How how) { how_.insert_or_assign(sequence, how); }
+  /// The sequence's request is over: nothing says any more how its tokens are chosen.
+  void forget(std::size_t sequence) {
+    how_.erase(sequence);
+    last_.erase(sequence);
+  }
 
   /// As a batch_engine's.
   void forward(std::span<const sequence_run> runs) {
@@ -54,15 +60,16 @@ public:
       at += size;
     }
     engine_->forward(passed_);
+    std::size_t ended = 0; // numbers of the rows so far
     for (std::size_t k = 0; k < runs.size(); ++k) {
       const sequence_run& r = runs[k];
       const std::size_t begin = engine_->position(r.sequence) - r.run.size();
-      std::span<const float> row;
       for (std::size_t i = 0; i < r.run.size(); ++i) {
-        row = passed_[k].logits.subspan(i * vocab, vocab);
+        const std::span<const float> row = passed_[k].logits.subspan(i * vocab, vocab);
         r.next[i] = detail::chosen(how_.at(r.sequence).choose(row, begin + i + 1));
       }
-      last_.insert_or_assign(r.sequence, choice{row, r.next.back()});
+      ended += r.run.size() * vocab;
+      last_.insert_or_assign(r.sequence, choice{ended - vocab, r.next.back()});
     }
   }
   /// As a batch_engine's.
@@ -76,14 +83,15 @@ public:
     const auto found = last_.find(sequence);
     if (found == last_.end())
       return 0;
-    std::vector<float> row(found->second.row.begin(), found->second.row.end());
+    const auto from = std::span(logits_).subspan(found->second.row, engine_->vocabulary());
+    std::vector<float> row(from.begin(), from.end());
     detail::probabilities_of(row, detail::told_temperature(how_.at(sequence)));
     return row[static_cast<std::size_t>(found->second.token)];
   }
 
 private:
   struct choice {
-    std::span<const float> row; // of logits_
+    std::size_t row = 0; // where it begins in logits_
     token_id token = no_token;
   };
 

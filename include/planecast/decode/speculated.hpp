@@ -35,8 +35,11 @@ struct speculate_options {
   token_id first = 0;                     ///< the first generated token, known from prefill and not yet fed
   std::size_t max_tokens = 256;           ///< of the whole text, `first` among them; at least 1
   std::vector<token_id> stop_tokens = {}; ///< the text ends with any of these
-  std::function<void(const token_event&)> on_token = {};        ///< called from within speculate()
-  deadline::clock::duration timeout = std::chrono::seconds(30); ///< for all waiting; computing does not count
+  std::function<void(const token_event&)> on_token = {}; ///< called from within speculate()
+  /// For all waiting, by the clock: from when nothing could be done but to wait until something can. The
+  /// request's own computing does not count. That of others in a scheduler's passes meanwhile does: one that
+  /// always computes for somebody must notice, too, that a cache does not come.
+  deadline::clock::duration timeout = std::chrono::seconds(30);
   std::size_t max_drafts = std::numeric_limits<std::size_t>::max(); ///< at most so many ahead of the verified
   std::size_t max_run = 256; ///< at most so many tokens in one call of verify(); at least 1
   /// An engine that is not batch-invariant verifies what it decodes on a higher tier after so many steps:
@@ -51,7 +54,9 @@ struct speculate_options {
   /// How long a step takes, where that is known beforehand; after two steps it is measured. When the rest of
   /// the cache would come within two steps and a verification, it is waited for instead.
   std::optional<deadline::clock::duration> step_time = {};
-  bool go_on = false;          ///< when focus is late or lost, decode on to the end at the precision at hand
+  /// When focus is late or lost, decode on to the end at the precision at hand. One that is late is not
+  /// waited for any more; what comes before the end is still verified against.
+  bool go_on = false;
   std::stop_token cancel = {}; ///< when a stop is requested, from any thread, the text ends as it is
 };
 

@@ -42,10 +42,12 @@ namespace planecast::inline v0 {
 /// A request may be left out of a pass that it asked for, be it for want of room or of blocks: next() forgets
 /// a run that was not taken, and decides anew. Ask all of them before every pass, those too that can get
 /// nothing, with next(0): it drives the link, where frames that one request has not taken stand in the way of
-/// others. If all wait, wait() does it without spinning; over one link it is enough to call it of one.
+/// others. If all wait, wait() does it without spinning; over one link it is enough to call it of one, for
+/// few milliseconds at a time: what comes of the others meanwhile is taken by their next().
 ///
-/// To end a text early, cancel() it, or destroy the object, which cancels the transfer if it owns the cache;
-/// but not while its run is in a pass: the pass writes to next_tokens().
+/// To end a text early, cancel() it, also while its run is in a pass, of which then nothing follows; or
+/// destroy the object, which cancels the transfer if it owns the cache. While its run is in a pass, it is not
+/// destroyed, and next(), took() and wait() are not called: the pass writes to next_tokens().
 ///
 /// Preconditions: the cache fills the pages of the prompt, which every pass reads anew. It is used from one
 /// thread at a time. next() and wait() write into these pages: no pass that has this request runs meanwhile
@@ -92,8 +94,8 @@ public:
   ///
   /// Only by what it is told of the time, or by options.step_time, does it know when the rest of the cache is
   /// so close that a draft would be wasted. Without either it drafts.
-  /// Preconditions: next_tokens() is filled (throws std::invalid_argument for a token that is none; it
-  /// may then be filled and told again).
+  /// Preconditions: next_tokens() is filled, and how.confidence is there if asks_confidence() (throws
+  /// std::invalid_argument for a token that is none, and without; it may then be told again).
   void took(const pass_outcome& how = {}) {
     if (std::ranges::any_of(course_.rows(), [](token_id t) { return t < 0; }))
       throw std::invalid_argument("planecast: speculation: took() before all of next_tokens() was filled");
@@ -107,7 +109,8 @@ public:
   void wait(deadline::clock::duration limit) { course_.wait(limit); }
 
   /// Ends the text as it is: from now on next() says over, and the result that it was cancelled. A text that
-  /// is complete stays so. May be called from on_token.
+  /// is complete stays so. May be called from on_token: what took() has to tell is told to its end, and if
+  /// the text is complete then, it stays so.
   void cancel() { course_.cancel(); }
 
   /// The text as it is now; `accepted` is counted in the end.

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <stdexcept>
 #include <utility>
 #include <vector>
 
@@ -23,6 +24,15 @@ constexpr token_tag tag_at(int tier) {
   return bits == static_cast<std::uint32_t>(lossless) ? token_tag::verified
          : bits >= 8                                  ? token_tag::verified_int8
                                                       : token_tag::drafted;
+}
+
+/// Errors: throws std::invalid_argument for options that make no sense.
+template <class Tiers>
+void check_options(const speculate_options& options) {
+  if (options.max_tokens == 0 || options.max_run == 0 || options.verify_every == 0)
+    throw std::invalid_argument("planecast: speculate needs max_tokens, max_run, verify_every of at least 1");
+  if (options.draft_from >= Tiers::count)
+    throw std::invalid_argument("planecast: speculate: draft_from is beyond the last tier");
 }
 
 /// Keeps the result of a speculation while it grows.

@@ -17,7 +17,7 @@ enum class turn : std::uint8_t {
 
 /// What a scheduler knows of a pass that a request was in; see speculation.
 struct pass_outcome {
-  float confidence = 1; ///< how probable the step's token was, where that is asked for
+  std::optional<float> confidence = {}; ///< how probable the step's token was; needed where it is asked for
   /// How long the pass took, if that says how long this run takes: leave it empty for a step that was in one
   /// pass with longer runs.
   std::optional<deadline::clock::duration> time = {};

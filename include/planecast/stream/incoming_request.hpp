@@ -63,6 +63,7 @@ public:
   std::uint32_t opening = 0; ///< the sender's number of it; 0 until it is announced
   status result;
   request_metrics metrics;
+  deadline::clock::time_point looked = deadline::clock::now(); ///< when its owner last asked for it
   typename caches::received cache;
 
   /// A frame that has come; it waits for apply().
@@ -149,7 +150,6 @@ private:
   struct numbered_run {
     upgrade_run run;
     std::uint64_t before = 0; // upgrades in the runs before it, in the order of the plan
-
     [[nodiscard]] std::pair<std::uint32_t, std::uint32_t> place() const noexcept {
       return {run.plane, run.first};
     }

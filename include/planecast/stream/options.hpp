@@ -39,6 +39,9 @@ struct receiver_options {
   /// Frames that wait for poll(), over all requests, in units of chunk_bytes: at this many no more are
   /// granted, and the link stands still until an engine polls.
   std::uint32_t staged_frames = 64;
+  /// Where a request is waited for and others' frames take all the room, those of a request are given up that
+  /// was not looked at for so long, by poll() or wait(). They are sent again when it is.
+  std::chrono::milliseconds unattended{100};
   std::uint32_t unexpected_requests = 64; ///< announced by the sender before expect(); more are refused
   std::uint64_t code_bytes = std::uint64_t{16} << 30; ///< kept for sharpening, over all requests
   /// At its end it waits this long at most until what it told the peer has left.

@@ -5,6 +5,7 @@
 #include "planecast/stream/options.hpp"
 #include "planecast/stream/receiving.hpp"
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -107,7 +108,7 @@ public:
   /// Drives the link and writes what comes into the pages until the event came true (ok), the request failed,
   /// or the deadline passed (timeout: what has come by then is in the pages, and waiting may go on).
   planecast::status wait(event e, deadline until) {
-    for (bool last = false;; state_->progress(until)) {
+    for (bool last = false;; state_->progress(until.sooner(starving()))) {
       state_->apply(*request_, true, e == first_light);
       if (reached(e)) {
         state_->progress(deadline::passed()); // what was told of it leaves
@@ -151,6 +152,12 @@ private:
   friend class stream_receiver;
   incoming(std::shared_ptr<state> s, std::shared_ptr<request_state> r)
       : state_(std::move(s)), request_(std::move(r)) {}
+
+  // While others' frames take all the room nothing comes; that they are unattended is no event.
+  [[nodiscard]] deadline starving() const noexcept {
+    return state_->starved(*request_) ? deadline(std::chrono::milliseconds(1))
+                                      : deadline(deadline::clock::time_point::max());
+  }
 
   std::shared_ptr<state> state_;
   std::shared_ptr<request_state> request_;

@@ -8,7 +8,6 @@
 #include "planecast/stream/incoming_request.hpp"
 #include "planecast/stream/options.hpp"
 
-#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -66,6 +65,7 @@ struct receiving {
   void apply(request_state& r, bool waiting, bool to_light = false) {
     if (!live(r))
       return;
+    r.looked = deadline::clock::now();
     for (const std::uint64_t sequence : r.take_owed())
       link.ask_again(sequence);
     if (r.staged() == 0)
@@ -219,17 +219,25 @@ struct receiving {
     requests.erase(r.id.id);
   }
 
+  // There is no room for what may still come of it, and it has nothing that could be taken.
+  [[nodiscard]] bool starved(const request_state& r) const noexcept {
+    return link.data_slots() == 0 && r.staged() == 0 && r.opening != 0;
+  }
   // All room is taken by frames that wait: some give theirs up, and are asked for when their request is
   // looked at. They are the request's own, or, where it is waited for and has none, those of the request with
-  // the most.
+  // the most among the unattended: what others are about to take is not to be sent twice.
   void make_room(request_state& r, bool waiting) {
-    if (link.data_slots() > 0 || (r.staged() == 0 && !waiting))
-      return;
-    if (r.staged() > 0)
+    if (r.staged() > 0 && link.data_slots() == 0)
       return drop(r, true);
-    const auto most =
-        std::ranges::max_element(requests, {}, [](const auto& entry) { return entry.second->staged(); });
-    drop(*most->second, true);
+    if (!waiting || !starved(r))
+      return;
+    const auto idle = deadline::clock::now() - options.unattended;
+    request_state* most = nullptr;
+    for (const auto& [id, other] : requests)
+      if (other->looked <= idle && (most == nullptr || other->staged() > most->staged()))
+        most = other.get();
+    if (most != nullptr)
+      drop(*most, true);
   }
   void release(buffer memory) {
     link.give_back(std::move(memory));
