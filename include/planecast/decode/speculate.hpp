@@ -99,8 +99,9 @@ void refuse_confidence(const speculate_options& options) {
 /// Errors: waits for first light, too, until the timeout; if it does not come, the text is `first` alone.
 /// Focus that is late or lost ends decoding, or with go_on all waiting; the result is degraded, with the
 /// reason in its status, unless all came before the end after all; and so it is when it was cancelled.
-/// Exceptions of the engine and of on_token pass; the cache is then as it was, and the engine where they left
-/// it. Example: `auto text = speculate(engine, kv, {.first = t0, .max_tokens = 256, .on_token = show});`
+/// Exceptions of the engine and of on_token pass; the cache is then as it was, and the engine where they
+/// left it.
+/// Example: `auto text = speculate(engine, kv, {.first = t0, .max_tokens = 256, .on_token = show});`
 template <engine E, arriving_cache K>
 speculated speculate(E& e, K& kv, const speculate_options& options) {
   detail::refuse_confidence<E>(options);

@@ -26,12 +26,13 @@ struct batch_request {
 /// token of each request that drafts, and the runs of those that verify. None waits for another's cache;
 /// where all wait, their links are driven in turn. On a batch-invariant engine each text is the one that
 /// speculate() gives. A pass takes at most max_pass_tokens; where that is less than all want, verifications
-/// go first, and those that were left out are the first of the next pass. Preconditions: as speculate()'s, of
-/// each request. Sequences differ, caches are there and differ, least_confidence is 0 unless the engine has a
-/// confidence(sequence), and max_pass_tokens is at least 1 (throws std::invalid_argument). Effects: as
-/// speculate()'s, of each sequence. Results in the order of the requests. Errors: as speculate()'s. An
-/// exception of one request's on_token ends all. Example: `auto texts = speculate_batch(engine,
-/// std::vector{batch_request{&a, 0, {…}}, …});`
+/// go first, and those that were left out are the first of the next pass.
+/// Preconditions: as speculate()'s, of each request. Sequences differ, caches are there and differ,
+/// least_confidence is 0 unless the engine has a confidence(sequence), and max_pass_tokens is at least 1
+/// (throws std::invalid_argument).
+/// Effects: as speculate()'s, of each sequence. Results in the order of the requests.
+/// Errors: as speculate()'s. An exception of one request's on_token ends all.
+/// Example: `auto texts = speculate_batch(engine, std::vector{batch_request{&a, 0, {…}}, …});`
 template <batch_engine E, arriving_cache K>
 std::vector<speculated>
 speculate_batch(E& e, const std::vector<batch_request<K>>& requests,
