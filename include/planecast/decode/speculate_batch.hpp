@@ -68,8 +68,8 @@ speculate_batch(E& e, const std::vector<batch_request<K>>& requests,
       if (turns[i] == turn::over && !requests[i].cache->reached(focused))
         (void)requests[i].cache->poll(); // its frames must not stand in the way of others
     }
-    std::ranges::stable_partition(
-        order, [&](std::size_t i) { return turns[i] == turn::feed && !texts[i].is_step(); });
+    std::stable_partition(order.begin(), order.end(),
+                          [&](std::size_t i) { return turns[i] == turn::feed && !texts[i].is_step(); });
     std::size_t room = max_pass_tokens;
     bool all_step = true;
     for (const std::size_t i : order) {
@@ -82,7 +82,7 @@ speculate_batch(E& e, const std::vector<batch_request<K>>& requests,
       runs.push_back({requests[i].sequence, texts[i].run(), texts[i].next_tokens()});
       room -= texts[i].run().size();
     }
-    std::ranges::stable_partition(order, [&](std::size_t i) { return turns[i] != turn::feed; });
+    std::stable_partition(order.begin(), order.end(), [&](std::size_t i) { return turns[i] != turn::feed; });
     const auto waiting = std::ranges::count(turns, turn::wait);
     if (runs.empty() && waiting == 0)
       break;
