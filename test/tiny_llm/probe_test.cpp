@@ -74,7 +74,8 @@ private:
 template <class Policy>
 pc::probe_verdict probed(const std::shared_ptr<const tiny::model>& model) {
   tiny::engine engine(model, {.context = 400});
-  return pc::probe<Policy>(engine, tiny_llm_test::hidden_number, {.lengths = {300}});
+  return pc::probe<Policy>(engine, tiny_llm_test::hidden_number,
+                           {.trials = 12, .must_pass = 8, .attempts = 20, .lengths = {300}});
 }
 
 TEST_CASE("tiny: the embedded model bears 4 bits, by either quantizer") {
@@ -87,7 +88,7 @@ TEST_CASE("tiny: the embedded model bears 4 bits, by either quantizer") {
 
 TEST_CASE(
     "tiny: with spoilt keys it bears 4 bits where scales are a channel's, and not where they are a token's") {
-  const spoilt_model spoilt(80);
+  const spoilt_model spoilt(105);
   const pc::probe_verdict channel = probed<by_channel>(spoilt.model), token = probed<by_token>(spoilt.model);
   INFO(channel.save(), token.save());
   CHECK(channel.lowest() == pc::tolerated_tier{0, 4});

@@ -117,6 +117,8 @@ public:
 
   /// Ends the text as it is, or as it is when took() returns; one that is complete then stays so.
   void cancel() {
+    if (to_ != from_ && !telling_) // what a pass has written over is not told any more
+      at_.held = std::min(at_.held, from_);
     to_ = from_;
     cancelled_ = true;
     if (!telling_)
