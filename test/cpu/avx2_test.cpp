@@ -11,11 +11,11 @@ namespace cpu_avx2_test {
 
 TEST_CASE("avx2: codes as the plain loops do in bf16") {
   if (planecast_test::here(planecast::instruction_set::avx2))
-    planecast_test::same_as_plain<planecast::avx2_cpu, planecast::bf16>(planecast_test::rounds(80, 10));
+    planecast_test::same_as_plain<planecast::avx2_cpu, planecast::bf16>(planecast_test::rounds(80, 20));
 }
 TEST_CASE("avx2: codes as the plain loops do in fp16") {
   if (planecast_test::here(planecast::instruction_set::avx2))
-    planecast_test::same_as_plain<planecast::avx2_cpu, planecast::fp16>(planecast_test::rounds(80, 10));
+    planecast_test::same_as_plain<planecast::avx2_cpu, planecast::fp16>(planecast_test::rounds(80, 20));
 }
 
 } // namespace cpu_avx2_test

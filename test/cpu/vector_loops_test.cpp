@@ -27,11 +27,11 @@ using namespace pc::detail; // the sets of lanes
 
 TEST_CASE("vector_loops: thirty-two lanes by hand code as the plain loops do in bf16") {
   if (here(pc::instruction_set::avx2))
-    same_as_plain<by_hand_cpu, pc::bf16>(rounds(60, 6));
+    same_as_plain<by_hand_cpu, pc::bf16>(rounds(60, 12));
 }
 TEST_CASE("vector_loops: thirty-two lanes by hand code as the plain loops do in fp16") {
   if (here(pc::instruction_set::avx2))
-    same_as_plain<by_hand_cpu, pc::fp16>(rounds(60, 6));
+    same_as_plain<by_hand_cpu, pc::fp16>(rounds(60, 12));
 }
 
 TEST_CASE("lanes_avx2: each operation means what it says") {

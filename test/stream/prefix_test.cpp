@@ -145,7 +145,7 @@ TEST_CASE("prefix: frames in any order are taken, and damaged ones come again") 
   using link = faulty<loopback>;
   using stream = plane_stream<test::default_policy, link>;
   std::uint64_t repeats = 0;
-  for (std::uint64_t seed = 0; seed < rounds(40, 10); ++seed) {
+  for (std::uint64_t seed = 0; seed < rounds(40, 20); ++seed) {
     CAPTURE(seed);
     test::dice dice(seed);
     const geometry g = test::random_geometry(dice);

@@ -355,7 +355,7 @@ TEST_CASE("reopened: old frames that came damaged are not sent again, new ones a
 
 TEST_CASE("reopened: over and over, by either end, with anything on its way") {
   std::size_t finished = 0, passed_over = 0, mistaken = 0;
-  for (unsigned seed = 0; seed < rounds(400, 50); ++seed) {
+  for (unsigned seed = 0; seed < rounds(400, 100); ++seed) {
     CAPTURE(seed);
     test::dice dice(seed);
     ends e;
