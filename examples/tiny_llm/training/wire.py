@@ -3,11 +3,12 @@
     python3 wire.py TEXT RUN            RUN/last.pt is changed; RUN/unwired.pt is what it was
 
 Finding a fact again takes two layers that know of each other: one that writes beside each byte which bytes came
-before it, and one that compares them with the bytes before the current one and says what came behind. Training
-finds this by itself in the end, but the embedded model's had not begun to after 8.7 million bytes, an hour of two
-processor cores and more. So the second half of the heads of the first layer is set by hand to look one and two
-places back, by their biases alone, and the second half of the third layer's by least squares to compare and to say.
-Training then goes on with everything, these heads too: after 0.9 million bytes more, nine of ten needles were found.
+before it, and one that compares them with the bytes before the current one and says what came behind. Training finds
+this by itself in the end, but the embedded model's had not begun to after 8.7 million bytes, a few hours of two
+processor cores that did other work besides. So the second half of the heads of the first layer is set by hand to look
+one and two places back, by their biases alone, and the second half of the third layer's by least squares to compare
+and to say. Training then goes on with everything, these heads too: after 0.9 million bytes more, eight of ten needles
+were found.
 
 It compares by the pairs of channels that turn slowly, less than 2 radians in 1024 places. Needs three layers.
 """

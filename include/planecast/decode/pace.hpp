@@ -38,7 +38,8 @@ private:
   std::size_t steps_ = 0; // that were timed
 };
 
-/// How much longer may be waited. Only time in which nothing else could be done counts.
+/// How much longer may be waited, by the clock: from when its request can do nothing but wait until it can
+/// do something, whatever others compute meanwhile.
 class patience {
 public:
   using clock = deadline::clock;
