@@ -63,14 +63,18 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/attention_shape.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/base_program.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/block_program.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/columns.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/convert_group.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/cut_programs.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/decode_group.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/decode_program.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/encode_program.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/encode_room.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/find_extents.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/gather_program.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/gather_rows_programs.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/group_finders.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/group_rulers.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/groups.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/judge_program.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/kept_codes.hpp
@@ -79,6 +83,7 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/launch_upgrades.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/order_programs.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/pack_program.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/packed.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/race_program.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/rounded.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/rounds.hpp
@@ -89,6 +94,7 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/softmax_program.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/spare_memory.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/store_program.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/thread_ruler.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/upgrade_programs.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/warp_product.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/widened.hpp

@@ -48,10 +48,11 @@ struct on_host {
   std::string decode_exact(const pc::device_tiles<Q, Planes>& from, const pc::device_rows<std::byte>& to,
                            std::uint32_t* corrupt, bool whole) {
     using program = pc::detail::decode_exact_program<Number, Q, Planes>;
+    const bool keep = random.coin();
     std::uint32_t room = 0;
     for (std::uint32_t page = 0; page < from.pages(); ++page)
-      room = std::max(room, program::memory_bytes(from.layout(page).shape));
-    return ran(program{from, to, corrupt, whole}, from.tiles(), room);
+      room = std::max(room, program::memory_bytes(from.layout(page).shape, keep));
+    return ran(program{from, to, corrupt, whole, keep}, from.tiles(), room);
   }
 
 private:

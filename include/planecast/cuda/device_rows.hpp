@@ -34,17 +34,23 @@ struct device_rows {
   /// The first channel of a token's head, where a value has so many bytes.
   PLANECAST_HOST_DEVICE Byte* row(std::uint32_t of_token, std::uint32_t of_head,
                                   std::uint32_t value_bytes) const noexcept {
-    std::int64_t at_slot = of_token;
-    if (slots != nullptr)
-      at_slot = slots[of_token];
-    else if (blocks != nullptr)
-      at_slot = std::int64_t{blocks[of_token / block_size]} * block_size + of_token % block_size;
-    std::int64_t at = std::int64_t{of_head} * head;
-    if (block_size != 0) {
-      at += at_slot / block_size * block;
-      at_slot %= block_size;
+    std::int64_t in_block = of_token, at = std::int64_t{of_head} * head; // of the slot, and what lies before
+    if (slots != nullptr) {
+      in_block = slots[of_token];
+      if (block_size != 0 && in_block >> 32 == 0) { // as ever; 64 bits take a device long to divide
+        const auto slot = static_cast<std::uint32_t>(in_block);
+        at += std::int64_t{slot / block_size} * block;
+        in_block = slot % block_size;
+      } else if (block_size != 0) {
+        at += in_block / block_size * block;
+        in_block %= block_size;
+      }
+    } else if (block_size != 0) {
+      const std::uint32_t of_table = of_token / block_size;
+      at += std::int64_t{blocks != nullptr ? blocks[of_table] : static_cast<std::int32_t>(of_table)} * block;
+      in_block = of_token % block_size;
     }
-    return first + (at + at_slot * token) * static_cast<std::int64_t>(value_bytes);
+    return first + (at + in_block * token) * static_cast<std::int64_t>(value_bytes);
   }
 };
 

@@ -2,6 +2,7 @@
 // pages.
 #pragma once
 
+#include "planecast/cuda/detail/columns.hpp"
 #include "planecast/cuda/detail/decode_group.hpp"
 #include "planecast/cuda/detail/kept_codes.hpp"
 #include "planecast/cuda/device.hpp"
@@ -68,11 +69,18 @@ private:
   template <class Layout>
   PLANECAST_HOST_DEVICE void show(block_place at, Layout layout, const std::byte* codes, std::uint32_t page,
                                   std::uint32_t head, bool is_value) const noexcept {
-    const std::uint32_t groups = layout.shape.dim / group_size, first = tiles.first_of(page);
-    for (std::uint32_t i = at.thread; i < layout.shape.tokens * groups; i += at.threads)
-      layer.template write<Number, MayConvert>(
-          is_value, first + i / groups, head, i % groups,
-          shown_group<Number>(layout, codes, i / groups, i % groups, Layer::base_planes));
+    const columns mine(at, layout.shape);
+    const std::uint32_t first = tiles.first_of(page);
+    for (std::uint32_t g = mine.first_group; g < mine.groups; g += mine.group_step) {
+      auto rulers = column_of<Number>(layout, codes, g);
+      for (std::uint32_t token = mine.first_token; token < mine.tokens; token += mine.token_step) {
+        rulers.move_to(token);
+        layer.template write<Number, MayConvert>(
+            is_value, first + token, head, g,
+            shown_group(rulers, load_codes(layout, codes, token, g, Layer::base_planes),
+                        Layer::planes::bits_before(Layer::base_planes)));
+      }
+    }
   }
   template <class Layout>
   PLANECAST_HOST_DEVICE void show_stored(block_place at, Layout layout, const std::byte* tile, bool aligned,
@@ -82,7 +90,7 @@ private:
     for (std::uint32_t i = at.thread; i < layout.shape.tokens * groups; i += at.threads)
       layer.template write<Number, MayConvert>(
           is_value, first + i / groups, head, i % groups,
-          load_group<Number>(tile + tile_header_bytes + Number::bits * i, aligned));
+          load_packed<Number>(tile + tile_header_bytes + Number::bits * i, aligned));
   }
 };
 

@@ -3,7 +3,7 @@
 
 #include "planecast/cache/kv_view.hpp"
 #include "planecast/cache/number.hpp"
-#include "planecast/cuda/detail/groups.hpp"
+#include "planecast/cuda/detail/packed.hpp"
 #include "planecast/cuda/detail/rounded.hpp"
 
 #include <cstddef>
@@ -29,13 +29,15 @@ inline page_numbers numbers_of(const kv_pages& view, bool is_value) noexcept {
 
 /// What detail::converted() says of each, on either side.
 template <class From, class To>
-PLANECAST_HOST_DEVICE patterns converted_group(const patterns& x, float times, float over) noexcept {
-  patterns y;
+PLANECAST_HOST_DEVICE packed_patterns converted_group(const packed_patterns& x, float times,
+                                                      float over) noexcept {
+  packed_patterns y{};
   PLANECAST_DEVICE_UNROLL
   for (std::uint32_t k = 0; k < group_size; ++k) {
-    const float value = From::value(x.of[k]), scaled = quotient_of(product_of(value, times), over);
+    const float value = From::value(static_cast<std::uint16_t>(x.of(k))),
+                scaled = quotient_of(product_of(value, times), over);
     const bool nan = (bit_cast<std::uint32_t>(value) & 0x7FFFFFFFu) > 0x7F800000u;
-    y.of[k] = To::from_fp32(nan ? value : scaled);
+    y.two[k / 2] |= std::uint32_t{To::from_fp32(nan ? value : scaled)} << 16 * (k % 2);
   }
   return y;
 }
@@ -44,11 +46,11 @@ PLANECAST_HOST_DEVICE patterns converted_group(const patterns& x, float times, f
 /// value has so many bytes.
 template <class From, class Row>
 PLANECAST_HOST_DEVICE void store_converted(const page_numbers& to, const Row& row, std::uint32_t g,
-                                           const patterns& x, bool whole) noexcept {
+                                           const packed_patterns& x, bool whole) noexcept {
   const auto store_as = [&]<class To>(To) {
     if constexpr (From::bits == 8 || From::id != To::id) // those of 16 bits have no scales
-      store_group<To>(row(To::bits / 8) + g * To::bits, converted_group<From, To>(x, to.times, to.over),
-                      whole);
+      store_packed<To>(row(To::bits / 8) + g * To::bits, converted_group<From, To>(x, to.times, to.over),
+                       whole);
   };
   switch (to.held) {
   case number::fp16:

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "planecast/code/scalars.hpp"
-#include "planecast/cuda/detail/groups.hpp"
+#include "planecast/cuda/detail/group_rulers.hpp"
 #include "planecast/cuda/device_rows.hpp"
 
 #include <cstddef>
@@ -10,63 +10,158 @@
 
 namespace planecast::inline v0::detail {
 
-/// What the first planes of a tile tell of a group.
+/// What codes tell of which the first `bits` bits are known, and the others zeros.
+/// Preconditions: the rulers are moved to their token.
 template <class Number, class Q, class Planes>
-PLANECAST_HOST_DEVICE patterns shown_group(tile_layout<Q, Planes> layout, const std::byte* tile,
-                                           std::uint32_t token, std::uint32_t g,
-                                           std::uint32_t planes) noexcept {
-  const codes q = load_planes(layout, tile, token, g, planes);
-  patterns x;
+PLANECAST_HOST_DEVICE packed_patterns shown_group(const column_rulers<Number, Q, Planes>& rulers,
+                                                  const packed_codes& q, std::uint32_t bits) noexcept {
+  // The middle of so many cells is half their number above the first, of which the code says one more.
+  const auto half = bit_cast<float>((126 + Planes::code_bits - bits) << 23);
+  packed_patterns x;
   PLANECAST_DEVICE_UNROLL
-  for (std::uint32_t k = 0; k < group_size; ++k)
-    x.of[k] = ruler_of<Number>(layout, tile, token, g * group_size + k)
-                  .middle(q.of[k], Planes::bits_before(planes));
+  for (std::uint32_t k = 0; k < group_size; k += 2)
+    x.two[k / 2] = nearest_two<Number>(rulers.of(k).at(code_less(q, k, 1.0f - half)),
+                                       rulers.of(k + 1).at(code_less(q, k + 1, 1.0f - half)));
   return x;
 }
 
-/// Bits that a group's tails take.
-template <class Number, class Q, class Planes>
-PLANECAST_HOST_DEVICE std::uint32_t tail_bits_of(tile_layout<Q, Planes> layout, const std::byte* tile,
-                                                 std::uint32_t token, std::uint32_t g) noexcept {
-  const codes q = load_planes(layout, tile, token, g, Planes::fixed);
-  std::uint32_t bits = 0;
-  PLANECAST_DEVICE_UNROLL
-  for (std::uint32_t k = 0; k < group_size; ++k)
-    bits += ruler_of<Number>(layout, tile, token, g * group_size + k).tail_bits(q.of[k]);
-  return bits;
-}
+/// Bits of tails, as words: also those behind the last that belong to any, up to a multiple of four bytes.
+struct tail_words {
+  const std::byte* first; ///< a multiple of four
+  std::uint32_t words;    ///< what lies beyond is read as zeros
+  std::uint32_t before;   ///< bits before the first of the tails
 
-// Up to 16 bits of a row of bytes; zeros beyond its end.
-PLANECAST_HOST_DEVICE inline std::uint32_t bits_at(const std::byte* from, std::uint32_t bytes,
-                                                   std::uint32_t bit, std::uint32_t count) noexcept {
-  std::uint32_t held = 0;
-  for (std::uint32_t i = 0; i < 3; ++i)
-    if (const std::uint32_t at = bit / 8 + i; at < bytes)
-      held |= static_cast<std::uint32_t>(from[at]) << 8 * i;
-  return held >> bit % 8 & ((1u << count) - 1);
-}
-
-/// A group's original values, whose tails begin at a bit of the token's. False where a tail names a value
-/// outside of its cell, as only hostile bytes do: the value then is the cell's last.
-template <class Number, class Q, class Planes>
-PLANECAST_HOST_DEVICE bool exact_group(tile_layout<Q, Planes> layout, const std::byte* tile,
-                                       std::uint32_t token, std::uint32_t g, const std::byte* tails,
-                                       std::uint32_t tail_bytes, std::uint32_t bit, patterns& x) noexcept {
-  const codes q = load_planes(layout, tile, token, g, Planes::fixed);
-  bool good = true;
-  PLANECAST_DEVICE_UNROLL
-  for (std::uint32_t k = 0; k < group_size; ++k) {
-    const auto ruler = ruler_of<Number>(layout, tile, token, g * group_size + k);
-    const std::uint32_t count = ruler.tail_bits(q.of[k]), end = ruler.first(q.of[k] + 1);
-    std::uint32_t order = ruler.first(q.of[k]) + bits_at(tails, tail_bytes, bit, count);
-    bit += count;
-    if (order >= end) {
-      good = false;
-      order = end > 0 ? end - 1 : 0;
-    }
-    x.of[k] = Number::pattern(order);
+  /// Of the bytes from `from` up to `end`.
+  PLANECAST_HOST_DEVICE static tail_words of(const std::byte* from, const std::byte* end) noexcept {
+    const auto over = static_cast<std::uint32_t>(reinterpret_cast<std::uintptr_t>(from) % 4);
+    return {from - over, from < end ? static_cast<std::uint32_t>(end - from + over + 3) / 4 : 0, 8 * over};
   }
-  return good;
+  /// 64 bits from a bit on.
+  PLANECAST_HOST_DEVICE std::uint64_t at(std::uint32_t bit) const noexcept {
+    const std::uint32_t from = before + bit, i = from / 32;
+    std::uint32_t word[3];
+    PLANECAST_DEVICE_UNROLL
+    for (std::uint32_t k = 0; k < 3; ++k)
+      word[k] = i + k < words ? load_aligned<std::uint32_t>(first + 4 * std::size_t{i + k}) : 0;
+    return std::uint64_t{shifted_out(word[1], word[2], from % 32)} << 32 |
+           shifted_out(word[0], word[1], from % 32);
+  }
+
+private:
+  // The low half of (high : low) >> by.
+  PLANECAST_HOST_DEVICE static std::uint32_t shifted_out(std::uint32_t low, std::uint32_t high,
+                                                         std::uint32_t by) noexcept {
+#if PLANECAST_ON_DEVICE
+    return __funnelshift_r(low, high, by);
+#else
+    return static_cast<std::uint32_t>((std::uint64_t{high} << 32 | low) >> by);
+#endif
+  }
+};
+
+/// Where the cells of a group's codes begin, and how many orders are in each. Tails are told with them.
+template <class Number, class Q, class Planes>
+struct group_cells {
+  std::uint32_t of[group_size]; ///< begin | orders << 16
+
+  /// Of a token's group in its tile. Preconditions: the rulers are moved to the token.
+  PLANECAST_HOST_DEVICE static group_cells find(const column_rulers<Number, Q, Planes>& rulers,
+                                                const std::byte* tile, const packed_codes& q) noexcept {
+    group_cells c;
+    if (!has_guard(q.four[0]) && !has_guard(q.four[1]) && rulers.all_divide()) {
+      PLANECAST_DEVICE_UNROLL
+      for (std::uint32_t k = 0; k < group_size; ++k) {
+        const cell_extent e = extent_of(rulers.of(k), code_less(q, k, 1));
+        c.of[k] = e.begin | e.orders << 16;
+      }
+    } else {
+      PLANECAST_DEVICE_UNROLL
+      for (std::uint32_t k = 0; k < group_size; ++k) {
+        const auto r = ruler_of<Number>(rulers.layout(), tile, rulers.token(), rulers.channel(k));
+        const std::uint32_t from = r.first(q.of(k)), to = r.first(q.of(k) + 1);
+        c.of[k] = from | (to > from ? to - from : 0) << 16;
+      }
+    }
+    return c;
+  }
+
+  /// Bits of a tail.
+  PLANECAST_HOST_DEVICE std::uint32_t tail_bits(std::uint32_t k) const noexcept {
+    return cell_extent{0, of[k] >> 16}.tail_bits();
+  }
+  /// Of all of them.
+  PLANECAST_HOST_DEVICE std::uint32_t tail_bits() const noexcept {
+    std::uint32_t sum = 0;
+    PLANECAST_DEVICE_UNROLL
+    for (std::uint32_t k = 0; k < group_size; ++k)
+      sum += tail_bits(k);
+    return sum;
+  }
+  /// The original values, whose tails begin at a bit. False where a tail names a value outside of its cell,
+  /// as only hostile bytes do.
+  PLANECAST_HOST_DEVICE bool exact(const tail_words& tails, std::uint32_t bit,
+                                   packed_patterns& x) const noexcept {
+    bool good = true;
+    PLANECAST_DEVICE_UNROLL
+    for (std::uint32_t half = 0; half < group_size; half += 4) { // four take 64 bits at most
+      std::uint64_t bits = tails.at(bit);
+      std::uint32_t orders[4];
+      PLANECAST_DEVICE_UNROLL
+      for (std::uint32_t k = 0; k < 4; ++k) {
+        const std::uint32_t count = tail_bits(half + k);
+        const std::uint32_t rest = static_cast<std::uint32_t>(bits) & ((1u << count) - 1);
+        good = good && rest < of[half + k] >> 16;
+        orders[k] = (of[half + k] + rest) & (2 * Number::sign - 1);
+        bits >>= count;
+        bit += count;
+      }
+      x.two[half / 2] = patterns_of<Number>(orders[0] | orders[1] << 16);
+      x.two[half / 2 + 1] = patterns_of<Number>(orders[2] | orders[3] << 16);
+    }
+    return good;
+  }
+
+private:
+  // Whether any of four codes is a guard's.
+  PLANECAST_HOST_DEVICE static bool has_guard(std::uint32_t four) noexcept {
+    constexpr std::uint32_t guard = ((1u << Planes::code_bits) - 1) * 0x01010101u;
+    return has_zero_byte(four) || has_zero_byte(four ^ guard);
+  }
+  PLANECAST_HOST_DEVICE static bool has_zero_byte(std::uint32_t four) noexcept {
+    return ((four - 0x01010101u) & ~four & 0x80808080u) != 0;
+  }
+};
+
+/// Rulers of a column of groups, in a tile at rest.
+template <class Number, class Q, class Planes>
+PLANECAST_HOST_DEVICE column_rulers<Number, Q, Planes>
+column_of(tile_layout<Q, Planes> layout, const std::byte* tile, std::uint32_t g) noexcept {
+  return {layout, tile, g};
+}
+/// Of a group of one token.
+template <class Number, class Q, class Planes>
+PLANECAST_HOST_DEVICE column_rulers<Number, Q, Planes> rulers_of(tile_layout<Q, Planes> layout,
+                                                                 const std::byte* tile, std::uint32_t token,
+                                                                 std::uint32_t g) noexcept {
+  auto rulers = column_of<Number>(layout, tile, g);
+  rulers.move_to(token);
+  return rulers;
+}
+/// The cells of its codes.
+template <class Number, class Q, class Planes>
+PLANECAST_HOST_DEVICE group_cells<Number, Q, Planes> cells_of(tile_layout<Q, Planes> layout,
+                                                              const std::byte* tile, std::uint32_t token,
+                                                              std::uint32_t g) noexcept {
+  return group_cells<Number, Q, Planes>::find(rulers_of<Number>(layout, tile, token, g), tile,
+                                              load_codes(layout, tile, token, g, Planes::fixed));
+}
+/// What the first planes tell of it.
+template <class Number, class Q, class Planes>
+PLANECAST_HOST_DEVICE packed_patterns shown_group(tile_layout<Q, Planes> layout, const std::byte* tile,
+                                                  std::uint32_t token, std::uint32_t g,
+                                                  std::uint32_t planes) noexcept {
+  return shown_group(rulers_of<Number>(layout, tile, token, g), load_codes(layout, tile, token, g, planes),
+                     Planes::bits_before(planes));
 }
 
 /// The values of a stored tile, a thread's part of them. `aligned` says that the tile begins at a multiple of
@@ -77,8 +172,8 @@ PLANECAST_HOST_DEVICE void decode_stored(block_place at, Layout layout, const st
                                          std::uint32_t head, bool whole) noexcept {
   const std::uint32_t groups = layout.shape.dim / group_size;
   for (std::uint32_t i = at.thread; i < layout.shape.tokens * groups; i += at.threads)
-    store_group<Number>(to.row(first + i / groups, head, layout.value_bytes) + i % groups * Number::bits,
-                        load_group<Number>(tile + tile_header_bytes + Number::bits * i, aligned), whole);
+    store_packed<Number>(to.row(first + i / groups, head, layout.value_bytes) + i % groups * Number::bits,
+                         load_packed<Number>(tile + tile_header_bytes + Number::bits * i, aligned), whole);
 }
 
 /// Whether the bits of a token's last byte of tails that belong to none are zeros.

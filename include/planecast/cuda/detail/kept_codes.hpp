@@ -32,13 +32,13 @@ struct kept_layer {
   /// registers.
   template <class Number, bool MayConvert = true>
   PLANECAST_HOST_DEVICE void write(bool is_value, std::uint32_t token, std::uint32_t head, std::uint32_t g,
-                                   const patterns& x) const noexcept {
+                                   const packed_patterns& x) const noexcept {
     const page_numbers& to = is_value ? value_numbers : key_numbers;
     const auto row = [&](std::uint32_t value_bytes) { return rows(is_value).row(token, head, value_bytes); };
     if (MayConvert && to.converts)
       store_converted<Number>(to, row, g, x, whole(is_value));
     else
-      store_group<Number>(row(Number::bits / 8) + g * Number::bits, x, whole(is_value));
+      store_packed<Number>(row(Number::bits / 8) + g * Number::bits, x, whole(is_value));
   }
 };
 

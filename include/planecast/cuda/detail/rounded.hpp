@@ -8,8 +8,8 @@
 namespace planecast::inline v0::detail {
 
 // On a device each is one instruction, written as such: options that fuse a product and a sum, flush
-// subnormal numbers to zero or divide less exactly change none of its bits. All round to the nearest but the
-// last two.
+// subnormal numbers to zero or divide less exactly change none of its bits. They round to the nearest where
+// they do not say otherwise.
 
 PLANECAST_HOST_DEVICE inline float sum_of(float a, float b) noexcept {
 #if PLANECAST_ON_DEVICE
@@ -56,6 +56,18 @@ PLANECAST_HOST_DEVICE inline float fused(float a, float b, float c) noexcept {
   return y;
 #else
   return std::fma(a, b, c);
+#endif
+}
+// The least whole number above a · b, and this more: then the number is what the low bits are.
+// Preconditions: |a · b| < 2²¹.
+inline constexpr float whole_offset = 0x1.8p23f;
+PLANECAST_HOST_DEVICE inline float whole_above(float a, float b) noexcept {
+#if PLANECAST_ON_DEVICE
+  float y;
+  asm("fma.rm.f32 %0, %1, %2, %3;" : "=f"(y) : "f"(a), "f"(b), "f"(whole_offset + 1.0f));
+  return y;
+#else
+  return static_cast<float>(std::floor(double{a} * b)) + (whole_offset + 1.0f);
 #endif
 }
 PLANECAST_HOST_DEVICE inline float quotient_of(float a, float b) noexcept {

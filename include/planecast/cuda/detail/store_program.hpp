@@ -1,7 +1,7 @@
 // How a block of threads keeps a tile's values as they are: where coding does not pay.
 #pragma once
 
-#include "planecast/cuda/detail/groups.hpp"
+#include "planecast/cuda/detail/packed.hpp"
 #include "planecast/cuda/device_rows.hpp"
 #include "planecast/cuda/device_tiles.hpp"
 
@@ -29,11 +29,11 @@ struct store_program {
     for (std::uint32_t i = at.thread; i < tile_header_bytes / 4; i += at.threads)
       store_aligned(tile + 4 * i, i == 0 ? std::uint32_t{stored_tile} : 0u);
     for (std::uint32_t i = at.thread; i < layout.shape.tokens * groups; i += at.threads)
-      store_group<Number>(tile + tile_header_bytes + Number::bits * i,
-                          load_group<Number>(from.row(first + i / groups, head, layout.value_bytes) +
-                                                 i % groups * Number::bits,
-                                             whole),
-                          true);
+      store_packed<Number>(tile + tile_header_bytes + Number::bits * i,
+                           load_packed<Number>(from.row(first + i / groups, head, layout.value_bytes) +
+                                                   i % groups * Number::bits,
+                                               whole),
+                           true);
     for (std::uint32_t t = at.thread; t < layout.shape.tokens; t += at.threads)
       to.ends_of(at.block)[t] = 0;
     if (at.thread == 0)

@@ -114,7 +114,7 @@ struct upgrade_lengths_program {
         if (s.has_bytes(i / groups))
           s.with_tile(i / groups, [&](auto layout, const std::byte* codes, std::uint32_t token) {
             frame.bits[std::size_t{first + i / groups} * frame.most_groups + i % groups] =
-                tail_bits_of<Number>(layout, codes, token, i % groups);
+                cells_of<Number>(layout, codes, token, i % groups).tail_bits();
           });
     } else if constexpr (Phase == 2) {
       for (std::uint32_t row = at.thread; row < s.rows(); row += at.threads) {
@@ -245,12 +245,13 @@ private:
     if (bytes > frame.payload_bytes - begin)
       return; // it is known to be corrupt
     const std::byte* const from = frame.payload + begin;
-    patterns x;
+    packed_patterns x;
     if (planes::has_tail && frame.plane == planes::fixed) {
-      const std::uint32_t* const bits = frame.bits + std::size_t{number} * frame.most_groups;
-      bool good = exact_group<Number>(layout, codes, token, g, from, bytes, bits[g], x);
+      const std::uint32_t bit = frame.bits[std::size_t{number} * frame.most_groups + g];
+      const auto cells = cells_of<Number>(layout, codes, token, g);
+      bool good = cells.exact(tail_words::of(from, frame.payload + frame.payload_bytes), bit, x);
       if (g + 1 == s.groups()) // its end is the row's
-        good = padded_with_zeros(from, bits[g] + tail_bits_of<Number>(layout, codes, token, g)) && good;
+        good = padded_with_zeros(from, bit + cells.tail_bits()) && good;
       if (!good)
         return meet_or(*frame.corrupt, 1);
     } else {
