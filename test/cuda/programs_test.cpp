@@ -80,11 +80,11 @@ void blocks_do_as_plain_loops(std::uint32_t count) {
 }
 template <class Number>
 void through_every_quantizer() {
-  blocks_do_as_plain_loops<Number, pc::per_channel<64>>(rounds(20, 4));
-  blocks_do_as_plain_loops<Number, pc::per_token>(rounds(20, 4));
+  blocks_do_as_plain_loops<Number, pc::per_channel<64>>(rounds(40, 4));
+  blocks_do_as_plain_loops<Number, pc::per_token>(rounds(40, 4));
   blocks_do_as_plain_loops<Number, pc::per_channel_groups<64, 32>>(rounds(6, 2));
   blocks_do_as_plain_loops<Number, pc::per_token_groups<24>>(rounds(6, 2));
-  blocks_do_as_plain_loops<Number, pc::balanced>(rounds(20, 4));
+  blocks_do_as_plain_loops<Number, pc::balanced>(rounds(40, 4));
 }
 
 } // namespace
