@@ -63,6 +63,8 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/attention_shape.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/base_program.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/block_program.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/block_scalars.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/block_tails.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/columns.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/convert_group.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/cut_programs.hpp

@@ -192,13 +192,16 @@ private:
             shape.key_dim, shape.value_dim, value_bytes(shape.dtype)};
   }
 
-  // Copies to the device, through pinned memory that stays until finish().
+  // Copies to the device, through pinned memory that stays until finish(), with zeros up to a whole word:
+  // kernels read words.
   std::shared_ptr<std::byte> bring(std::span<const std::byte> bytes) {
-    auto here = on_->pinned(bytes.size()), there = on_->memory(bytes.size());
+    const std::size_t whole = detail::align_up(bytes.size(), std::size_t{4});
+    auto here = on_->pinned(whole), there = on_->memory(whole);
     std::memcpy(here.get(), bytes.data(), bytes.size());
-    on_->to_device(device_queue::code, there.get(), here.get(), bytes.size());
-    keep(std::move(here), bytes.size());
-    keep(there, bytes.size());
+    std::memset(here.get() + bytes.size(), 0, whole - bytes.size());
+    on_->to_device(device_queue::code, there.get(), here.get(), whole);
+    keep(std::move(here), whole);
+    keep(there, whole);
     return there;
   }
   template <class T>

@@ -1,6 +1,8 @@
 // How a block of threads codes a tile.
 #pragma once
 
+#include "planecast/cuda/detail/block_scalars.hpp"
+#include "planecast/cuda/detail/block_tails.hpp"
 #include "planecast/cuda/detail/columns.hpp"
 #include "planecast/cuda/detail/encode_room.hpp"
 #include "planecast/cuda/detail/find_extents.hpp"
@@ -69,17 +71,17 @@ public:
     else if constexpr (is == step::read)
       t.read();
     else if constexpr (is == step::exponents)
-      t.find_exponents();
+      t.scalars().find_exponents();
     else if constexpr (is == step::extents)
       t.find_balanced_extents();
     else if constexpr (is == step::fit)
-      t.fit();
+      t.scalars().fit();
     else if constexpr (is == step::code)
       t.code();
     else if constexpr (is == step::add_groups)
-      t.add_groups();
+      t.tails().add_groups(t.stored_flag() != 0);
     else if constexpr (is == step::add_tokens)
-      t.add_tokens();
+      t.tails().add_tokens();
     else if constexpr (is == step::place)
       t.place();
     else
@@ -87,13 +89,7 @@ public:
   }
 
 private:
-  using balance = balanced_cells<Number, Planes::code_bits>;
-  using row_cells = cells<Number, Planes::code_bits>;
   using extents = row_extents<Number, Q, Planes>;
-
-  struct alignas(16) kept_tails {
-    std::uint64_t of[2];
-  };
 
   struct thread_of {
     const encode_program& program;
@@ -116,6 +112,10 @@ private:
     PLANECAST_HOST_DEVICE std::uint32_t& of_group(std::uint32_t token, std::uint32_t g) const noexcept {
       return part<std::uint32_t>(in.groups)[mine.padded(token, g)];
     }
+    PLANECAST_HOST_DEVICE block_scalars<Number, Q, Planes> scalars() const noexcept {
+      return {at, memory, layout, in, mine, rows()};
+    }
+    PLANECAST_HOST_DEVICE block_tails<Q, Planes> tails() const noexcept { return {at, memory, in, mine}; }
     PLANECAST_HOST_DEVICE std::byte* kept(std::uint32_t token, std::uint32_t g) const noexcept {
       return memory + in.values + 16 * (token * mine.groups + g);
     }
@@ -145,11 +145,8 @@ private:
     }
 
     PLANECAST_HOST_DEVICE void clear() const noexcept {
-      for (std::uint32_t i = at.thread; Planes::has_tail && i < (in.tail_bytes + 4) / 4; i += at.threads)
-        part<std::uint32_t>(in.tails)[i] = 0;
-      for (std::uint32_t i = at.thread; Planes::has_tail && i * room::sum_tokens < layout.shape.tokens;
-           i += at.threads)
-        part<std::uint32_t>(in.sums)[i] = 0;
+      if constexpr (Planes::has_tail)
+        tails().clear();
       for (std::uint32_t i = at.thread; i < layout.rows(); i += at.threads)
         rows().clear(i);
       if constexpr (balancing_quantizer<Q>)
@@ -177,7 +174,7 @@ private:
             store_aligned(kept(token, g), four_words{{x.two[0], x.two[1], x.two[2], x.two[3]}});
           const bool finite = all_finite<Number>(x);
           if (!finite)
-            odd_flag() = 1;
+            meet_or(odd_flag(), 1);
           if constexpr (balancing_quantizer<Q>)
             found.add(x, finite);
           else
@@ -189,14 +186,6 @@ private:
           found.finish(rows(), g);
       }
     }
-    PLANECAST_HOST_DEVICE void find_exponents() const noexcept {
-      for (std::uint32_t c = at.thread; c < layout.shape.dim; c += at.threads) {
-        const int exponent = balance::exponent_of(part<std::uint32_t>(in.sizes)[c]);
-        if (exponent > balance::greatest_exponent)
-          meet_or(stored_flag(), 1);
-        memory[in.prefix + layout.exponent_at(c)] = static_cast<std::byte>(exponent);
-      }
-    }
     PLANECAST_HOST_DEVICE void find_balanced_extents() const noexcept {
       if (stored_flag() != 0)
         return;
@@ -205,52 +194,6 @@ private:
              balanced_extents<Number, Q, Planes>::add(rows(), values(token, g), memory + in.prefix, token, g,
                                                       of_group(token, g));
            });
-    }
-
-    PLANECAST_HOST_DEVICE void fit() const noexcept {
-      if (stored_flag() != 0)
-        return;
-      if constexpr (rows_of_group<Q> == row_kind::one)
-        for (std::uint32_t token = at.thread; token < mine.tokens; token += at.threads) {
-          typename extents::one of_row;
-          std::uint32_t row = Q::scale_row(layout.shape, token, 0);
-          for (std::uint32_t g = 0; g < mine.groups; ++g) {
-            if (const std::uint32_t next = Q::scale_row(layout.shape, token, g * group_size); next != row) {
-              fit_row(row, of_row);
-              of_row = {};
-              row = next;
-            }
-            of_row.add(of_group(token, g));
-          }
-          fit_row(row, of_row);
-        }
-      else
-        for (std::uint32_t row = at.thread; row < layout.rows(); row += at.threads)
-          fit_row(row, rows().of(row));
-    }
-    PLANECAST_HOST_DEVICE void fit_row(std::uint32_t row, typename extents::one e) const noexcept {
-      std::uint16_t low = 0, width = 0;
-      if constexpr (balancing_quantizer<Q>) {
-        balance scalars;
-        scalars.fit({e.least, e.greatest, rows().any_of(row)});
-        low = static_cast<std::uint16_t>(scalars.low);
-        width = scalars.step;
-      } else {
-        row_cells scalars;
-        typename row_cells::extent of_row;
-        if (e.least <= e.greatest)
-          of_row = {static_cast<std::uint32_t>(e.least), static_cast<std::uint32_t>(e.greatest)};
-        if (!scalars.fit(of_row))
-          meet_or(stored_flag(), 1);
-        low = scalars.low;
-        width = scalars.step;
-      }
-      store_aligned(memory + in.prefix + layout.low_at(row), low);
-      store_aligned(memory + in.prefix + layout.step_at(row), width);
-      const thread_ruler<Number> r = row_ruler<Number, Q>(low, width);
-      const auto f = cell_finder<Number>::of(r.low, r.step);
-      store_aligned(memory + in.finders + sizeof(kept_finder) * row,
-                    kept_finder{f.low, f.step, f.inverse, 0});
     }
 
     using finders = column_finders<Number, Q, Planes>;
@@ -272,41 +215,16 @@ private:
              const coded_group group = coded(by, token, g, values(token, g));
              store_codes(layout, tile(), token, g, group.codes);
              if constexpr (Planes::has_tail) {
-               of_group(token, g) = group.bits[0] << 16 | (group.bits[0] + group.bits[1]);
+               tails().tell(token, g, group.bits[0], group.bits[1]);
                if (program.keep)
-                 store_aligned(kept(token, g), kept_tails{{group.tails[0], group.tails[1]}});
+                 store_aligned(kept(token, g), group_tails{{group.tails[0], group.tails[1]}});
              }
            });
     }
 
-    // Of a group: bits of the first four's tails << 16 | of all; later, << 16 | where they begin.
-    PLANECAST_HOST_DEVICE void add_groups() const noexcept {
-      const bool is_stored = stored_flag() != 0;
-      for (std::uint32_t token = at.thread; token < mine.tokens; token += at.threads) {
-        std::uint32_t sum = 0;
-        for (std::uint32_t g = 0; !is_stored && g < mine.groups; ++g) {
-          std::uint32_t& bits = of_group(token, g);
-          const std::uint32_t both = bits;
-          bits = (both & 0xFFFF0000u) | sum;
-          sum += both & 0xFFFFu;
-        }
-        part<std::uint32_t>(in.lengths)[token] = (sum + 7) / 8;
-        meet_add(part<std::uint32_t>(in.sums)[token / room::sum_tokens], (sum + 7) / 8);
-      }
-    }
-    PLANECAST_HOST_DEVICE void add_tokens() const noexcept {
-      for (std::uint32_t token = at.thread; token < mine.tokens; token += at.threads) {
-        std::uint32_t sum = 0;
-        for (std::uint32_t i = 0; i < token / room::sum_tokens; ++i)
-          sum += part<std::uint32_t>(in.sums)[i];
-        for (std::uint32_t t = token / room::sum_tokens * room::sum_tokens; t <= token; ++t)
-          sum += part<std::uint32_t>(in.lengths)[t];
-        part<std::uint32_t>(in.ends)[token] = sum;
-      }
-    }
     PLANECAST_HOST_DEVICE std::uint32_t tail_bytes() const noexcept {
       if constexpr (Planes::has_tail)
-        return part<std::uint32_t>(in.ends)[layout.shape.tokens - 1];
+        return tails().bytes();
       else
         return 0;
     }
@@ -318,43 +236,24 @@ private:
         return;
       each([this](std::uint32_t g) { return finders_of(g); },
            [this](finders& by, std::uint32_t token, std::uint32_t g) {
-             kept_tails tails;
              if (program.keep)
-               tails = load_aligned<kept_tails>(kept(token, g));
-             else {
-               const coded_group group = coded(by, token, g, load(token, g));
-               tails = {{group.tails[0], group.tails[1]}};
-             }
-             const std::uint32_t both = of_group(token, g),
-                                 bit = 8 * (part<std::uint32_t>(in.ends)[token] -
-                                            part<std::uint32_t>(in.lengths)[token]) +
-                                       (both & 0xFFFFu);
-             put(bit, tails.of[0]);
-             put(bit + (both >> 16), tails.of[1]);
+               return tails().place(token, g, load_aligned<group_tails>(kept(token, g)));
+             const coded_group group = coded(by, token, g, load(token, g));
+             tails().place(token, g, {{group.tails[0], group.tails[1]}});
            });
-    }
-    PLANECAST_HOST_DEVICE void put(std::uint32_t bit, std::uint64_t bits) const noexcept {
-      const auto low = static_cast<std::uint32_t>(bits), high = static_cast<std::uint32_t>(bits >> 32);
-      std::uint32_t* const words = part<std::uint32_t>(in.tails) + bit / 32;
-      const std::uint32_t by = bit % 32,
-                          word[3] = {low << by, static_cast<std::uint32_t>((bits << by) >> 32),
-                                     static_cast<std::uint32_t>(std::uint64_t{high} << by >> 32)};
-      PLANECAST_DEVICE_UNROLL
-      for (std::uint32_t i = 0; i < 3; ++i)
-        if (word[i] != 0)
-          meet_or(words[i], word[i]);
     }
 
     PLANECAST_HOST_DEVICE void write() const noexcept {
       const bool as_it_is = stored();
-      const std::uint32_t tails = as_it_is ? 0 : tail_bytes();
+      const std::uint32_t of_tails = as_it_is ? 0 : tail_bytes();
       std::uint32_t* const ends = program.to.ends_of(at.block);
       for (std::uint32_t t = at.thread; t < layout.shape.tokens; t += at.threads)
-        ends[t] = as_it_is || !Planes::has_tail ? 0 : part<std::uint32_t>(in.ends)[t];
+        ends[t] = as_it_is || !Planes::has_tail ? 0 : tails().end(t);
       if (at.thread == 0)
-        program.to.coded[at.block] = {as_it_is ? layout.stored_bytes() : layout.tails_at() + tails, as_it_is};
+        program.to.coded[at.block] = {as_it_is ? layout.stored_bytes() : layout.tails_at() + of_tails,
+                                      as_it_is};
       for (std::uint32_t i = at.thread; i < tile_header_bytes / 4; i += at.threads)
-        store_aligned(tile() + 4 * i, i > 0 ? 0u : as_it_is ? std::uint32_t{stored_tile} : tails);
+        store_aligned(tile() + 4 * i, i > 0 ? 0u : as_it_is ? std::uint32_t{stored_tile} : of_tails);
       if (as_it_is) {
         each([](std::uint32_t) { return 0; },
              [this](int, std::uint32_t token, std::uint32_t g) {
@@ -366,17 +265,7 @@ private:
       for (std::uint32_t i = tile_header_bytes / 4 + at.thread; i < layout.plane_at(0) / 4; i += at.threads)
         store_aligned(tile() + 4 * i, part<std::uint32_t>(in.prefix)[i]);
       if constexpr (Planes::has_tail)
-        write_tails(tails);
-    }
-    // Up to a multiple of four bytes where they begin at one: decoders read words.
-    PLANECAST_HOST_DEVICE void write_tails(std::uint32_t bytes) const noexcept {
-      std::byte* const out = tile() + layout.tails_at();
-      if (layout.tails_at() % 4 == 0)
-        for (std::uint32_t i = at.thread; i < (bytes + 3) / 4; i += at.threads)
-          store_aligned(out + 4 * i, part<std::uint32_t>(in.tails)[i]);
-      else
-        for (std::uint32_t i = at.thread; i < bytes; i += at.threads)
-          out[i] = memory[in.tails + i];
+        tails().write(tile() + layout.tails_at(), layout.tails_at() % 4 == 0);
     }
   };
 };
