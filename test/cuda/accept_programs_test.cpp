@@ -110,37 +110,8 @@ TEST_CASE("cuda accept programs: blocks for each request") {
   CHECK(parts_of_request(0, fours, 256, 4 * 132) == 1);
 }
 
-TEST_CASE("cuda accept programs: of 16-bit rows eights are read at once, where every one is whole") {
-  alignas(16) const std::uint16_t patterns[16] = {};
-  alignas(16) const float floats[16] = {};
-  pc::basic_draft_batch<pc::bf16> batch;
-  batch.target = patterns;
-  batch.draft_probs = floats;
-  batch.vocab_size = 16;
-  CHECK(pc::detail::whole_groups(batch));
-  batch.vocab_size = 12; // the last of a row is not
-  CHECK(!pc::detail::whole_groups(batch));
-  batch.vocab_size = 8;
-  for (const std::size_t step : {12u, 16u}) {
-    batch.target_step = step;
-    CHECK(pc::detail::whole_groups(batch) == (step == 16));
-  }
-  batch.draft_step = 12; // of floats
-  CHECK(pc::detail::whole_groups(batch));
-  batch.target = patterns + 4;
-  CHECK(!pc::detail::whole_groups(batch));
-  pc::basic_draft_batch<float, pc::fp16> drafts;
-  drafts.target = floats;
-  drafts.draft_probs = patterns;
-  drafts.vocab_size = 12;
-  CHECK(!pc::detail::whole_groups(drafts));
-  drafts.vocab_size = 16;
-  CHECK(pc::detail::whole_groups(drafts));
-  drafts.draft_step = 20;
-  CHECK(!pc::detail::whole_groups(drafts));
-}
-
-TEST_CASE("cuda accept programs: fours are read at once where every one of every row is whole") {
+TEST_CASE(
+    "cuda accept programs: sixteen bytes are read at once where every row begins at a multiple of them") {
   alignas(16) const float rows[8] = {};
   pc::draft_batch batch;
   batch.target = batch.draft_probs = rows;
@@ -160,9 +131,36 @@ TEST_CASE("cuda accept programs: fours are read at once where every one of every
   batch.draft_probs = rows + 2;
   CHECK(!pc::detail::whole_groups(batch));
   batch.draft_probs = nullptr;
+  batch.draft_step = 0;
   CHECK(pc::detail::whole_groups(batch));
-  batch.vocab_size = 7; // the last of a row is not
+  batch.vocab_size = 7; // a row's end is read one by one; rows that are not there lie nowhere
+  CHECK(pc::detail::whole_groups(batch));
+  batch.target_step = 0;
   CHECK(!pc::detail::whole_groups(batch));
+}
+TEST_CASE("cuda accept programs: so are rows of 16-bit numbers") {
+  alignas(16) const std::uint16_t patterns[16] = {};
+  alignas(16) const float floats[16] = {};
+  pc::basic_draft_batch<pc::bf16> batch;
+  batch.target = patterns;
+  batch.draft_probs = floats;
+  batch.vocab_size = 16;
+  CHECK(pc::detail::whole_groups(batch));
+  for (const std::size_t step : {20u, 24u}) {
+    batch.target_step = step;
+    CHECK(pc::detail::whole_groups(batch) == (step == 24));
+  }
+  batch.draft_step = 20; // of floats
+  CHECK(pc::detail::whole_groups(batch));
+  batch.target = patterns + 4;
+  CHECK(!pc::detail::whole_groups(batch));
+  pc::basic_draft_batch<float, pc::fp16> drafts;
+  drafts.target = floats;
+  drafts.draft_probs = patterns;
+  drafts.vocab_size = 12;
+  CHECK(!pc::detail::whole_groups(drafts));
+  drafts.draft_step = 16;
+  CHECK(pc::detail::whole_groups(drafts));
 }
 
 TEST_CASE("cuda accept programs: the most tokens are those of softmax, where it is asked for") {

@@ -19,12 +19,12 @@ namespace planecast::inline v0 {
 /// Batched acceptance on a GPU, as accept_greedy(), accept_gumbel() and accept_rejection() do it on the CPU:
 /// the same tokens and counts. It holds nothing; all of it is static. Rows are split among blocks. Rejection
 /// reads single probabilities to judge the drafts, then the one row that needs a token; the others read
-/// every row once. Rows that begin at multiples of 16 bytes, as those of a vocabulary that four divides do
-/// where four divides their steps too, are read faster; of 16-bit numbers, where eight does.
+/// every row once. Rows are read faster where each begins at a multiple of 16 bytes: those of a vocabulary
+/// that four divides, or eight if numbers have 16 bits, or where target_step and draft_step see to it.
 ///
 /// Rows of logits or probabilities are of fp32, bf16 or fp16 (basic_draft_batch): what is written is what the
-/// same call writes for the rows widened to fp32, and 16-bit rows are read as they are, eight numbers at a
-/// time. Each call compiles kernels for the types that it is given, and for no others.
+/// same call writes for the rows widened to fp32. A unit compiles kernels for the types that it calls with,
+/// and for no others.
 /// Preconditions: every pointer of the batch and of the outputs is to memory of the current device, to
 /// which the stream belongs; so is the workspace, of workspace_bytes() at least and aligned to 16 bytes. It
 /// needs no clearing, and no other call uses it meanwhile.

@@ -44,7 +44,7 @@ struct batch_drafts {
 /// temperatures of 0 for requests that are greedy and of 1 for all others.
 ///
 /// Target and Draft are what the numbers of the target's rows and of draft_probs are: float, or bf16 or fp16
-/// as lm heads give them. Of 16-bit numbers the pointers are to patterns: cast those to __nv_bfloat16 or
+/// as lm heads give them. Pointers to 16-bit numbers are to their patterns: cast one to __nv_bfloat16 or
 /// __half. Each number counts for the float that it is exactly, so that what is written is what the same call
 /// writes for the rows widened to float. Probabilities rounded to 16 bits add up to one no better than that
 /// rounding lets them: for rejection give floats, or the logits.
@@ -57,8 +57,7 @@ struct batch_drafts {
 /// target's own.
 /// Preconditions: vocab_size fits 31 bits and is not 0, and for rejection from logits is below 2²⁴; a step
 /// is no smaller, if not 0; draft counts are within 0 … max_draft_tokens (others are taken for the nearest).
-/// Example: `basic_draft_batch<bf16> batch{.batch_size = 8, …, .target = logits, .kind =
-/// target_kind::logits}`
+/// Example: `basic_draft_batch<bf16>{.batch_size = 8, .vocab_size = 128256, .target = patterns}`
 template <class Target = float, class Draft = float>
 struct basic_draft_batch {
   using drafts = batch_drafts;                                     ///< of a request

@@ -76,15 +76,14 @@ constexpr std::uint32_t most_tokens(const Batch& batch, acceptance how) noexcept
   return needs_softmax(batch, how) ? most_softmax_tokens : 0x7FFFFFFFu;
 }
 
-// Whether the groups of tokens that a thread reads at once lie at multiples of 16 bytes, and the last of a
-// row is whole.
+// Whether the groups of tokens that a thread reads at once lie at multiples of 16 bytes.
 template <class Target, class Draft>
 bool whole_groups(const basic_draft_batch<Target, Draft>& batch) noexcept {
   const auto lie_at_16 = [](const auto* rows, std::size_t step) {
-    return reinterpret_cast<std::uintptr_t>(rows) % 16 == 0 && step * sizeof(*rows) % 16 == 0;
+    return rows == nullptr ||
+           (reinterpret_cast<std::uintptr_t>(rows) % 16 == 0 && step * sizeof(*rows) % 16 == 0);
   };
-  return batch.vocab_size % row_fours<fours_at_once<Target, Draft>>::group_tokens == 0 &&
-         lie_at_16(batch.target, batch.step_of_target()) &&
+  return lie_at_16(batch.target, batch.step_of_target()) &&
          lie_at_16(batch.draft_probs, batch.step_of_draft());
 }
 

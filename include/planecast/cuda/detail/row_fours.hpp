@@ -75,7 +75,7 @@ struct row_fours {
 
   std::uint32_t vocab;
   std::uint32_t parts;
-  bool whole; // groups lie at multiples of 16 bytes, and the last is whole
+  bool whole; // groups lie at multiples of 16 bytes
 
   PLANECAST_HOST_DEVICE static constexpr std::uint64_t groups(std::uint32_t vocab) noexcept {
     return (std::uint64_t{vocab} + group_tokens - 1) / group_tokens;
@@ -91,7 +91,7 @@ struct row_fours {
     PLANECAST_DEVICE_UNROLL
     for (std::uint32_t k = 0; k < of_row::loads; ++k) {
       const std::uint32_t first = group_tokens * group + tokens * k;
-      if (whole)
+      if (whole && first + tokens <= vocab)
         v.bits[k] = load_sixteen(row + first);
       else
         load_one_by_one<Format>(v.bits[k], row, first, absent);
