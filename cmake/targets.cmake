@@ -131,6 +131,7 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/probe_subject.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/probe_verdict.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/race.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/decode/row_number.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/sampled.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/sampled_batch.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/decode/softmax.hpp

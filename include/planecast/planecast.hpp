@@ -91,6 +91,7 @@
 #include "planecast/decode/philox.hpp"
 #include "planecast/decode/probe.hpp"
 #include "planecast/decode/race.hpp"
+#include "planecast/decode/row_number.hpp"
 #include "planecast/decode/sampled.hpp"
 #include "planecast/decode/sampled_batch.hpp"
 #include "planecast/decode/softmax.hpp"

@@ -21,8 +21,9 @@ struct accepts_seen {
   std::uint32_t requests = 0, accepted = 0, rejected = 0, split = 0, whole = 0;
 };
 
-inline void accept_on_cpu(planecast::detail::acceptance how, const planecast::draft_batch& batch,
-                          const planecast::accepted_batch& out) {
+template <class Batch>
+void accept_on_cpu(planecast::detail::acceptance how, const Batch& batch,
+                   const planecast::accepted_batch& out) {
   if (how == planecast::detail::acceptance::greedy)
     planecast::accept_greedy(batch, out);
   else if (how == planecast::detail::acceptance::gumbel)
@@ -35,8 +36,9 @@ inline void accept_on_cpu(planecast::detail::acceptance how, const planecast::dr
 ///
 ///     accept(how, batch, out, workspace, bytes)
 ///
-/// which says what goes wrong there.
-template <class Runner>
+/// which says what goes wrong there. Rows are of Target and Draft; what is to come of them is what comes, on
+/// the CPU, of the same numbers in floats.
+template <class Target, class Draft, class Runner>
 std::string accept_trouble(Runner&& run, std::uint64_t seed, std::uint32_t most_vocab, accepts_seen& found) {
   using runner = std::remove_cvref_t<Runner>;
   using planecast::detail::acceptance;
@@ -46,6 +48,7 @@ std::string accept_trouble(Runner&& run, std::uint64_t seed, std::uint32_t most_
   wish.logits = random.coin();
   wish.most_vocab = most_vocab;
   batch_case<runner::template allocator> c(wish, random);
+  const narrow_rows<Target, Draft, runner::template allocator> rows(c, random);
   c.favour([&](const auto& b, const auto& o) { accept_on_cpu(how, b, o); }, random);
   accept_on_cpu(how, c.batch, c.out);
   const auto output = c.output, next = c.next, alone = c.alone, emitted = c.emitted;
@@ -66,7 +69,7 @@ std::string accept_trouble(Runner&& run, std::uint64_t seed, std::uint32_t most_
                                                                                    std::byte{0xA5});
   for (int again = 0; again < 2; ++again) { // a workspace that was used needs no clearing either
     c.reset();
-    if (const std::string wrong = run.accept(how, c.batch, c.out, workspace.data(), bytes); !wrong.empty())
+    if (const std::string wrong = run.accept(how, rows.batch, c.out, workspace.data(), bytes); !wrong.empty())
       return wrong;
     if (!std::all_of(workspace.begin() + static_cast<std::ptrdiff_t>(bytes), workspace.end(),
                      [](std::byte b) { return b == std::byte{0xA5}; }))

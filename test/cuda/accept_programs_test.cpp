@@ -12,6 +12,7 @@
 #include <doctest/doctest.h>
 #include <memory>
 #include <string>
+#include <type_traits>
 
 namespace cuda_accept_programs_test {
 
@@ -27,60 +28,75 @@ struct on_host {
   random_source random;
   accepts_seen& found;
 
-  std::string accept(pc::detail::acceptance how, const pc::draft_batch& batch, const pc::accepted_batch& out,
-                     void* workspace, std::size_t) {
+  template <class Target, class Draft>
+  std::string accept(pc::detail::acceptance how, const pc::basic_draft_batch<Target, Draft>& batch,
+                     const pc::accepted_batch& out, void* workspace, std::size_t) {
     const pc::detail::accept_workspace room(workspace, batch.batch_size, batch.max_draft_tokens);
     const auto threads = [&] { return 1 + random.below(random.coin() ? 8 : 200); };
-    const bool whole = pc::detail::whole_fours(batch) && random.coin();
+    const bool whole = pc::detail::whole_groups(batch) && random.coin();
     found.whole += whole ? 1 : 0;
+    using row_fours = pc::detail::row_fours<pc::detail::fours_at_once<Target, Draft>>;
     if (how == pc::detail::acceptance::rejection && batch.kind == pc::target_kind::logits) {
       std::fill_n(room.softmax, batch.batch_size * room.most_rows, pc::detail::row_softmax{});
       const auto blocks = [&](auto program) {
         program.fours.parts = 1 + random.below(7);
         return run_on_host(program, batch.batch_size * program.fours.parts, threads(),
-                           program.memory_bytes(batch.max_draft_tokens), random);
+                           pc::detail::softmax_memory_bytes(batch.max_draft_tokens), random);
       };
-      const pc::detail::row_fours fours{batch.vocab_size, 1, whole};
-      if (!blocks(pc::detail::softmax_program<false>{batch, room, fours}) ||
-          !blocks(pc::detail::softmax_program<true>{batch, room, fours}))
+      const row_fours fours{batch.vocab_size, 1, whole};
+      if (!blocks(pc::detail::softmax_program<false, Target, Draft>{batch, room, fours}) ||
+          !blocks(pc::detail::softmax_program<true, Target, Draft>{batch, room, fours}))
         return "a block of softmax writes beyond its memory";
     }
-    if (!run_on_host(pc::detail::judge_program{batch, how, room}, batch.batch_size, threads(),
-                     pc::detail::judge_program::memory_bytes, random))
+    if (!run_on_host(pc::detail::judge_program<Target, Draft>{batch, how, room}, batch.batch_size, threads(),
+                     pc::detail::judge_program<Target, Draft>::memory_bytes, random))
       return "a judging block writes beyond its memory";
     const std::uint32_t rows = pc::detail::most_rows(batch, how), parts = 1 + random.below(7);
     found.split += parts > 1 ? 1 : 0;
-    const auto race = [&]<pc::detail::acceptance How, pc::target_kind Kind>() {
+    const auto race = [&]<pc::detail::acceptance How, pc::target_kind Kind>(
+                          std::integral_constant<pc::detail::acceptance, How>,
+                          std::integral_constant<pc::target_kind, Kind>) {
       return run_on_host(
-          pc::detail::race_program<How, Kind>{batch, room, out, {batch.vocab_size, parts, whole}, rows},
+          pc::detail::race_program<How, Kind, Target, Draft>{
+              batch, room, out, {batch.vocab_size, parts, whole}, rows},
           batch.batch_size * parts, threads(), pc::detail::race_memory_bytes(rows), random);
     };
-    using pc::target_kind;
+    const auto race_by = [&](auto of) {
+      using pc::target_kind;
+      return batch.kind == target_kind::logits
+                 ? race(of, std::integral_constant<target_kind, target_kind::logits>())
+                 : race(of, std::integral_constant<target_kind, target_kind::probabilities>());
+    };
     using pc::detail::acceptance;
-    const bool logits = batch.kind == target_kind::logits;
     const bool in_memory =
-        how == acceptance::rejection && logits ? race.operator()<acceptance::rejection, target_kind::logits>()
-        : how == acceptance::rejection ? race.operator()<acceptance::rejection, target_kind::probabilities>()
-        : how == acceptance::greedy
-            ? (logits ? race.operator()<acceptance::greedy, target_kind::logits>()
-                      : race.operator()<acceptance::greedy, target_kind::probabilities>())
-            : (logits ? race.operator()<acceptance::gumbel, target_kind::logits>()
-                      : race.operator()<acceptance::gumbel, target_kind::probabilities>());
+        how == acceptance::rejection ? race_by(std::integral_constant<acceptance, acceptance::rejection>())
+        : how == acceptance::greedy  ? race_by(std::integral_constant<acceptance, acceptance::greedy>())
+                                     : race_by(std::integral_constant<acceptance, acceptance::gumbel>());
     return in_memory ? "" : "a racing block writes beyond its memory";
   }
 };
 
-TEST_CASE("cuda accept programs: the same tokens and counts as the plain loops, however rows are split") {
+template <class Target, class Draft>
+void accept_as_plain_loops(std::uint32_t count) {
   accepts_seen found;
-  for (std::uint32_t k = 0; k < rounds(1500, 150); ++k) {
+  for (std::uint32_t k = 0; k < count; ++k) {
     const std::uint64_t seed = first_seed() + k;
     CAPTURE(seed);
-    CHECK(accept_trouble(on_host{random_source(~seed), found}, seed, 600, found) == "");
+    CHECK(accept_trouble<Target, Draft>(on_host{random_source(~seed), found}, seed, 600, found) == "");
   }
   CHECK(found.accepted > 0);
   CHECK(found.rejected > 0);
   CHECK(found.split > 0);
   CHECK(found.whole > 0);
+}
+
+TEST_CASE("cuda accept programs: the same tokens and counts as the plain loops, however rows are split") {
+  accept_as_plain_loops<float, float>(rounds(1500, 150));
+}
+TEST_CASE("cuda accept programs: rows of 16-bit numbers are taken for the floats that they are") {
+  accept_as_plain_loops<pc::bf16, float>(rounds(700, 100));
+  accept_as_plain_loops<pc::fp16, pc::fp16>(rounds(700, 100));
+  accept_as_plain_loops<float, pc::bf16>(rounds(400, 100));
 }
 
 TEST_CASE("cuda accept programs: blocks for each request") {
@@ -94,29 +110,57 @@ TEST_CASE("cuda accept programs: blocks for each request") {
   CHECK(parts_of_request(0, fours, 256, 4 * 132) == 1);
 }
 
-TEST_CASE("cuda accept programs: fours are read at once where every one of every row is whole") {
+TEST_CASE(
+    "cuda accept programs: sixteen bytes are read at once where every row begins at a multiple of them") {
   alignas(16) const float rows[8] = {};
   pc::draft_batch batch;
   batch.target = batch.draft_probs = rows;
   batch.vocab_size = 8;
-  CHECK(pc::detail::whole_fours(batch));
+  CHECK(pc::detail::whole_groups(batch));
   for (const std::size_t step : {10u, 12u}) {
     batch.target_step = step;
-    CHECK(pc::detail::whole_fours(batch) == (step == 12));
+    CHECK(pc::detail::whole_groups(batch) == (step == 12));
   }
   for (const std::size_t step : {10u, 12u}) {
     batch.draft_step = step;
-    CHECK(pc::detail::whole_fours(batch) == (step == 12));
+    CHECK(pc::detail::whole_groups(batch) == (step == 12));
   }
   batch.target = rows + 1;
-  CHECK(!pc::detail::whole_fours(batch));
+  CHECK(!pc::detail::whole_groups(batch));
   batch.target = rows;
   batch.draft_probs = rows + 2;
-  CHECK(!pc::detail::whole_fours(batch));
+  CHECK(!pc::detail::whole_groups(batch));
   batch.draft_probs = nullptr;
-  CHECK(pc::detail::whole_fours(batch));
-  batch.vocab_size = 7; // the last of a row is not
-  CHECK(!pc::detail::whole_fours(batch));
+  batch.draft_step = 0;
+  CHECK(pc::detail::whole_groups(batch));
+  batch.vocab_size = 7; // a row's end is read one by one; rows that are not there lie nowhere
+  CHECK(pc::detail::whole_groups(batch));
+  batch.target_step = 0;
+  CHECK(!pc::detail::whole_groups(batch));
+}
+TEST_CASE("cuda accept programs: so are rows of 16-bit numbers") {
+  alignas(16) const std::uint16_t patterns[16] = {};
+  alignas(16) const float floats[16] = {};
+  pc::basic_draft_batch<pc::bf16> batch;
+  batch.target = patterns;
+  batch.draft_probs = floats;
+  batch.vocab_size = 16;
+  CHECK(pc::detail::whole_groups(batch));
+  for (const std::size_t step : {20u, 24u}) {
+    batch.target_step = step;
+    CHECK(pc::detail::whole_groups(batch) == (step == 24));
+  }
+  batch.draft_step = 20; // of floats
+  CHECK(pc::detail::whole_groups(batch));
+  batch.target = patterns + 4;
+  CHECK(!pc::detail::whole_groups(batch));
+  pc::basic_draft_batch<float, pc::fp16> drafts;
+  drafts.target = floats;
+  drafts.draft_probs = patterns;
+  drafts.vocab_size = 12;
+  CHECK(!pc::detail::whole_groups(drafts));
+  drafts.draft_step = 16;
+  CHECK(pc::detail::whole_groups(drafts));
 }
 
 TEST_CASE("cuda accept programs: the most tokens are those of softmax, where it is asked for") {

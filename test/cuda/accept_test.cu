@@ -2,8 +2,7 @@
 // them.
 #include "planecast/cuda/accept.cuh"
 
-#include "cuda/accept_case.hpp"
-#include "cuda/on_device.cuh"
+#include "cuda/accept_on_device.cuh"
 
 #include <algorithm>
 #include <cstddef>
@@ -23,55 +22,12 @@ using namespace planecast_test;
 template <class T>
 using twin_vector = std::vector<T, with_twin<T>>;
 
-// Calls acceptance over the twins of a batch.
-struct accept_on_device : on_device {
-  using on_device::on_device;
-
-  std::string accept(pc::detail::acceptance how, pc::draft_batch batch, pc::accepted_batch out,
-                     std::byte* workspace, std::size_t bytes) {
-    device_twins twins(stream());
-    const auto twin = [&](auto*& pointer) { pointer = twins.of(pointer); };
-    twin(batch.draft_token_ids);
-    twin(batch.cu_num_draft_tokens);
-    twin(batch.target);
-    twin(batch.draft_probs);
-    twin(batch.bonus_token_ids);
-    twin(batch.temperature);
-    twin(batch.seeds);
-    twin(batch.offsets);
-    twin(out.output_token_ids);
-    twin(out.output_accepted_token_num);
-    twin(out.output_emitted_draft_token_num);
-    twin(out.next_token_ids);
-    twin(workspace);
-    return ran(twins, [&] {
-      using pc::cuda_acceptance;
-      using pc::detail::acceptance;
-      return how == acceptance::greedy   ? cuda_acceptance::greedy(batch, out, workspace, bytes, stream())
-             : how == acceptance::gumbel ? cuda_acceptance::gumbel(batch, out, workspace, bytes, stream())
-                                         : cuda_acceptance::rejection(batch, out, workspace, bytes, stream());
-    });
-  }
-};
-
-void kernels_do_as_plain_loops(bool through_graph, std::uint32_t count, std::uint32_t most_vocab) {
-  accepts_seen found;
-  accept_on_device run(through_graph);
-  for (std::uint32_t k = 0; k < count || (found.accepted == 0 && k < 100 * count); ++k) {
-    const std::uint64_t seed = first_seed() + k;
-    CAPTURE(seed);
-    CHECK(accept_trouble(run, seed, most_vocab, found) == "");
-  }
-  CHECK(found.accepted > 0);
-  CHECK(found.rejected > 0);
-}
-
 TEST_CASE("cuda acceptance: kernels accept as the plain loops do") {
-  kernels_do_as_plain_loops(false, device_rounds(1000), 600);
-  kernels_do_as_plain_loops(false, device_rounds(60), 150000); // rows that many blocks share
+  kernels_do_as_plain_loops<float, float>(false, device_rounds(1000), 600);
+  kernels_do_as_plain_loops<float, float>(false, device_rounds(60), 150000); // rows that many blocks share
 }
 TEST_CASE("cuda acceptance: captured in a graph, they do the same each time it is launched") {
-  kernels_do_as_plain_loops(true, device_rounds(100), 5000);
+  kernels_do_as_plain_loops<float, float>(true, device_rounds(100), 5000);
 }
 
 // The offsets are in device memory, so that a graph reads them anew.
@@ -138,7 +94,7 @@ TEST_CASE("cuda acceptance: in two streams at once, they do the same") {
     accept_on_device run;
     accepts_seen found;
     for (std::uint32_t k = 0; k < device_rounds(200) && wrong.empty(); ++k)
-      wrong = accept_trouble(run, seed + k, 20000, found);
+      wrong = accept_trouble<float, float>(run, seed + k, 20000, found);
   };
   std::string here, there;
   const std::uint64_t seed = first_seed();

@@ -15,20 +15,23 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <limits>
 #include <numeric>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 namespace planecast_test {
 
-/// A layer in memory that the runner reaches, and the CPU's view of the same numbers.
-template <class Key, class Query, template <class> class Allocator>
+/// A layer in memory that the runner reaches, and the CPU's view of the same numbers. With Wide queries are
+/// fp32, and Query is the format that they are multiplied in.
+template <class Key, class Query, template <class> class Allocator, bool Wide = false>
 struct attention_layer {
+  using query_number = std::conditional_t<Wide, float, std::uint16_t>;
+
   planecast::device_attention is;
   engine_array<Allocator> keys;
-  std::vector<std::uint16_t, Allocator<std::uint16_t>> queries;
+  std::vector<query_number, Allocator<query_number>> queries;
   std::vector<float, Allocator<float>> lse;
   std::vector<std::uint16_t> plain_keys; // tokens × KV heads × channels, of the queries' format
 
@@ -64,17 +67,30 @@ struct attention_layer {
     queries.assign(
         static_cast<std::size_t>(is.queries.row_step() * (rows - 1) + is.queries.head_step() * (heads - 1)) +
             dim,
-        planecast_test::infinity<Query> + 1); // what is nobody's is NaN
-    is.queries.first = reinterpret_cast<const std::byte*>(queries.data());
+        nobodys());
+    if constexpr (Wide)
+      is.queries.fp32 = queries.data();
+    else
+      is.queries.first = reinterpret_cast<const std::byte*>(queries.data());
     for (std::uint32_t r = 0; r < rows; ++r)
       for (std::uint32_t h = 0; h < heads; ++h)
-        for (std::uint32_t c = 0; c < dim; ++c)
-          queries[static_cast<std::size_t>(r * is.queries.row_step() + h * is.queries.head_step()) + c] =
-              nearest<Query>(random.gaussian() + 0.2);
+        for (std::uint32_t c = 0; c < dim; ++c) {
+          query_number& x = query(r, h, c);
+          if constexpr (Wide)
+            x = static_cast<float>(random.gaussian() + 0.2);
+          else
+            x = nearest<Query>(random.gaussian() + 0.2);
+        }
     if (random.coin())
       find_lse(random);
   }
   attention_layer(const attention_layer&) = delete;
+
+  /// A query's channel.
+  query_number& query(std::uint32_t row, std::uint32_t head, std::uint32_t channel) {
+    return queries[static_cast<std::size_t>(row * is.queries.row_step() + head * is.queries.head_step()) +
+                   channel];
+  }
 
   /// What the CPU makes of it.
   [[nodiscard]] std::vector<float> by_cpu() const {
@@ -84,8 +100,13 @@ struct attention_layer {
     const kv_strides strides{.token = std::ptrdiff_t{is.kv_heads} * is.queries.dim, .head = is.queries.dim};
     const kv_view view(plain_keys.data(), strides, plain_keys.data(), strides, token_slots(slots));
     const device_queries& q = is.queries;
-    query_view of(Query::id, q.first,
-                  {.rows = q.rows, .heads = q.heads, .dim = q.dim, .row = q.row, .head = q.head});
+    const query_extents extents{.rows = q.rows, .heads = q.heads, .dim = q.dim, .row = q.row, .head = q.head};
+    query_view of = [&] {
+      if constexpr (Wide)
+        return query_view(q.fp32, extents);
+      else
+        return query_view(Query::id, q.first, extents);
+    }();
     std::vector<float> by_head(std::size_t{q.heads} * q.rows); // the only order that the CPU takes
     for (std::uint32_t h = 0; h < q.heads && q.softmax_lse != nullptr; ++h)
       for (std::uint32_t r = 0; r < q.rows; ++r)
@@ -98,12 +119,25 @@ struct attention_layer {
   }
 
 private:
+  static query_number nobodys() { // NaN
+    if constexpr (Wide)
+      return std::numeric_limits<float>::quiet_NaN();
+    else
+      return planecast_test::infinity<Query> + 1;
+  }
+  double value(std::uint32_t row, std::uint32_t head, std::uint32_t channel) {
+    if constexpr (Wide)
+      return double{query(row, head, channel)};
+    else
+      return double{Query::value(query(row, head, channel))};
+  }
   static planecast::device_attention shape(random_source& random, std::uint32_t most_tokens) {
     using namespace planecast;
     constexpr std::uint32_t dims[] = {8, 16, 24, 64, 72, 128, 256};
     device_attention a;
     a.dtype = Key::id;
-    a.queries.dtype = Query::id;
+    if (!Wide)
+      a.queries.dtype = Query::id;
     a.queries.dim = dims[random.below(std::size(dims))];
     a.tokens = random.below(8) == 0 ? 1 : 1 + random.below(random.coin() ? 60 : most_tokens);
     a.kv_heads = 1 + random.below(3);
@@ -133,14 +167,11 @@ private:
       for (std::uint32_t r = q.rows - planecast::detail::window_of(is); r < q.rows; ++r) {
         products.assign(is.tokens - q.rows + r + 1, 0);
         for (std::uint32_t t = 0; t < products.size(); ++t)
-          for (std::uint32_t c = 0; c < q.dim; ++c) {
-            std::uint16_t pattern;
-            std::memcpy(&pattern, q.at(r, h) + 2 * c, 2);
+          for (std::uint32_t c = 0; c < q.dim; ++c)
             products[t] +=
-                scale * double{Query::value(pattern)} *
+                scale * value(r, h, c) *
                 double{Query::value(
                     plain_keys[(std::size_t{t} * is.kv_heads + h / (q.heads / is.kv_heads)) * q.dim + c])};
-          }
         const double most = *std::max_element(products.begin(), products.end());
         double sum = 0;
         for (const double x : products)
@@ -157,11 +188,11 @@ private:
 ///
 /// which says what goes wrong there. Scores are within 2 · 10⁻⁴ of themselves of the CPU's: each is within
 /// 10⁻⁴ of the definition.
-template <class Key, class Query, class Runner>
+template <class Key, class Query, bool Wide = false, class Runner>
 std::string attention_trouble(Runner&& run, std::uint64_t seed, std::uint32_t most_tokens) {
   using runner = std::remove_cvref_t<Runner>;
   random_source random(seed);
-  attention_layer<Key, Query, runner::template allocator> layer(random, most_tokens);
+  attention_layer<Key, Query, runner::template allocator, Wide> layer(random, most_tokens);
   const std::vector<float> expected = layer.by_cpu();
   constexpr float poison = -3.5f;
   std::vector<float, typename runner::template allocator<float>> scores(expected.size() + 8, poison);

@@ -61,10 +61,12 @@ private:
   template <class Key, class Query, bool Given>
   std::string attention(const pc::device_attention& of, const pc::device_scores& to) {
     constexpr std::uint32_t kib[] = {64, 99, 163, 227};
-    const pc::detail::attention_shape shape(of.tokens, of.kv_heads, of.queries.heads / of.kv_heads,
-                                            pc::detail::window_of(of), of.queries.dim,
-                                            pc::detail::heads_apart(of.how), Given,
-                                            {1024 * kib[random.below(4)], 228 * 1024, 1 + random.below(20)});
+    const bool wide = of.queries.fp32 != nullptr; // which no architecture's 64 KiB hold
+    const pc::detail::attention_shape shape(
+        of.tokens, of.kv_heads, of.queries.heads / of.kv_heads, pc::detail::window_of(of), of.queries.dim,
+        pc::detail::heads_apart(of.how), Given,
+        {1024 * kib[wide ? 1 + random.below(3) : random.below(4)], 228 * 1024, 1 + random.below(20)},
+        pc::detail::parts_of(of));
     if (shape.stages == 0)
       return "no room in a block";
     struct alignas(16) word {
@@ -106,13 +108,13 @@ private:
   }
 };
 
-template <class Key, class Query>
+template <class Key, class Query, bool Wide = false>
 void attention_is_the_cpus(std::uint32_t count) {
   for (std::uint32_t k = 0; k < count; ++k) {
     const std::uint64_t seed = first_seed() + k;
     CAPTURE(seed);
     on_host run{random_source(~seed)};
-    CHECK(attention_trouble<Key, Query>(run, seed, rounds(300, 130)) == "");
+    CHECK(attention_trouble<Key, Query, Wide>(run, seed, rounds(300, 130)) == "");
   }
 }
 
@@ -125,6 +127,12 @@ TEST_CASE("cuda importance: blocks sum attention as the CPU does") {
   attention_is_the_cpus<pc::e4m3, pc::fp16>(rounds(8, 2));
   attention_is_the_cpus<pc::e5m2, pc::bf16>(rounds(8, 2));
   attention_is_the_cpus<pc::e5m2, pc::fp16>(rounds(8, 2));
+}
+
+TEST_CASE("cuda importance: fp32 queries are not rounded to 16 bits") {
+  attention_is_the_cpus<pc::bf16, pc::bf16, true>(rounds(8, 2));
+  attention_is_the_cpus<pc::fp16, pc::fp16, true>(rounds(5, 2));
+  attention_is_the_cpus<pc::e4m3, pc::bf16, true>(rounds(3, 1));
 }
 
 template <class Number>
@@ -157,9 +165,9 @@ TEST_CASE("cuda importance: shapes fit their architecture, and blocks share all 
       CAPTURE(seed);
       random_source random(seed);
       const std::uint32_t tokens = 1 + random.below(random.coin() ? 1000 : 1u << 20);
-      const pc::detail::attention_shape shape(tokens, 1 + random.below(8), 1 + random.below(16),
-                                              std::min(tokens, 1 + random.below(128)),
-                                              8 * (1 + random.below(32)), random.coin(), random.coin(), how);
+      const pc::detail::attention_shape shape(
+          tokens, 1 + random.below(8), 1 + random.below(16), std::min(tokens, 1 + random.below(128)),
+          8 * (1 + random.below(32)), random.coin(), random.coin(), how, 1 + random.below(3));
       REQUIRE(shape.stages > 0);
       REQUIRE(shape.memory_bytes() <= how.block_bytes);
       REQUIRE(shape.threads() <= pc::detail::attention_program<pc::bf16, pc::bf16, true>::most_threads);
@@ -187,13 +195,13 @@ TEST_CASE("cuda importance: shapes fit their architecture, and blocks share all 
 
 // Every number that the CPU refuses is said, whether or not it can be seen in a score: products that are −∞
 // make scores of 0.
-template <class Key, class Query>
-void says_what_the_cpu_refuses() {
-  for (std::uint32_t k = 0; k < rounds(60, 10); ++k) {
+template <class Key, class Query, bool Wide = false>
+void says_what_the_cpu_refuses(std::uint32_t count) {
+  for (std::uint32_t k = 0; k < count; ++k) {
     const std::uint64_t seed = first_seed() + k;
     CAPTURE(seed);
     random_source random(seed);
-    attention_layer<Key, Query, std::allocator> layer(random, 100);
+    attention_layer<Key, Query, std::allocator, Wide> layer(random, 100);
     const pc::device_queries& q = layer.is.queries;
     const std::uint32_t window = pc::detail::window_of(layer.is), dim = q.dim;
     const auto refused = [&]<class Number>(Number) {
@@ -212,8 +220,11 @@ void says_what_the_cpu_refuses() {
     }
     case 1: { // a query
       const std::uint32_t r = q.rows - 1 - random.below(window), h = random.below(q.heads);
-      layer.queries[static_cast<std::size_t>(r * q.row_step() + h * q.head_step()) + random.below(dim)] =
-          refused(Query{});
+      auto& x = layer.query(r, h, random.below(dim));
+      if constexpr (Wide)
+        x = Query::value(refused(Query{}));
+      else
+        x = refused(Query{});
       break;
     }
     default: // a logarithm
@@ -222,9 +233,13 @@ void says_what_the_cpu_refuses() {
           (random.coin() ? 1.0f : -1.0f) *
           (random.coin() ? std::numeric_limits<float>::infinity() : std::numeric_limits<float>::quiet_NaN());
     }
-    if (random.coin()) // the other channels and queries of one sign: −∞ alone
-      for (std::uint16_t& x : layer.queries)
-        x = static_cast<std::uint16_t>(x | 0x8000u);
+    if (random.coin()) { // the other channels and queries of one sign: −∞ alone
+      for (auto& x : layer.queries)
+        if constexpr (Wide)
+          x = std::copysign(x, -1.0f);
+        else
+          x = static_cast<std::uint16_t>(x | 0x8000u);
+    }
     CHECK_THROWS_AS(static_cast<void>(layer.by_cpu()), std::invalid_argument);
     std::vector<float> scores(layer.is.tokens);
     std::uint32_t not_finite = 0;
@@ -234,9 +249,31 @@ void says_what_the_cpu_refuses() {
   }
 }
 TEST_CASE("cuda importance: what the CPU refuses is said") {
-  says_what_the_cpu_refuses<pc::bf16, pc::bf16>();
-  says_what_the_cpu_refuses<pc::fp16, pc::fp16>();
-  says_what_the_cpu_refuses<pc::e5m2, pc::bf16>();
+  says_what_the_cpu_refuses<pc::bf16, pc::bf16>(rounds(60, 10));
+  says_what_the_cpu_refuses<pc::fp16, pc::fp16>(rounds(60, 10));
+  says_what_the_cpu_refuses<pc::e5m2, pc::bf16>(rounds(60, 10));
+  says_what_the_cpu_refuses<pc::bf16, pc::bf16, true>(rounds(4, 2));
+  says_what_the_cpu_refuses<pc::fp16, pc::fp16, true>(rounds(4, 2));
+}
+
+TEST_CASE("cuda importance: fp32 queries beyond fp16's range are said, where keys are fp16") {
+  for (const float x : {65504.0f, 65519.0f, 65520.0f, -1e30f}) {
+    CAPTURE(x);
+    random_source random(first_seed());
+    attention_layer<pc::fp16, pc::fp16, std::allocator, true> layer(random, 100);
+    std::fill(layer.plain_keys.begin(), layer.plain_keys.end(), std::uint16_t{0});
+    for (std::uint32_t t = 0; t < layer.is.tokens; ++t)
+      for (std::uint32_t h = 0; h < layer.is.kv_heads; ++h)
+        for (std::uint32_t c = 0; c < layer.is.queries.dim; ++c)
+          pc::detail::store_pattern<pc::fp16>(layer.keys.row(t, h), c, 0);
+    layer.is.queries.softmax_lse = nullptr;
+    layer.query(layer.is.queries.rows - 1, 0, 0) = x;
+    std::vector<float> scores(layer.is.tokens);
+    std::uint32_t not_finite = 0;
+    on_host run{random_source(1)};
+    CHECK(run.attention<pc::fp16, pc::fp16>(layer.is, {scores.data(), 1, false, &not_finite}) == "");
+    CHECK(not_finite == (std::fabs(x) < 65520 ? 0 : 1));
+  }
 }
 
 TEST_CASE("cuda importance: a softmax_lse to another base is said") {

@@ -46,13 +46,13 @@ struct in_place {
   }
 };
 
-template <class Key, class Query>
+template <class Key, class Query, bool Wide = false>
 void attention_is_the_cpus(std::uint32_t count, std::uint32_t most_tokens) {
   in_place run;
   for (std::uint32_t k = 0; k < device_rounds(count); ++k) {
     const std::uint64_t seed = first_seed() + k;
     CAPTURE(seed);
-    CHECK(attention_trouble<Key, Query>(run, seed, most_tokens) == "");
+    CHECK(attention_trouble<Key, Query, Wide>(run, seed, most_tokens) == "");
   }
 }
 template <class Number>
@@ -74,6 +74,12 @@ TEST_CASE("cuda: kernels sum attention as the CPU does") {
   attention_is_the_cpus<pc::e4m3, pc::fp16>(50, 600);
   attention_is_the_cpus<pc::e5m2, pc::bf16>(50, 600);
   attention_is_the_cpus<pc::e5m2, pc::fp16>(50, 600);
+}
+TEST_CASE("cuda: kernels sum attention of fp32 queries as the CPU does") {
+  attention_is_the_cpus<pc::bf16, pc::bf16, true>(100, 600);
+  attention_is_the_cpus<pc::fp16, pc::fp16, true>(100, 600);
+  attention_is_the_cpus<pc::e4m3, pc::bf16, true>(50, 600);
+  attention_is_the_cpus<pc::e5m2, pc::bf16, true>(50, 600);
 }
 TEST_CASE("cuda: kernels find the lengths of keys as the CPU does") {
   lengths_are_the_cpus<pc::bf16>();

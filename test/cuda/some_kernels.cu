@@ -1,10 +1,13 @@
-// Kernels of coding and of streams without what tries them, which takes a compiler long: for the report on
-// registers.
+// Kernels of coding, of streams and of acceptance by 16-bit rows without what tries them, which takes a
+// compiler long: for the report on registers.
 #include "planecast/cuda/detail/base_program.hpp"
 #include "planecast/cuda/detail/decode_program.hpp"
 #include "planecast/cuda/detail/encode_program.hpp"
+#include "planecast/cuda/detail/judge_program.hpp"
 #include "planecast/cuda/detail/launch.cuh"
 #include "planecast/cuda/detail/pack_program.hpp"
+#include "planecast/cuda/detail/race_program.hpp"
+#include "planecast/cuda/detail/softmax_program.hpp"
 #include "planecast/cuda/detail/store_program.hpp"
 #include "planecast/cuda/detail/upgrade_programs.hpp"
 #include "planecast/policy/precision_policy.hpp"
@@ -34,6 +37,11 @@ extern const of_quantizer<pc::bf16, pc::per_channel<64>, policy::planes> channel
 extern const of_quantizer<pc::fp16, pc::per_token, policy::planes> token_kernels{};
 extern const of_quantizer<pc::bf16, pc::balanced, policy::planes> balanced_kernels{};
 extern const of_quantizer<pc::e5m2, pc::per_token, pc::planes<4, pc::tail>> short_kernels{};
+extern const kernels<judge_program<pc::bf16, float>, softmax_program<true, pc::bf16, float>,
+                     race_program<acceptance::greedy, pc::target_kind::logits, pc::bf16, float>,
+                     race_program<acceptance::rejection, pc::target_kind::logits, pc::bf16, float>,
+                     race_program<acceptance::rejection, pc::target_kind::probabilities, pc::fp16, pc::fp16>>
+    narrow_row_kernels{};
 extern const kernels<upgrade_begins_program, starts_program, pack_program> other_kernels{};
 
 } // namespace cuda_some_kernels

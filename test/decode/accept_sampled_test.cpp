@@ -188,7 +188,8 @@ struct by_definition {
   }
 };
 
-void accept_by(int method, const pc::draft_batch& batch, const pc::accepted_batch& out) {
+template <class Batch>
+void accept_by(int method, const Batch& batch, const pc::accepted_batch& out) {
   if (method == 0)
     pc::accept_greedy(batch, out);
   else if (method == 1)
@@ -246,6 +247,39 @@ TEST_CASE("acceptance does as its definition says, whatever the batch") {
   CHECK(all_accepted > 0);
   CHECK(some_accepted > 0);
   CHECK(degraded > 0);
+}
+
+template <class Target, class Draft>
+void rows_are_the_floats_they_are() {
+  std::uint32_t tokens = 0;
+  for (std::uint32_t round = 0; round < rounds(600, 100); ++round) {
+    const std::uint64_t seed = first_seed() + round;
+    CAPTURE(seed);
+    random_source random(seed);
+    const int method = static_cast<int>(random.below(3));
+    batch_wish wish;
+    wish.logits = random.coin();
+    host_case c(wish, random);
+    const narrow_rows<Target, Draft, std::allocator> rows(c, random);
+    c.favour([&](const auto& b, const auto& o) { accept_by(method, b, o); }, random);
+    accept_by(method, c.batch, c.out);
+    const auto output = c.output, next = c.next;
+    const auto alone = c.alone, emitted = c.emitted;
+    c.reset();
+    accept_by(method, rows.batch, c.out);
+    REQUIRE(c.output == output);
+    REQUIRE(c.next == next);
+    REQUIRE(c.alone == alone);
+    REQUIRE(c.emitted == emitted);
+    for (const pc::token_id t : output)
+      tokens += t >= 0 && t != host_case::poison ? 1 : 0;
+  }
+  CHECK(tokens > 0);
+}
+TEST_CASE("rows of 16-bit numbers are taken for the floats that they are") {
+  rows_are_the_floats_they_are<pc::bf16, float>();
+  rows_are_the_floats_they_are<pc::fp16, pc::bf16>();
+  rows_are_the_floats_they_are<float, pc::fp16>();
 }
 
 // A small batch by hand.

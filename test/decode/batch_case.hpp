@@ -3,6 +3,7 @@
 #pragma once
 
 #include "planecast/decode/draft_batch.hpp"
+#include "planecast/decode/row_number.hpp"
 
 #include "code/rows.hpp"
 
@@ -11,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <type_traits>
 #include <vector>
 
 namespace planecast_test {
@@ -39,7 +41,8 @@ struct batch_case {
 
   batch_case(const batch_wish& wish, random_source& random) {
     const std::uint32_t requests = random.below(12) == 0 ? 0 : 1 + random.below(6), n = random.below(6),
-                        vocab = 1 + random.below(random.coin() ? wish.most_vocab : 9);
+                        least = 1 + random.below(random.coin() ? wish.most_vocab : 9),
+                        vocab = random.below(4) == 0 ? (least + 7) / 8 * 8 : least;
     batch.batch_size = requests;
     batch.max_draft_tokens = n;
     batch.vocab_size = vocab;
@@ -63,7 +66,7 @@ struct batch_case {
     // Rows are padded with what would win, were it looked at.
     const auto step = [&](std::size_t& of) {
       if (random.coin())
-        of = vocab + random.below(9);
+        of = vocab + (random.coin() ? 8 : random.below(9));
       return of == 0 ? vocab : of;
     };
     const std::size_t target_step = step(batch.target_step), draft_step = step(batch.draft_step);
@@ -195,6 +198,62 @@ private:
     if (nonsense && random.below(8) == 0)
       std::fill_n(row, vocab, some[random.below(15)]);
   }
+};
+
+/// The rows of a case as numbers of 16 bits, or as they are: those of the case become what these are as
+/// floats, so that both are one batch.
+template <class Target, class Draft, template <class> class Allocator>
+struct narrow_rows {
+  planecast::basic_draft_batch<Target, Draft> batch;
+
+  narrow_rows(batch_case<Allocator>& of, random_source& random)
+      : target_(patterns<Target>(of.target, random)), draft_probs_(patterns<Draft>(of.draft_probs, random)) {
+    const planecast::draft_batch& from = of.batch;
+    batch = {.batch_size = from.batch_size,
+             .max_draft_tokens = from.max_draft_tokens,
+             .vocab_size = from.vocab_size,
+             .draft_token_ids = from.draft_token_ids,
+             .cu_num_draft_tokens = from.cu_num_draft_tokens,
+             .target = first<Target>(of.target, target_),
+             .kind = from.kind,
+             .draft_probs =
+                 from.draft_probs == nullptr ? nullptr : first<Draft>(of.draft_probs, draft_probs_),
+             .bonus_token_ids = from.bonus_token_ids,
+             .temperature = from.temperature,
+             .seed = from.seed,
+             .offset = from.offset,
+             .seeds = from.seeds,
+             .offsets = from.offsets,
+             .target_step = from.target_step,
+             .draft_step = from.draft_step};
+  }
+  narrow_rows(const narrow_rows&) = delete;
+
+private:
+  using array_of_patterns = std::vector<std::uint16_t, Allocator<std::uint16_t>>;
+  using array_of_floats = std::vector<float, Allocator<float>>;
+
+  template <class Format>
+  static array_of_patterns patterns(array_of_floats& row, random_source& random) {
+    array_of_patterns narrow;
+    if constexpr (!std::is_same_v<Format, float>) {
+      const bool any = random.below(8) == 0;
+      for (float& x : row) {
+        narrow.push_back(any ? static_cast<std::uint16_t>(random.bits()) : Format::from_fp32(x));
+        x = Format::value(narrow.back());
+      }
+    }
+    return narrow;
+  }
+  template <class Format>
+  static const auto* first(const array_of_floats& wide, const array_of_patterns& narrow) {
+    if constexpr (std::is_same_v<Format, float>)
+      return wide.data();
+    else
+      return narrow.data();
+  }
+
+  array_of_patterns target_, draft_probs_;
 };
 
 } // namespace planecast_test

@@ -46,6 +46,19 @@ TEST_CASE("draft batch: where drafts and rows lie, dense and ragged") {
   CHECK(batch.draft_row(batch.of(2), 1) - rows.data() == (2 + 1) * 16);
 }
 
+TEST_CASE("draft batch: rows of 16-bit numbers lie by numbers, not by bytes") {
+  const std::array<std::uint16_t, 1> patterns{};
+  const std::array<float, 1> floats{};
+  pc::basic_draft_batch<pc::bf16> batch;
+  batch.max_draft_tokens = 4;
+  batch.vocab_size = 10;
+  batch.target = patterns.data();
+  batch.draft_probs = floats.data();
+  batch.target_step = 12;
+  CHECK(batch.target_row(2, batch.of(2), 1) - patterns.data() == (2 * 5 + 1) * 12);
+  CHECK(batch.draft_row(batch.of(2), 1) - floats.data() == (2 * 4 + 1) * 10);
+}
+
 TEST_CASE("draft batch: counts that cannot be are taken for the nearest that can") {
   pc::draft_batch batch;
   batch.batch_size = 2;

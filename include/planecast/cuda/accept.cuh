@@ -19,8 +19,12 @@ namespace planecast::inline v0 {
 /// Batched acceptance on a GPU, as accept_greedy(), accept_gumbel() and accept_rejection() do it on the CPU:
 /// the same tokens and counts. It holds nothing; all of it is static. Rows are split among blocks. Rejection
 /// reads single probabilities to judge the drafts, then the one row that needs a token; the others read
-/// every row once. Rows that begin at multiples of 16 bytes, as those of a vocabulary that four divides do
-/// where four divides their steps too, are read faster.
+/// every row once. Rows are read faster where each begins at a multiple of 16 bytes: those of a vocabulary
+/// that four divides, or eight if numbers have 16 bits, or where target_step and draft_step see to it.
+///
+/// Rows of logits or probabilities are of fp32, bf16 or fp16 (basic_draft_batch): what is written is what the
+/// same call writes for the rows widened to fp32. A unit compiles kernels for the types that it calls with,
+/// and for no others.
 /// Preconditions: every pointer of the batch and of the outputs is to memory of the current device, to
 /// which the stream belongs; so is the workspace, of workspace_bytes() at least and aligned to 16 bytes. It
 /// needs no clearing, and no other call uses it meanwhile.
@@ -33,7 +37,13 @@ namespace planecast::inline v0 {
 /// workspace before and finds the softmax of the drafts' rows in two more. They do not wait, allocate or use
 /// another stream, and can be captured in a graph. A graph keeps the batch's pointers and its numbers, `seed`
 /// and `offset` among them: for other noise in each launch use `offsets`, and write there between launches.
-/// Example: test/cuda/accept_test.cu.
+/// Example:
+///
+///     basic_draft_batch<bf16> batch;     // float, bf16 or fp16 logits or probabilities; draft_probs: float
+///     batch.target = reinterpret_cast<const std::uint16_t*>(logits);  // const __nv_bfloat16*, [B, n + 1, V]
+///     batch.kind = target_kind::logits;
+///     …
+///     cuda_acceptance::rejection(batch, out, workspace, bytes, stream);
 struct cuda_acceptance {
   // What launches kernels is a template: a unit compiles those that it calls, and no others.
 
@@ -44,28 +54,28 @@ struct cuda_acceptance {
   }
 
   /// As accept_greedy().
-  template <int = 0>
-  static status greedy(const draft_batch& batch, const accepted_batch& out, void* workspace,
-                       std::size_t workspace_bytes, cudaStream_t stream) noexcept {
+  template <class Target, class Draft>
+  static status greedy(const basic_draft_batch<Target, Draft>& batch, const accepted_batch& out,
+                       void* workspace, std::size_t workspace_bytes, cudaStream_t stream) noexcept {
     return accept<detail::acceptance::greedy>(batch, out, workspace, workspace_bytes, stream);
   }
   /// As accept_gumbel().
-  template <int = 0>
-  static status gumbel(const draft_batch& batch, const accepted_batch& out, void* workspace,
-                       std::size_t workspace_bytes, cudaStream_t stream) noexcept {
+  template <class Target, class Draft>
+  static status gumbel(const basic_draft_batch<Target, Draft>& batch, const accepted_batch& out,
+                       void* workspace, std::size_t workspace_bytes, cudaStream_t stream) noexcept {
     return accept<detail::acceptance::gumbel>(batch, out, workspace, workspace_bytes, stream);
   }
   /// As accept_rejection(): each row of probabilities, of target and draft, adds up to one.
-  template <int = 0>
-  static status rejection(const draft_batch& batch, const accepted_batch& out, void* workspace,
-                          std::size_t workspace_bytes, cudaStream_t stream) noexcept {
+  template <class Target, class Draft>
+  static status rejection(const basic_draft_batch<Target, Draft>& batch, const accepted_batch& out,
+                          void* workspace, std::size_t workspace_bytes, cudaStream_t stream) noexcept {
     return accept<detail::acceptance::rejection>(batch, out, workspace, workspace_bytes, stream);
   }
 
 private:
-  template <detail::acceptance How>
-  static status accept(const draft_batch& batch, const accepted_batch& out, void* workspace,
-                       std::size_t bytes, cudaStream_t stream) noexcept {
+  template <detail::acceptance How, class Target, class Draft>
+  static status accept(const basic_draft_batch<Target, Draft>& batch, const accepted_batch& out,
+                       void* workspace, std::size_t bytes, cudaStream_t stream) noexcept {
     if (const std::uint32_t most = detail::most_tokens(batch, How);
         batch.vocab_size == 0 || batch.vocab_size > most)
       return {errc::limit, "tokens of a vocabulary", most, batch.vocab_size};
@@ -86,49 +96,48 @@ private:
     const detail::accept_workspace room(workspace, batch.batch_size, batch.max_draft_tokens);
     const std::uint32_t rows = detail::most_rows(batch, How),
                         held = detail::race_blocks_held * static_cast<std::uint32_t>(processors);
+    using row_fours = detail::row_fours<detail::fours_at_once<Target, Draft>>;
     const auto fours_of = [&](std::uint32_t rows_of_request) {
-      const std::uint64_t all = (std::uint64_t{batch.vocab_size} + 3) / 4 * rows_of_request;
-      return detail::row_fours{batch.vocab_size,
-                               detail::parts_of_request(batch.batch_size, all, how.threads, held),
-                               detail::whole_fours(batch)};
+      const std::uint64_t all = row_fours::groups(batch.vocab_size) * rows_of_request;
+      return row_fours{batch.vocab_size, detail::parts_of_request(batch.batch_size, all, how.threads, held),
+                       detail::whole_groups(batch)};
     };
-    const std::uint32_t memory =
-        detail::max(detail::race_memory_bytes(rows),
-                    detail::needs_softmax(batch, How)
-                        ? detail::softmax_program<true>::memory_bytes(batch.max_draft_tokens)
-                        : 0);
+    const std::uint32_t memory = detail::max(
+        detail::race_memory_bytes(rows),
+        detail::needs_softmax(batch, How) ? detail::softmax_memory_bytes(batch.max_draft_tokens) : 0);
     if (memory > how.block_bytes)
       return {errc::limit, "a block's shared memory, for so many drafts", how.block_bytes, memory};
     if constexpr (How == detail::acceptance::rejection)
       if (detail::needs_softmax(batch, How))
         if (const status s = softmax(batch, room, fours_of(batch.max_draft_tokens), how, stream); !s)
           return s;
-    if (const status s = detail::launch(detail::judge_program{batch, How, room}, batch.batch_size,
-                                        detail::judge_program::memory_bytes, how, stream);
+    if (const status s =
+            detail::launch(detail::judge_program<Target, Draft>{batch, How, room}, batch.batch_size,
+                           detail::judge_program<Target, Draft>::memory_bytes, how, stream);
         !s)
       return s;
-    const detail::row_fours fours = fours_of(rows);
+    const row_fours fours = fours_of(rows);
     const std::uint32_t blocks = batch.batch_size * fours.parts;
-    if (batch.kind == target_kind::logits)
-      return detail::launch(detail::race_program<How, target_kind::logits>{batch, room, out, fours, rows},
+    const auto race = [&]<target_kind Kind>() {
+      return detail::launch(detail::race_program<How, Kind, Target, Draft>{batch, room, out, fours, rows},
                             blocks, detail::race_memory_bytes(rows), how, stream);
-    return detail::launch(
-        detail::race_program<How, target_kind::probabilities>{batch, room, out, fours, rows}, blocks,
-        detail::race_memory_bytes(rows), how, stream);
+    };
+    return batch.kind == target_kind::logits ? race.template operator()<target_kind::logits>()
+                                             : race.template operator()<target_kind::probabilities>();
   }
-  template <int = 0>
-  static status softmax(const draft_batch& batch, const detail::accept_workspace& room,
-                        const detail::row_fours& fours, const cuda_tuning& how,
-                        cudaStream_t stream) noexcept {
+  template <class Target, class Draft, class Fours>
+  static status softmax(const basic_draft_batch<Target, Draft>& batch, const detail::accept_workspace& room,
+                        const Fours& fours, const cuda_tuning& how, cudaStream_t stream) noexcept {
     const std::uint32_t blocks = batch.batch_size * fours.parts,
-                        memory = detail::softmax_program<true>::memory_bytes(batch.max_draft_tokens);
+                        memory = detail::softmax_memory_bytes(batch.max_draft_tokens);
     PLANECAST_CUDA(cudaMemsetAsync(room.softmax, 0,
                                    batch.batch_size * room.most_rows * sizeof(detail::row_softmax), stream));
-    if (const status s =
-            detail::launch(detail::softmax_program<false>{batch, room, fours}, blocks, memory, how, stream);
+    if (const status s = detail::launch(detail::softmax_program<false, Target, Draft>{batch, room, fours},
+                                        blocks, memory, how, stream);
         !s)
       return s;
-    return detail::launch(detail::softmax_program<true>{batch, room, fours}, blocks, memory, how, stream);
+    return detail::launch(detail::softmax_program<true, Target, Draft>{batch, room, fours}, blocks, memory,
+                          how, stream);
   }
 };
 

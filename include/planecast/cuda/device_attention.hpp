@@ -18,7 +18,7 @@ namespace planecast::inline v0 {
 /// them 0; queries and keys have the same number of channels, a multiple of 8; queries.rows is at least the
 /// smaller of window_size and tokens, and at most tokens; window_size ≥ 1, the scale is finite and not
 /// negative, kernel_size 0 or odd. Keys are of the queries' dtype, or fp8, whose k_scale is a factor of the
-/// scale.
+/// scale; beside fp32 queries they are of any.
 /// Example: device_importance.
 struct device_attention {
   number dtype = number::bf16;       ///< of the keys
@@ -68,8 +68,14 @@ constexpr bool heads_apart(const attention_options& how) noexcept {
 }
 /// As of device_rows.
 inline bool whole_groups(const device_queries& of) noexcept {
-  return reinterpret_cast<std::uintptr_t>(of.first) % 16 == 0 && of.row_step() % 8 == 0 &&
-         of.head_step() % 8 == 0;
+  const auto lies_at = of.fp32 != nullptr ? reinterpret_cast<std::uintptr_t>(of.fp32)
+                                          : reinterpret_cast<std::uintptr_t>(of.first);
+  return lies_at % 16 == 0 && of.row_step() % 8 == 0 && of.head_step() % 8 == 0;
+}
+/// How many 16-bit numbers a query's number is the sum of: those of fp32 of three of bf16 or two of fp16, as
+/// keys are.
+constexpr std::uint32_t parts_of(const device_attention& of) noexcept {
+  return of.queries.fp32 == nullptr ? 1 : of.dtype == number::fp16 ? 2 : 3;
 }
 
 } // namespace detail

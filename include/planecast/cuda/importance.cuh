@@ -24,10 +24,10 @@ namespace planecast::inline v0 {
 /// Preconditions: the stream belongs to the current device, as does all memory that is named; the structures
 /// keep what their own comments ask for; a workspace is aligned to 16, and no other call uses it meanwhile.
 /// Errors: `limit` where a block has not enough shared memory or the workspace is too small, `unsupported`
-/// for keys of another 16-bit type than the queries: then nothing was enqueued. `device` where CUDA's runtime
-/// refuses: then the first of several kernels may have been. Nothing throws. Keys, queries and logarithms
-/// that are not finite, which the CPU refuses, are said (device_scores::not_finite); so is a softmax_lse that
-/// is not that of the queries and keys (device_attention::not_one).
+/// for keys of another 16-bit type than 16-bit queries: then nothing was enqueued. `device` where CUDA's
+/// runtime refuses: then the first of several kernels may have been. Nothing throws. Keys, queries and
+/// logarithms that are not finite, which the CPU refuses, are said (device_scores::not_finite); so is a
+/// softmax_lse that is not that of the queries and keys (device_attention::not_one).
 /// Stream behaviour: calls only enqueue. They do not wait, allocate or use another stream, and can be
 /// captured in a graph.
 /// Example:
@@ -139,7 +139,8 @@ private:
             of.queries.dim,
             detail::heads_apart(of.how),
             of.queries.softmax_lse != nullptr,
-            how};
+            how,
+            detail::parts_of(of)};
   }
 
   template <class F>
@@ -156,7 +157,9 @@ private:
                    : status{errc::unsupported, "queries and keys of different 16-bit types"};
       }
     };
-    return of.queries.dtype == number::fp16 ? with_keys(fp16{}) : with_keys(bf16{});
+    // Queries of 32 bits are multiplied as numbers of the keys' format, or where that has 8 bits, of bf16.
+    const number is = of.queries.fp32 != nullptr ? of.dtype : of.queries.dtype;
+    return is == number::fp16 ? with_keys(fp16{}) : with_keys(bf16{});
   }
   template <class Key, class Query, bool Given>
   static status sum_attention(const device_attention& of, const detail::attention_shape& shape,

@@ -16,52 +16,56 @@ namespace planecast::inline v0 {
 namespace detail {
 
 // `value` is what a token's number in the row counts for.
-template <contest C, class Value>
-standing best_of_row(const row_race& race, const float* target, const float* draft, std::uint32_t vocab,
-                     const Value& value) {
+template <contest C, class Target = float, class Draft = float, class Value>
+standing best_of_row(const row_race& race, const typename row_number<Target>::type* target,
+                     const typename row_number<Draft>::type* draft, std::uint32_t vocab, const Value& value) {
   standing best = 0;
   for (std::uint32_t first = 0; first < vocab; first += 4) {
     four_values t, d{};
     for (std::uint32_t i = 0; i < 4; ++i) {
       const bool there = first + i < vocab;
-      t.of[i] = there ? value(target[first + i])
+      t.of[i] = there ? value(row_number<Target>::value(target[first + i]))
                       : (C == contest::greatest_logit || C == contest::noisy_logits ? absent_logit : 0);
       if (there && draft != nullptr)
-        d.of[i] = draft[first + i];
+        d.of[i] = row_number<Draft>::value(draft[first + i]);
     }
     best = best_of_four<C>(race, t, d, first / 4, best);
   }
   return best;
 }
 
-template <contest C>
-standing best_of_row(const row_race& race, const float* target, const float* draft, std::uint32_t vocab) {
-  return best_of_row<C>(race, target, draft, vocab, [](float x) { return x; });
+template <contest C, class Target = float>
+standing best_of_row(const row_race& race, const typename row_number<Target>::type* target,
+                     std::uint32_t vocab) {
+  return best_of_row<C, Target>(race, target, nullptr, vocab, [](float x) { return x; });
 }
 
-inline row_softmax softmax_of_row(const float* logits, std::uint32_t vocab, float scale) {
+template <class Target = float>
+row_softmax softmax_of_row(const typename row_number<Target>::type* logits, std::uint32_t vocab,
+                           float scale) {
   row_softmax row;
   for (std::uint32_t i = 0; i < vocab; ++i)
-    row.greatest = max<std::uint64_t>(row.greatest, order_of_logit(logits[i]));
+    row.greatest = max<std::uint64_t>(row.greatest, order_of_logit(row_number<Target>::value(logits[i])));
   for (std::uint32_t i = 0; i < vocab; ++i)
-    row.sum += row.power_of(logits[i], scale).in_2_40();
+    row.sum += row.power_of(row_number<Target>::value(logits[i]), scale).in_2_40();
   return row;
 }
 
 // The target's own token at a place: its greatest, or by noise.
-inline token_id target_token(const draft_batch& batch, std::uint32_t b, draft_batch::drafts d,
-                             std::uint32_t i, bool greedy) {
-  const float* const row = batch.target_row(b, d, i);
+template <class Target, class Draft>
+token_id target_token(const basic_draft_batch<Target, Draft>& batch, std::uint32_t b, batch_drafts d,
+                      std::uint32_t i, bool greedy) {
+  const auto* const row = batch.target_row(b, d, i);
   const std::uint32_t vocab = batch.vocab_size;
   if (batch.kind == target_kind::logits) {
     if (greedy)
-      return token_of(best_of_row<contest::greatest_logit>({}, row, nullptr, vocab));
+      return token_of(best_of_row<contest::greatest_logit, Target>({}, row, vocab));
     const float temperature = batch.temperature == nullptr ? 1 : batch.temperature[b];
-    return token_of(best_of_row<contest::noisy_logits>(row_race::of_logits(batch.noise(b, i), temperature),
-                                                       row, nullptr, vocab));
+    return token_of(best_of_row<contest::noisy_logits, Target>(
+        row_race::of_logits(batch.noise(b, i), temperature), row, vocab));
   }
-  return token_of(greedy ? best_of_row<contest::greatest_weight>({}, row, nullptr, vocab)
-                         : best_of_row<contest::weights>({batch.noise(b, i)}, row, nullptr, vocab));
+  return token_of(greedy ? best_of_row<contest::greatest_weight, Target>({}, row, vocab)
+                         : best_of_row<contest::weights, Target>({batch.noise(b, i)}, row, vocab));
 }
 
 // What is known of a request once its drafts are judged. Those behind the first that does not stand are
@@ -72,8 +76,9 @@ struct judged {
   token_id next = no_token; // what follows those that stand
 };
 
-inline void write_judged(const draft_batch& batch, const accepted_batch& out, std::uint32_t b,
-                         draft_batch::drafts d, const judged& j) {
+template <class Batch>
+void write_judged(const Batch& batch, const accepted_batch& out, std::uint32_t b, batch_drafts d,
+                  const judged& j) {
   token_id* const row = out.output_token_ids + std::size_t{b} * (batch.max_draft_tokens + 1);
   for (std::uint32_t i = 0; i <= batch.max_draft_tokens; ++i)
     row[i] = i < j.stand ? batch.draft_token_ids[d.first + i] : i == j.stand ? j.next : no_token;
@@ -91,7 +96,8 @@ inline bool asks_alone(const accepted_batch& out) {
   return out.output_accepted_token_num != nullptr;
 }
 
-inline void check_batch(const draft_batch& batch, const accepted_batch& out) {
+template <class Batch>
+void check_batch(const Batch& batch, const accepted_batch& out) {
   if (batch.vocab_size == 0 || batch.vocab_size > 0x7FFFFFFFu)
     throw std::invalid_argument("planecast: a batch needs a vocabulary of 1 … 2^31 - 1 tokens");
   if (batch.batch_size > 0 && !has_all(batch, out))
@@ -99,8 +105,8 @@ inline void check_batch(const draft_batch& batch, const accepted_batch& out) {
 }
 
 // A draft stands if it is the target's token.
-inline judged judge_by_tokens(const draft_batch& batch, std::uint32_t b, draft_batch::drafts d, bool greedy,
-                              bool all) {
+template <class Batch>
+judged judge_by_tokens(const Batch& batch, std::uint32_t b, batch_drafts d, bool greedy, bool all) {
   judged j;
   bool go_on = true;
   for (std::uint32_t i = 0; i < d.count && (go_on || all); ++i) {
@@ -118,7 +124,10 @@ inline judged judge_by_tokens(const draft_batch& batch, std::uint32_t b, draft_b
   return j;
 }
 
-inline judged judge_by_rejection(const draft_batch& batch, std::uint32_t b, draft_batch::drafts d, bool all) {
+template <class Target, class Draft>
+judged judge_by_rejection(const basic_draft_batch<Target, Draft>& batch, std::uint32_t b, batch_drafts d,
+                          bool all) {
+  using target_is = row_number<Target>;
   const bool logits = batch.kind == target_kind::logits;
   const float scale = logits ? logit_scale(batch.temperature == nullptr ? 1 : batch.temperature[b]) : 1;
   judged j;
@@ -129,12 +138,14 @@ inline judged judge_by_rejection(const draft_batch& batch, std::uint32_t b, draf
     row_softmax row;
     bool stands = batch.is_token(draft);
     if (stands) {
-      const float* const target = batch.target_row(b, d, i);
+      const auto* const target = batch.target_row(b, d, i);
       if (logits)
-        row = softmax_of_row(target, batch.vocab_size, scale);
-      stands =
-          draft_stands(batch.noise(b, i), batch.draft_probs == nullptr ? 1 : batch.draft_row(d, i)[draft],
-                       logits ? row.probability(target[draft], scale) : target[draft]);
+        row = softmax_of_row<Target>(target, batch.vocab_size, scale);
+      const float wanted = target_is::value(target[draft]);
+      stands = draft_stands(
+          batch.noise(b, i),
+          batch.draft_probs == nullptr ? 1 : row_number<Draft>::value(batch.draft_row(d, i)[draft]),
+          logits ? row.probability(wanted, scale) : wanted);
     }
     j.alone += stands ? 1 : 0;
     if (!stands && j.stand == d.count) {
@@ -153,7 +164,7 @@ inline judged judge_by_rejection(const draft_batch& batch, std::uint32_t b, draf
     return j;
   }
   const row_race race{batch.noise(b, j.stand), batch.draft_probs == nullptr ? draft : -1};
-  j.next = token_of(best_of_row<contest::rest>(
+  j.next = token_of(best_of_row<contest::rest, Target, Draft>(
       race, batch.target_row(b, d, j.stand), batch.draft_row(d, j.stand), batch.vocab_size,
       [&](float x) { return logits ? of_first.probability(x, scale) : x; }));
   return j;
@@ -170,17 +181,17 @@ inline judged judge_by_rejection(const draft_batch& batch, std::uint32_t b, draf
                                             const position_noise& noise) {
   const auto vocab = static_cast<std::uint32_t>(logits.size());
   if (detail::is_greedy(temperature))
-    return detail::token_of(
-        detail::best_of_row<detail::contest::greatest_logit>({}, logits.data(), nullptr, vocab));
+    return detail::token_of(detail::best_of_row<detail::contest::greatest_logit>({}, logits.data(), vocab));
   return detail::token_of(detail::best_of_row<detail::contest::noisy_logits>(
-      detail::row_race::of_logits(noise, temperature), logits.data(), nullptr, vocab));
+      detail::row_race::of_logits(noise, temperature), logits.data(), vocab));
 }
 
 /// Greedy acceptance by values, of every request: a draft stands if it is its row's greatest token, the
 /// lowest of several. Temperatures and noise do not count.
 /// Effects: writes `out`. output_accepted_token_num counts the drafts that are their row's token.
 /// Errors: throws std::invalid_argument for a vocabulary of nothing, or where a pointer is missing.
-inline void accept_greedy(const draft_batch& batch, const accepted_batch& out) {
+template <class Target, class Draft>
+void accept_greedy(const basic_draft_batch<Target, Draft>& batch, const accepted_batch& out) {
   detail::check_batch(batch, out);
   for (std::uint32_t b = 0; b < batch.batch_size; ++b) {
     const auto d = batch.of(b);
@@ -194,7 +205,8 @@ inline void accept_greedy(const draft_batch& batch, const accepted_batch& out) {
 /// drafted. draft_probs do not count.
 /// Effects: as accept_greedy().
 /// Errors: as accept_greedy().
-inline void accept_gumbel(const draft_batch& batch, const accepted_batch& out) {
+template <class Target, class Draft>
+void accept_gumbel(const basic_draft_batch<Target, Draft>& batch, const accepted_batch& out) {
   detail::check_batch(batch, out);
   for (std::uint32_t b = 0; b < batch.batch_size; ++b) {
     const auto d = batch.of(b);
@@ -211,7 +223,8 @@ inline void accept_gumbel(const draft_batch& batch, const accepted_batch& out) {
 /// Probabilities of logits are softmax's. Greedy requests are accepted as by accept_greedy().
 /// Effects: writes `out`. output_accepted_token_num counts the drafts that stand on their own: FlashInfer's.
 /// Errors: as accept_greedy(), and std::invalid_argument for logits of 2²⁴ tokens or more.
-inline void accept_rejection(const draft_batch& batch, const accepted_batch& out) {
+template <class Target, class Draft>
+void accept_rejection(const basic_draft_batch<Target, Draft>& batch, const accepted_batch& out) {
   detail::check_batch(batch, out);
   if (batch.kind == target_kind::logits && batch.vocab_size > detail::most_softmax_tokens)
     throw std::invalid_argument("planecast: rejection from logits needs a vocabulary below 2^24 tokens");

@@ -5,6 +5,7 @@
 #include "planecast/decode/engine.hpp"
 #include "planecast/decode/noise.hpp"
 #include "planecast/decode/race.hpp"
+#include "planecast/decode/row_number.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -15,6 +16,12 @@ namespace planecast::inline v0 {
 enum class target_kind : std::uint8_t {
   probabilities, ///< shares; for rejection a row's add up to one, else they need not
   logits         ///< softmax's arguments, not yet divided by the temperature
+};
+
+/// A request's first draft, and how many it has.
+struct batch_drafts {
+  std::uint32_t first; ///< in draft_token_ids
+  std::uint32_t count; ///< at most max_draft_tokens
 };
 
 /// The arguments of batched acceptance, by the names and in the shapes of FlashInfer's
@@ -36,6 +43,12 @@ enum class target_kind : std::uint8_t {
 /// Engines that have divided logits by the temperature and masked them, as vLLM has its target_logits, give
 /// temperatures of 0 for requests that are greedy and of 1 for all others.
 ///
+/// Target and Draft are what the numbers of the target's rows and of draft_probs are: float, or bf16 or fp16
+/// as lm heads give them. Pointers to 16-bit numbers are to their patterns: cast one to __nv_bfloat16 or
+/// __half. Each number counts for the float that it is exactly, so that what is written is what the same call
+/// writes for the rows widened to float. Probabilities rounded to 16 bits add up to one no better than that
+/// rounding lets them: for rejection give floats, or the logits.
+///
 /// What values count for: a probability that is negative, NaN or below 2⁻¹²⁶ is 0, one above 2³² is 2³². A
 /// logit that is NaN or −∞ is a token that cannot be chosen; among logits of +∞ the lowest is chosen. A
 /// sampled request takes one for infinite that is beyond a float's range when it is divided by the
@@ -44,18 +57,23 @@ enum class target_kind : std::uint8_t {
 /// target's own.
 /// Preconditions: vocab_size fits 31 bits and is not 0, and for rejection from logits is below 2²⁴; a step
 /// is no smaller, if not 0; draft counts are within 0 … max_draft_tokens (others are taken for the nearest).
-/// Example: test/decode/accept_sampled_test.cpp.
-struct draft_batch {
+/// Example: `basic_draft_batch<bf16>{.batch_size = 8, .vocab_size = 128256, .target = patterns}`
+template <class Target = float, class Draft = float>
+struct basic_draft_batch {
+  using drafts = batch_drafts;                                     ///< of a request
+  using target_number = typename detail::row_number<Target>::type; ///< float, or a pattern of 16 bits
+  using draft_number = typename detail::row_number<Draft>::type;   ///< likewise
+
   std::uint32_t batch_size = 0;       ///< B
   std::uint32_t max_draft_tokens = 0; ///< n; of a ragged batch, the most that a request has
   std::uint32_t vocab_size = 0;       ///< V
 
   const token_id* draft_token_ids = nullptr;         ///< [B, n] or [num_tokens]
   const std::int32_t* cu_num_draft_tokens = nullptr; ///< [B], inclusive; null: dense
-  const float* target = nullptr; ///< [B, n + 1, V], or [num_tokens + B, V]; with bonuses [B, n, V], …
+  const target_number* target = nullptr; ///< [B, n + 1, V], or [num_tokens + B, V]; with bonuses [B, n, V], …
   target_kind kind = target_kind::probabilities; ///< what `target` holds
   /// [B, n, V] or [num_tokens, V], for rejection; null: each draft was sure of itself, as n-grams are.
-  const float* draft_probs = nullptr;
+  const draft_number* draft_probs = nullptr;
   const token_id* bonus_token_ids = nullptr; ///< [B]; null: from the target's last row
 
   /// [B]; below 10⁻⁵ or NaN (vLLM's −1 and 0) makes a request greedy. Logits are divided by it,
@@ -73,12 +91,7 @@ struct draft_batch {
   std::size_t target_step = 0;
   std::size_t draft_step = 0; ///< the same of draft_probs
 
-  /// A request's first draft, and how many it has.
-  struct drafts {
-    std::uint32_t first; ///< in draft_token_ids
-    std::uint32_t count; ///< at most max_draft_tokens
-  };
-  /// Of request b.
+  /// Those of request b.
   [[nodiscard]] PLANECAST_HOST_DEVICE drafts of(std::uint32_t b) const noexcept {
     if (cu_num_draft_tokens == nullptr)
       return {b * max_draft_tokens, max_draft_tokens};
@@ -95,12 +108,13 @@ struct draft_batch {
     return draft_step == 0 ? vocab_size : draft_step;
   }
   /// The target's row for the i-th place of request b.
-  [[nodiscard]] PLANECAST_HOST_DEVICE const float* target_row(std::uint32_t b, drafts d,
-                                                              std::uint32_t i) const noexcept {
+  [[nodiscard]] PLANECAST_HOST_DEVICE const target_number* target_row(std::uint32_t b, drafts d,
+                                                                      std::uint32_t i) const noexcept {
     return target + (std::size_t{d.first} + (bonus_token_ids == nullptr ? b : 0) + i) * step_of_target();
   }
   /// The draft's row for the i-th place; null if there are none.
-  [[nodiscard]] PLANECAST_HOST_DEVICE const float* draft_row(drafts d, std::uint32_t i) const noexcept {
+  [[nodiscard]] PLANECAST_HOST_DEVICE const draft_number* draft_row(drafts d,
+                                                                    std::uint32_t i) const noexcept {
     return draft_probs == nullptr ? nullptr : draft_probs + (std::size_t{d.first} + i) * step_of_draft();
   }
   /// Whether a token id is one of the vocabulary.
@@ -118,6 +132,10 @@ struct draft_batch {
   }
 };
 
+/// Of rows in fp32, as FlashInfer and vLLM take them.
+/// Example: test/decode/accept_sampled_test.cpp.
+using draft_batch = basic_draft_batch<>;
+
 /// Where the outcome goes; null: nowhere, but for output_token_ids.
 struct accepted_batch {
   token_id* output_token_ids = nullptr; ///< [B, max_draft_tokens + 1], padded with −1
@@ -132,7 +150,8 @@ struct accepted_batch {
 namespace detail {
 
 // Whether the pointers are there that no batch of requests goes without.
-inline bool has_all(const draft_batch& batch, const accepted_batch& out) noexcept {
+template <class Batch>
+bool has_all(const Batch& batch, const accepted_batch& out) noexcept {
   return batch.target != nullptr && out.output_token_ids != nullptr &&
          (batch.draft_token_ids != nullptr || batch.max_draft_tokens == 0);
 }

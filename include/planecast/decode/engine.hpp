@@ -48,7 +48,7 @@ concept engine = requires(E e, const E c, token_id t, std::span<const token_id> 
 ///
 ///     forward(run, logits)  Feeds the tokens of run at position(), one after the other, in one pass; row i
 ///                           of logits [run.size(), vocabulary()] becomes what the model says of the token
-///                           after run[i].
+///                           after run[i]. They are floats: widen what an lm head gives in 16 bits.
 ///     truncate(n)           As an engine's, position() too.
 ///     vocabulary()          How many tokens there are; never changes.
 ///     batch_invariant       A constant: true if a row, and the K and V written, are the same bit for bit

@@ -105,6 +105,17 @@ PLANECAST_HOST_DEVICE inline std::uint32_t order_of_noisy_logit(float logit, flo
   return order_of_logit(quotient(logit, divisor) + static_cast<float>(time.gumbel()) * 0x1p-24f);
 }
 
+// The greater of two, of which NaN is none.
+PLANECAST_HOST_DEVICE inline float greater_number(float a, float b) noexcept {
+#if PLANECAST_ON_DEVICE
+  float y;
+  asm("max.f32 %0, %1, %2;" : "=f"(y) : "f"(a), "f"(b)); // which fast math does not change
+  return y;
+#else
+  return a < b || a != a ? b : a;
+#endif
+}
+
 // The best of `best` and four tokens. `target` holds absent_logit, or 0, beyond the vocabulary's end.
 // A token that surely is behind the best is not looked at closely: a comparison that errs on the safe side by
 // far more than any rounding spares it its logarithms.
@@ -114,12 +125,17 @@ PLANECAST_HOST_DEVICE standing best_of_four(const row_race& row, const four_valu
                                             standing best) noexcept {
   const std::uint32_t first = 4 * four;
   if constexpr (C == contest::greatest_logit || C == contest::greatest_weight) {
+    const auto order_of_score = [](float x) {
+      return C == contest::greatest_logit ? order_of_logit(x) : bit_cast<std::uint32_t>(weight_of(x));
+    };
+    // Most fours are behind the best altogether.
+    if (order_of_score(greater_number(greater_number(target.of[0], target.of[1]),
+                                      greater_number(target.of[2], target.of[3]))) <
+        static_cast<std::uint32_t>(best >> 32))
+      return best;
     PLANECAST_DEVICE_UNROLL
     for (std::uint32_t i = 0; i < 4; ++i)
-      best = max(best,
-                 standing_of(C == contest::greatest_logit ? order_of_logit(target.of[i])
-                                                          : bit_cast<std::uint32_t>(weight_of(target.of[i])),
-                             first + i));
+      best = max(best, standing_of(order_of_score(target.of[i]), first + i));
     return best;
   } else {
     float weight[4];

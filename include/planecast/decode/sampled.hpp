@@ -53,7 +53,7 @@ namespace detail {
 inline void probabilities_of(std::span<float> row, float temperature) {
   const auto vocab = static_cast<std::uint32_t>(row.size());
   if (is_greedy(temperature)) {
-    const token_id best = token_of(best_of_row<contest::greatest_logit>({}, row.data(), nullptr, vocab));
+    const token_id best = token_of(best_of_row<contest::greatest_logit>({}, row.data(), vocab));
     std::ranges::fill(row, 0.0f);
     if (best >= 0)
       row[static_cast<std::size_t>(best)] = 1;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "planecast/config.hpp"
+#include "planecast/cuda/detail/row_fours.hpp"
 #include "planecast/decode/draft_batch.hpp"
 #include "planecast/decode/race.hpp"
 #include "planecast/decode/softmax.hpp"
@@ -47,45 +48,53 @@ struct accept_workspace {
 };
 
 // Whether a draft stands if it is its row's token; else it is judged by rejection.
-PLANECAST_HOST_DEVICE inline bool by_tokens(const draft_batch& batch, acceptance how,
-                                            std::uint32_t b) noexcept {
+template <class Batch>
+PLANECAST_HOST_DEVICE bool by_tokens(const Batch& batch, acceptance how, std::uint32_t b) noexcept {
   return how != acceptance::rejection || batch.greedy(b);
 }
 
-PLANECAST_HOST_DEVICE inline float temperature_of(const draft_batch& batch, std::uint32_t b) noexcept {
+template <class Batch>
+PLANECAST_HOST_DEVICE float temperature_of(const Batch& batch, std::uint32_t b) noexcept {
   return batch.temperature == nullptr ? 1 : batch.temperature[b];
 }
 
 // Rows that a request may need at most: by rejection one, where no temperature makes a request greedy.
-constexpr std::uint32_t most_rows(const draft_batch& batch, acceptance how) noexcept {
+template <class Batch>
+constexpr std::uint32_t most_rows(const Batch& batch, acceptance how) noexcept {
   return how == acceptance::rejection && batch.temperature == nullptr ? 1 : batch.max_draft_tokens + 1;
 }
 
 // Rejection from logits needs the softmax of the drafts' rows before anything else.
-constexpr bool needs_softmax(const draft_batch& batch, acceptance how) noexcept {
+template <class Batch>
+constexpr bool needs_softmax(const Batch& batch, acceptance how) noexcept {
   return how == acceptance::rejection && batch.kind == target_kind::logits;
 }
 
 // The most tokens that a vocabulary may have.
-constexpr std::uint32_t most_tokens(const draft_batch& batch, acceptance how) noexcept {
+template <class Batch>
+constexpr std::uint32_t most_tokens(const Batch& batch, acceptance how) noexcept {
   return needs_softmax(batch, how) ? most_softmax_tokens : 0x7FFFFFFFu;
 }
 
-// Whether fours of tokens lie at multiples of 16 bytes, and the last of a row is whole.
-inline bool whole_fours(const draft_batch& batch) noexcept {
-  const auto lies_at_16 = [](const float* rows) { return reinterpret_cast<std::uintptr_t>(rows) % 16 == 0; };
-  return batch.vocab_size % 4 == 0 && batch.step_of_target() % 4 == 0 && batch.step_of_draft() % 4 == 0 &&
-         lies_at_16(batch.target) && lies_at_16(batch.draft_probs);
+// Whether the groups of tokens that a thread reads at once lie at multiples of 16 bytes.
+template <class Target, class Draft>
+bool whole_groups(const basic_draft_batch<Target, Draft>& batch) noexcept {
+  const auto lie_at_16 = [](const auto* rows, std::size_t step) {
+    return rows == nullptr ||
+           (reinterpret_cast<std::uintptr_t>(rows) % 16 == 0 && step * sizeof(*rows) % 16 == 0);
+  };
+  return lie_at_16(batch.target, batch.step_of_target()) &&
+         lie_at_16(batch.draft_probs, batch.step_of_draft());
 }
 
 // Blocks for each request: as many as fill the device once, or, where that leaves many of them unequal, four
-// times; but each thread has a few tokens. Which number it is changes no token.
-constexpr std::uint32_t parts_of_request(std::uint32_t requests, std::uint64_t fours, std::uint32_t threads,
+// times; but each thread has a group of tokens. Which number it is changes no token.
+constexpr std::uint32_t parts_of_request(std::uint32_t requests, std::uint64_t groups, std::uint32_t threads,
                                          std::uint32_t blocks_at_once) noexcept {
   const std::uint32_t once = requests == 0 ? 1 : blocks_at_once / requests;
   const std::uint32_t wanted =
       once >= 4 || requests == 0 ? once : (4 * blocks_at_once + requests - 1) / requests;
-  const std::uint64_t most = max<std::uint64_t>(1, fours / threads);
+  const std::uint64_t most = max<std::uint64_t>(1, groups / threads);
   return static_cast<std::uint32_t>(min<std::uint64_t>(max(1u, wanted), most));
 }
 

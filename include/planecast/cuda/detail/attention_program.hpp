@@ -80,8 +80,10 @@ struct attention_program {
       in.find_keys(at, memory, mine.is, number + 2);
       warp_product products;
       products.multiply<Query>(
-          memory + shape.queries_at() + at.thread / 32 * warp_product::rows * shape.step(),
-          memory + shape.keys_at(number % shape.stages), shape.step(), shape.padded_dim(), at.thread % 32);
+          {memory + shape.queries_at() + at.thread / 32 * warp_product::rows * shape.query_step(),
+           shape.query_step()},
+          {memory + shape.keys_at(number % shape.stages), shape.step()}, shape.padded_dim(), shape.parts,
+          at.thread % 32);
       const std::uint32_t from = mine.is.first + number * tile;
       // Only the last tiles have tokens that not all rows see; keys behind the last token are anything.
       if (const bool all_see = from + tile <= shape.tokens - shape.window + 1; Given || mine.is.second)

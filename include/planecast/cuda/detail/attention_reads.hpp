@@ -3,10 +3,12 @@
 
 #include "planecast/cuda/detail/attention_shape.hpp"
 #include "planecast/cuda/detail/groups.hpp"
+#include "planecast/cuda/detail/rounded.hpp"
 #include "planecast/cuda/detail/rounds.hpp"
 #include "planecast/cuda/detail/widened.hpp"
 #include "planecast/cuda/device_queries.hpp"
 #include "planecast/cuda/device_rows.hpp"
+#include "planecast/decode/row_number.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -46,10 +48,15 @@ struct attention_reads {
     for (std::uint32_t i = at.thread; i < shape.rows() * groups; i += at.threads) {
       const std::uint32_t row = i / groups, g = i % groups;
       const query q = query_of(w, row);
-      aligned_patterns x{};
-      if (q.is && g < shape.dim / group_size)
-        x.is = load_group<Query>(queries.at(q.row, q.head) + 16 * g, whole_queries);
-      store_aligned(to + row * shape.step() + 16 * g, x);
+      std::byte* const of_row = to + row * shape.query_step() + 16 * g;
+      const bool is = q.is && g < shape.dim / group_size;
+      if (queries.fp32 == nullptr) {
+        aligned_patterns x{};
+        if (is)
+          x.is = load_group<Query>(queries.at(q.row, q.head) + 16 * g, whole_queries);
+        store_aligned(of_row, x);
+      } else
+        split(is ? queries.fp32_at(q.row, q.head) + group_size * g : nullptr, of_row);
     }
     for (std::uint32_t row = at.thread; row < shape.rows(); row += at.threads)
       part<std::uint32_t>(memory, shape.seen_at())[row] = query_of(w, row).last_token;
@@ -104,6 +111,31 @@ private:
   template <class T>
   PLANECAST_HOST_DEVICE static T* part(std::byte* memory, std::uint32_t where) noexcept {
     return reinterpret_cast<T*>(memory + where);
+  }
+  // Eight channels in fp32 as a sum of the format's numbers, or zeros.
+  PLANECAST_HOST_DEVICE void split(const float* from, std::byte* to) const noexcept {
+    struct alignas(16) floats {
+      float of[4];
+    };
+    float rest[group_size] = {};
+    PLANECAST_DEVICE_UNROLL
+    for (std::uint32_t i = 0; i < group_size; i += 4) {
+      floats x{};
+      if (from != nullptr && whole_queries)
+        x = load_aligned<floats>(reinterpret_cast<const std::byte*>(from + i));
+      PLANECAST_DEVICE_UNROLL
+      for (std::uint32_t k = 0; k < 4; ++k)
+        rest[i + k] = from == nullptr || whole_queries ? x.of[k] : from[i + k];
+    }
+    for (std::uint32_t p = 0; p < shape.parts; ++p) {
+      aligned_patterns x;
+      PLANECAST_DEVICE_UNROLL
+      for (std::uint32_t i = 0; i < group_size; ++i) {
+        x.is.of[i] = Query::from_fp32(rest[i]);
+        rest[i] = difference_of(rest[i], row_number<Query>::value(x.is.of[i])); // exact
+      }
+      store_aligned(to + p * 2 * shape.padded_dim(), x);
+    }
   }
   PLANECAST_HOST_DEVICE static void widen(patterns& x) noexcept {
     if constexpr (Key::bits == 8)

@@ -21,6 +21,7 @@ struct attention_shape {
   std::uint32_t tokens = 0, kv_heads = 0, group = 0, window = 0, dim = 0;
   bool apart = false;         ///< sums are kept for each query head
   bool given = false;         ///< softmax_lse is: one pass
+  std::uint32_t parts = 1;    ///< rows of 16-bit numbers that a query is the sum of
   std::uint32_t head_strips;  ///< strips of a query head
   std::uint32_t strips;       ///< of a panel: even, at most 8
   std::uint32_t panels;       ///< of a KV head
@@ -33,10 +34,10 @@ struct attention_shape {
   /// Preconditions: nothing is 0; window ≤ tokens; dim is a multiple of 8.
   constexpr attention_shape(std::uint32_t of_tokens, std::uint32_t of_kv_heads, std::uint32_t of_group,
                             std::uint32_t of_window, std::uint32_t of_dim, bool keeps_apart, bool is_given,
-                            const attention_tuning& how) noexcept
+                            const attention_tuning& how, std::uint32_t of_parts = 1) noexcept
       : tokens(of_tokens), kv_heads(of_kv_heads), group(of_group), window(of_window), dim(of_dim),
-        apart(keeps_apart), given(is_given), head_strips((window + 15) / 16), strips(0), panels(1), slots(1),
-        stages(0), split_tokens(tile), splits(1), lag(1) {
+        apart(keeps_apart), given(is_given), parts(of_parts), head_strips((window + 15) / 16), strips(0),
+        panels(1), slots(1), stages(0), split_tokens(tile), splits(1), lag(1) {
     constexpr std::uint32_t tries[][2] = {{8, 2}, {4, 2}, {8, 1}, {4, 1}, {2, 2}, {2, 1}};
     const std::uint32_t all = group * head_strips;
     for (const auto& [most_strips, of_stages] : tries) {
@@ -56,8 +57,8 @@ struct attention_shape {
     // With one pass all blocks run at once. With two a head's blocks are half as many, so that its keys are
     // still in L2 when its second pass comes; but not so small that queries outweigh keys.
     constexpr std::uint32_t few_tokens = 256;
-    const std::uint32_t parts = max(1u, given ? blocks / (kv_heads * panels) : blocks / (2 * panels));
-    split_tokens = align_up(max(given ? tile : few_tokens, (tokens + parts - 1) / parts), tile);
+    const std::uint32_t shares = max(1u, given ? blocks / (kv_heads * panels) : blocks / (2 * panels));
+    split_tokens = align_up(max(given ? tile : few_tokens, (tokens + shares - 1) / shares), tile);
     splits = (tokens + split_tokens - 1) / split_tokens;
     lag = min(kv_heads, (blocks + splits * panels - 1) / (splits * panels));
   }
@@ -72,8 +73,11 @@ struct attention_shape {
   }
   /// Channels of a row in a block's memory; those beyond dim are 0.
   PLANECAST_HOST_DEVICE constexpr std::uint32_t padded_dim() const noexcept { return align_up(dim, 16u); }
-  /// Bytes from a row to the next there: an odd multiple of 16.
+  /// Bytes from a key to the next there, and from a query, whose parts lie side by side: odd multiples of 16.
   PLANECAST_HOST_DEVICE constexpr std::uint32_t step() const noexcept { return 2 * padded_dim() + 16; }
+  PLANECAST_HOST_DEVICE constexpr std::uint32_t query_step() const noexcept {
+    return 2 * parts * padded_dim() + 16;
+  }
 
   // A block's memory, in bytes from its beginning.
   PLANECAST_HOST_DEVICE constexpr std::uint32_t references_at() const noexcept { return 16; } // f32 by row
@@ -90,7 +94,7 @@ struct attention_shape {
     return sums_at() + 4 * sums_step * 8 * (apart ? strips : strips / 2);
   }
   PLANECAST_HOST_DEVICE constexpr std::uint32_t keys_at(std::uint32_t stage) const noexcept {
-    return queries_at() + (rows() + stage * tile) * step();
+    return queries_at() + rows() * query_step() + stage * tile * step();
   }
   /// All of it.
   PLANECAST_HOST_DEVICE constexpr std::uint32_t memory_bytes() const noexcept { return keys_at(stages); }

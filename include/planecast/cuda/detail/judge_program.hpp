@@ -10,11 +10,12 @@
 namespace planecast::inline v0::detail {
 
 /// A block for each request. Also clears what the blocks after it meet in.
+template <class Target, class Draft>
 struct judge_program {
   static constexpr std::uint32_t phases = 3;        ///< see run()
   static constexpr std::uint32_t memory_bytes = 16; ///< two numbers
 
-  draft_batch batch;
+  basic_draft_batch<Target, Draft> batch;
   acceptance how;
   accept_workspace to;
 
@@ -50,15 +51,16 @@ struct judge_program {
   }
 
 private:
-  PLANECAST_HOST_DEVICE bool stands(std::uint32_t b, draft_batch::drafts d, std::uint32_t i) const noexcept {
+  PLANECAST_HOST_DEVICE bool stands(std::uint32_t b, batch_drafts d, std::uint32_t i) const noexcept {
     const token_id draft = batch.draft_token_ids[d.first + i];
     if (!batch.is_token(draft))
       return false;
-    float wanted = batch.target_row(b, d, i)[draft];
+    float wanted = row_number<Target>::value(batch.target_row(b, d, i)[draft]);
     if (batch.kind == target_kind::logits)
       wanted = to.softmax_of(b, i).probability(wanted, logit_scale(temperature_of(batch, b)));
-    return draft_stands(batch.noise(b, i), batch.draft_probs == nullptr ? 1 : batch.draft_row(d, i)[draft],
-                        wanted);
+    return draft_stands(
+        batch.noise(b, i),
+        batch.draft_probs == nullptr ? 1 : row_number<Draft>::value(batch.draft_row(d, i)[draft]), wanted);
   }
 };
 

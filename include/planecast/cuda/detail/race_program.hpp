@@ -19,18 +19,18 @@ constexpr std::uint32_t race_memory_bytes(std::uint32_t rows) noexcept {
   return 16 + rows * (row_lanes * static_cast<std::uint32_t>(sizeof(standing)) + 4);
 }
 
-/// `parts` blocks for each request; each takes as many fours of tokens of the rows that the plan names. A
+/// `parts` blocks for each request; each takes as many groups of tokens of the rows that the plan names. A
 /// row's standings meet in the block's memory, then in the workspace, by the greatest: who comes first does
 /// not count.
-template <acceptance How, target_kind Kind>
+template <acceptance How, target_kind Kind, class Target, class Draft>
 struct race_program {
   static constexpr std::uint32_t phases = 6;                     ///< see run()
   static constexpr std::uint32_t blocks_held = race_blocks_held; ///< others work while one waits for memory
 
-  draft_batch batch;
+  basic_draft_batch<Target, Draft> batch;
   accept_workspace of;
   accepted_batch out;
-  row_fours fours;
+  row_fours<fours_at_once<Target, Draft>> fours;
   std::uint32_t most; ///< rows that a request may need
 
   /// Phase 0 clears, 1 races, 2 tells the other blocks, 3 asks whether this block is the last; then 4 looks
@@ -54,7 +54,9 @@ struct race_program {
   }
 
 private:
-  static constexpr std::uint32_t lanes = row_lanes;
+  static constexpr std::uint32_t lanes = row_lanes, fours_of_group = fours_at_once<Target, Draft>;
+  using target_number = typename row_number<Target>::type;
+  using draft_number = typename row_number<Draft>::type;
 
   // What a number in a row counts for: itself, or a probability.
   struct as_it_is {
@@ -70,7 +72,7 @@ private:
     const race_program& program;
     block_place at;
     std::uint32_t b;
-    draft_batch::drafts drafts;
+    batch_drafts drafts;
     std::uint32_t first, rows; // of the plan
     std::byte* memory;
 
@@ -113,14 +115,14 @@ private:
     PLANECAST_HOST_DEVICE standing best_of(std::uint32_t place, std::uint32_t from,
                                            std::uint32_t to) const noexcept {
       constexpr bool logits = Kind == target_kind::logits;
-      const draft_batch& drafted = program.batch;
-      const float* const target = drafted.target_row(b, drafts, place);
+      const auto& drafted = program.batch;
+      const target_number* const target = drafted.target_row(b, drafts, place);
       if (How == acceptance::greedy || drafted.greedy(b))
         return best_in < logits ? contest::greatest_logit : contest::greatest_weight > ({}, target, from, to);
       if constexpr (How == acceptance::rejection)
         if (place < drafts.count && drafted.is_token(draft(place))) {
           const row_race race{drafted.noise(b, place), drafted.draft_probs == nullptr ? draft(place) : -1};
-          const float* const off = drafted.draft_row(drafts, place);
+          const draft_number* const off = drafted.draft_row(drafts, place);
           if constexpr (logits)
             return best_of_rest(
                 race, target, off, from, to,
@@ -136,43 +138,50 @@ private:
     }
 
     template <contest C>
-    PLANECAST_HOST_DEVICE standing best_in(const row_race& race, const float* target, std::uint32_t from,
-                                           std::uint32_t to) const noexcept {
+    PLANECAST_HOST_DEVICE standing best_in(const row_race& race, const target_number* target,
+                                           std::uint32_t from, std::uint32_t to) const noexcept {
       constexpr bool logits = C == contest::greatest_logit || C == contest::noisy_logits;
       standing best = 0;
-      program.fours.of_thread(
+      program.fours.template of_thread<Target>(
           at, target, from, to, logits ? absent_logit : 0,
           [&](std::uint32_t four, const four_values& t) { best = best_of_four<C>(race, t, {}, four, best); });
       return best;
     }
     // Of two rows side by side.
     template <class Value>
-    PLANECAST_HOST_DEVICE standing best_of_rest(const row_race& race, const float* target, const float* off,
-                                                std::uint32_t from, std::uint32_t to,
+    PLANECAST_HOST_DEVICE standing best_of_rest(const row_race& race, const target_number* target,
+                                                const draft_number* off, std::uint32_t from, std::uint32_t to,
                                                 const Value& value) const noexcept {
       const float absent = Kind == target_kind::logits ? absent_logit : 0;
       standing best = 0;
-      std::uint32_t four = from + at.thread;
-      if (four >= to)
+      std::uint32_t group = from + at.thread;
+      if (group >= to)
         return best;
-      four_values t = program.fours.load(target, four, absent), d{};
+      const auto& rows_lie = program.fours;
+      auto t = rows_lie.template load<Target>(target, group, absent);
+      row_group<Draft, fours_of_group> d{};
       if (off != nullptr)
-        d = program.fours.load(off, four, 0);
+        d = rows_lie.template load<Draft>(off, group, 0);
       for (;;) {
-        const std::uint32_t next = four + at.threads;
-        four_values next_t{}, next_d{};
+        const std::uint32_t next = group + at.threads;
+        row_group<Target, fours_of_group> next_t{};
+        row_group<Draft, fours_of_group> next_d{};
         if (next < to) {
-          next_t = program.fours.load(target, next, absent);
+          next_t = rows_lie.template load<Target>(target, next, absent);
           if (off != nullptr)
-            next_d = program.fours.load(off, next, 0);
+            next_d = rows_lie.template load<Draft>(off, next, 0);
         }
         PLANECAST_DEVICE_UNROLL
-        for (std::uint32_t i = 0; i < 4; ++i)
-          t.of[i] = value(t.of[i]);
-        best = best_of_four<contest::rest>(race, t, d, four, best);
+        for (std::uint32_t k = 0; k < fours_of_group; ++k) {
+          four_values weights = t.four(k);
+          PLANECAST_DEVICE_UNROLL
+          for (std::uint32_t i = 0; i < 4; ++i)
+            weights.of[i] = value(weights.of[i]);
+          best = best_of_four<contest::rest>(race, weights, d.four(k), fours_of_group * group + k, best);
+        }
         if (next >= to)
           return best;
-        four = next;
+        group = next;
         t = next_t;
         d = next_d;
       }

@@ -10,18 +10,20 @@
 
 namespace planecast::inline v0::detail {
 
+// What a block takes, for requests of so many drafts.
+constexpr std::uint32_t softmax_memory_bytes(std::uint32_t rows) noexcept {
+  return rows * row_lanes * 8;
+}
+
 /// `parts` blocks for each request: first for the greatest logits, then, in another launch, for the sums. The
 /// workspace's softmax is zeros before. Neither depends on who comes first.
-template <bool Sum>
+template <bool Sum, class Target, class Draft>
 struct softmax_program {
   static constexpr std::uint32_t phases = 3; ///< see run()
 
-  draft_batch batch;
+  basic_draft_batch<Target, Draft> batch;
   accept_workspace to;
-  row_fours fours;
-
-  /// Of a block.
-  static constexpr std::uint32_t memory_bytes(std::uint32_t rows) noexcept { return rows * row_lanes * 8; }
+  row_fours<fours_at_once<Target, Draft>> fours;
 
   /// Phase 0 clears, 1 looks at the block's tokens, 2 tells the other blocks.
   template <std::uint32_t Phase>
@@ -51,16 +53,17 @@ struct softmax_program {
   }
 
 private:
-  PLANECAST_HOST_DEVICE std::uint64_t of_part(block_place at, const float* row, const row_softmax& known,
-                                              std::uint32_t from, std::uint32_t end,
+  PLANECAST_HOST_DEVICE std::uint64_t of_part(block_place at, const typename row_number<Target>::type* row,
+                                              const row_softmax& known, std::uint32_t from, std::uint32_t end,
                                               float scale) const noexcept {
     const row_softmax of_row{known.greatest, 0};
     std::uint64_t all = 0;
-    fours.of_thread(at, row, from, end, absent_logit, [&](std::uint32_t, const four_values& v) {
-      PLANECAST_DEVICE_UNROLL
-      for (std::uint32_t i = 0; i < 4; ++i)
-        all = together(all, Sum ? of_row.power_of(v.of[i], scale).in_2_40() : order_of_logit(v.of[i]));
-    });
+    fours.template of_thread<Target>(
+        at, row, from, end, absent_logit, [&](std::uint32_t, const four_values& v) {
+          PLANECAST_DEVICE_UNROLL
+          for (std::uint32_t i = 0; i < 4; ++i)
+            all = together(all, Sum ? of_row.power_of(v.of[i], scale).in_2_40() : order_of_logit(v.of[i]));
+        });
     return all;
   }
   PLANECAST_HOST_DEVICE static std::uint64_t together(std::uint64_t a, std::uint64_t b) noexcept {

@@ -23,13 +23,19 @@ struct warp_product {
     return 2 * (lane % 4) + k % 2;
   }
 
-  /// a[row] · b[column] over the channels. Both are in the block's memory, rows of 16-bit numbers, `step`
-  /// bytes apart and aligned to 16. On a device all lanes of the warp come here together.
-  /// Preconditions: channels is a multiple of 16. An odd multiple of 16 as step keeps clear of bank
-  /// conflicts.
+  /// Rows in the block's memory: 16-bit numbers, `step` bytes apart and aligned to 16. An odd multiple of 16
+  /// as step keeps clear of bank conflicts.
+  struct rows_of {
+    const std::byte* first;
+    std::uint32_t step;
+  };
+
+  /// a[row] · b[column] over the channels, where a row of a is the sum of so many parts, which lie side by
+  /// side. On a device all lanes of the warp come here together.
+  /// Preconditions: channels is a multiple of 16.
   template <class Number>
-  PLANECAST_HOST_DEVICE void multiply(const std::byte* a, const std::byte* b, std::uint32_t step,
-                                      std::uint32_t channels, std::uint32_t lane) noexcept {
+  PLANECAST_HOST_DEVICE void multiply(rows_of a, rows_of b, std::uint32_t channels, std::uint32_t parts,
+                                      std::uint32_t lane) noexcept {
 #if PLANECAST_ON_DEVICE
     __syncwarp();
     for (auto& strip : of)
@@ -37,34 +43,35 @@ struct warp_product {
         for (float& x : eight)
           x = 0;
     // Four matrices of 8 × 8 each: lane l names row l % 8 of matrix l / 8.
-    const unsigned from_a = shared_address(a + lane % 16 * step + lane / 16 * 16);
-    const unsigned from_b = shared_address(b + (lane / 16 * 8 + lane % 8) * step + lane / 8 % 2 * 16);
-    for (unsigned at = 0; at < 2 * channels; at += 32) {
-      unsigned rows_of_a[strips][4];
+    unsigned from_a = shared_address(a.first + lane % 16 * a.step + lane / 16 * 16);
+    const unsigned from_b = shared_address(b.first + (lane / 16 * 8 + lane % 8) * b.step + lane / 8 % 2 * 16);
+    for (unsigned part = 0; part < parts; ++part, from_a += 2 * channels)
+      for (unsigned at = 0; at < 2 * channels; at += 32) {
+        unsigned rows_of_a[strips][4];
 #pragma unroll
-      for (unsigned s = 0; s < strips; ++s)
-        load_matrices(rows_of_a[s], from_a + 16 * s * step + at);
+        for (unsigned s = 0; s < strips; ++s)
+          load_matrices(rows_of_a[s], from_a + 16 * s * a.step + at);
 #pragma unroll
-      for (unsigned n = 0; n < eights; n += 2) {
-        unsigned rows_of_b[4]; // channels 0 … 7 and 8 … 15 of eight n, then of eight n + 1
-        load_matrices(rows_of_b, from_b + 8 * n * step + at);
+        for (unsigned n = 0; n < eights; n += 2) {
+          unsigned rows_of_b[4]; // channels 0 … 7 and 8 … 15 of eight n, then of eight n + 1
+          load_matrices(rows_of_b, from_b + 8 * n * b.step + at);
 #pragma unroll
-        for (unsigned s = 0; s < strips; ++s) {
-          multiply_add<Number>(of[s][n], rows_of_a[s], rows_of_b[0], rows_of_b[1]);
-          multiply_add<Number>(of[s][n + 1], rows_of_a[s], rows_of_b[2], rows_of_b[3]);
+          for (unsigned s = 0; s < strips; ++s) {
+            multiply_add<Number>(of[s][n], rows_of_a[s], rows_of_b[0], rows_of_b[1]);
+            multiply_add<Number>(of[s][n + 1], rows_of_a[s], rows_of_b[2], rows_of_b[3]);
+          }
         }
       }
-    }
 #else
     for (std::uint32_t s = 0; s < strips; ++s)
       for (std::uint32_t n = 0; n < eights; ++n)
         for (std::uint32_t k = 0; k < 4; ++k) {
-          const std::byte* const x = a + (16 * s + row(lane, k)) * step;
-          const std::byte* const y = b + (8 * n + column(lane, k)) * step;
+          const std::byte* const x = a.first + (16 * s + row(lane, k)) * a.step;
+          const std::byte* const y = b.first + (8 * n + column(lane, k)) * b.step;
           float sum = 0;
-          for (std::uint32_t c = 0; c < channels; ++c)
+          for (std::uint32_t c = 0; c < parts * channels; ++c)
             sum += Number::value(load_aligned<std::uint16_t>(x + 2 * c)) *
-                   Number::value(load_aligned<std::uint16_t>(y + 2 * c));
+                   Number::value(load_aligned<std::uint16_t>(y + 2 * (c % channels)));
           of[s][n][k] = sum;
         }
 #endif
