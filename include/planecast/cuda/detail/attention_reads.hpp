@@ -2,7 +2,7 @@
 #pragma once
 
 #include "planecast/cuda/detail/attention_shape.hpp"
-#include "planecast/cuda/detail/groups.hpp"
+#include "planecast/cuda/detail/packed.hpp"
 #include "planecast/cuda/detail/rounded.hpp"
 #include "planecast/cuda/detail/rounds.hpp"
 #include "planecast/cuda/detail/widened.hpp"
@@ -51,10 +51,10 @@ struct attention_reads {
       std::byte* const of_row = to + row * shape.query_step() + 16 * g;
       const bool is = q.is && g < shape.dim / group_size;
       if (queries.fp32 == nullptr) {
-        aligned_patterns x{};
+        packed_patterns x{};
         if (is)
-          x.is = load_group<Query>(queries.at(q.row, q.head) + 16 * g, whole_queries);
-        store_aligned(of_row, x);
+          x = load_packed<Query>(queries.at(q.row, q.head) + 16 * g, whole_queries);
+        store_packed<Query>(of_row, x, true);
       } else
         split(is ? queries.fp32_at(q.row, q.head) + group_size * g : nullptr, of_row);
     }
@@ -63,7 +63,7 @@ struct attention_reads {
     // No tile of keys writes what lies beyond their channels: 0 once, and for all.
     if (shape.dim != shape.padded_dim())
       for (std::uint32_t row = at.thread; row < shape.stages * tile; row += at.threads)
-        store_aligned(memory + shape.keys_at(0) + row * shape.step() + 2 * shape.dim, aligned_patterns{});
+        store_packed<Query>(memory + shape.keys_at(0) + row * shape.step() + 2 * shape.dim, {}, true);
   }
 
   /// Where a tile's keys lie. Tables are asked one tile before the keys are.
@@ -82,11 +82,9 @@ struct attention_reads {
         part<const std::byte*>(memory, shape.addresses_at()) + number % 2 * tile;
     each_group(at, memory, w, number, [&](std::byte* to, std::uint32_t row, std::uint32_t g) {
       const std::byte* const from = addresses[row] + Key::bits * g;
-      if (!whole_keys) {
-        aligned_patterns x{load_group<Key>(from, false)};
-        widen(x.is);
-        store_aligned(to, x);
-      } else if constexpr (Key::bits == 16)
+      if (!whole_keys)
+        store_packed<Query>(to, as_wide(load_packed<Key>(from, false)), true);
+      else if constexpr (Key::bits == 16)
         copy_16(to, from);
       else
         copy_8(to + 8, from); // half of its place, until it is widened
@@ -98,16 +96,11 @@ struct attention_reads {
     wait_for_copies();
     if (Key::bits == 8 && whole_keys)
       each_group(at, memory, w, number, [&](std::byte* to, std::uint32_t, std::uint32_t) {
-        aligned_patterns x{load_group<Key>(to + 8, true)};
-        widen(x.is);
-        store_aligned(to, x);
+        store_packed<Query>(to, as_wide(load_packed<Key>(to + 8, true)), true);
       });
   }
 
 private:
-  struct alignas(16) aligned_patterns {
-    patterns is;
-  };
   template <class T>
   PLANECAST_HOST_DEVICE static T* part(std::byte* memory, std::uint32_t where) noexcept {
     return reinterpret_cast<T*>(memory + where);
@@ -128,19 +121,25 @@ private:
         rest[i + k] = from == nullptr || whole_queries ? x.of[k] : from[i + k];
     }
     for (std::uint32_t p = 0; p < shape.parts; ++p) {
-      aligned_patterns x;
+      packed_patterns x{};
       PLANECAST_DEVICE_UNROLL
       for (std::uint32_t i = 0; i < group_size; ++i) {
-        x.is.of[i] = Query::from_fp32(rest[i]);
-        rest[i] = difference_of(rest[i], row_number<Query>::value(x.is.of[i])); // exact
+        const std::uint16_t pattern = Query::from_fp32(rest[i]);
+        x.two[i / 2] |= std::uint32_t{pattern} << 16 * (i % 2);
+        rest[i] = difference_of(rest[i], row_number<Query>::value(pattern)); // exact
       }
-      store_aligned(to + p * 2 * shape.padded_dim(), x);
+      store_packed<Query>(to + p * 2 * shape.padded_dim(), x, true);
     }
   }
-  PLANECAST_HOST_DEVICE static void widen(patterns& x) noexcept {
-    if constexpr (Key::bits == 8)
-      for (std::uint16_t& p : x.of)
-        p = widened<Key, Query>(p);
+  PLANECAST_HOST_DEVICE static packed_patterns as_wide(const packed_patterns& x) noexcept {
+    if constexpr (Key::bits == 16)
+      return x;
+    packed_patterns wide{};
+    PLANECAST_DEVICE_UNROLL
+    for (std::uint32_t i = 0; i < group_size; ++i)
+      if constexpr (Key::bits == 8)
+        wide.two[i / 2] |= std::uint32_t{widened<Key, Query>(x.of(i))} << 16 * (i % 2);
+    return wide;
   }
   // f(where it goes, row, number in the row) for the thread's groups of a tile's keys.
   template <class F>

@@ -3,7 +3,7 @@
 
 #include "planecast/config.hpp"
 #include "planecast/cuda/detail/block_program.hpp"
-#include "planecast/cuda/detail/groups.hpp"
+#include "planecast/cuda/detail/packed.hpp"
 #include "planecast/policy/quantizer.hpp"
 
 #include <cstdint>

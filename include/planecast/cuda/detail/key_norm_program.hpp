@@ -1,7 +1,7 @@
 // How a block of threads finds the lengths of some tokens' keys.
 #pragma once
 
-#include "planecast/cuda/detail/groups.hpp"
+#include "planecast/cuda/detail/packed.hpp"
 #include "planecast/cuda/detail/rounded.hpp"
 #include "planecast/cuda/detail/score_target.hpp"
 #include "planecast/cuda/device_rows.hpp"
@@ -42,11 +42,12 @@ struct key_norm_program {
     else if constexpr (Phase == 1)
       for (std::uint32_t i = at.thread; i < count * rows; i += at.threads) {
         const std::uint32_t head = i % rows / groups, g = i % groups;
-        const patterns x = load_group<Number>(
+        const packed_patterns x = load_packed<Number>(
             addresses[i / rows] + head * keys.head * (Number::bits / 8) + Number::bits * g, whole);
         float sum = 0;
-        for (const std::uint16_t pattern : x.of) {
-          const float value = Number::value(pattern);
+        PLANECAST_DEVICE_UNROLL
+        for (std::uint32_t k = 0; k < group_size; ++k) {
+          const float value = Number::value(static_cast<std::uint16_t>(x.of(k)));
           sum = fused(value, value, sum);
         }
         squares[i] = sum;

@@ -4,12 +4,13 @@
 #include "planecast/cache/number.hpp"
 #include "planecast/code/tile.hpp"
 #include "planecast/cuda/detail/block_program.hpp"
-#include "planecast/cuda/detail/groups.hpp"
 
 #include <cstddef>
 #include <cstdint>
 
 namespace planecast::inline v0::detail {
+
+inline constexpr std::uint32_t group_size = 8; ///< how many one thread works on at a time
 
 /// Their patterns, two in a word, also those of 8 bits.
 struct packed_patterns {
