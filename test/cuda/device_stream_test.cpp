@@ -177,78 +177,16 @@ TEST_CASE("device stream: what kernels cannot follow is refused") {
   CHECK(shot.status().ok());
 }
 
-// Any frames, as a bad peer may send them: what the processor's assembly takes a device takes, and what the
-// one calls corrupt the other does.
 TEST_CASE("device stream: bad bytes are corrupt to a device as they are to the processor") {
-  using policy = test::default_policy;
-  std::uint32_t taken = 0, refused = 0;
+  planecast_test::frames_taken found;
   for (std::uint64_t seed = 0; seed < rounds(300, 30); ++seed) {
-    CAPTURE(seed);
-    test::dice random(seed);
     host_device::next = {.seed = seed};
-    const geometry g = test::random_geometry(random);
-    const std::uint32_t n = random.between(1, 130);
-    test::cache_memory source = device_memory(g, n, random), here = device_memory(g, n, random), there = here;
-    test::fill(source, g.dtype, random);
-    coded_cache<policy, cpu> sent({g, n}, coding::planes);
-    const auto device = std::make_shared<host_device>();
     host_device::engine engine;
-    assembly<policy, cpu> on_host({g, n}, here.pages());
-    device_assembly<policy, host_device> on_device(device, {g, n}, there.pages(), &engine);
-    bool good = true; // so far
-    const auto take = [&](auto&& payload_of, auto&& place) {
-      std::vector<std::byte> bytes;
-      payload_of(
-          [&](std::span<const std::byte> piece) { bytes.insert(bytes.end(), piece.begin(), piece.end()); });
-      if (random.one_in(4)) {
-        const std::size_t at = bytes.empty() ? 0 : random.below(static_cast<std::uint32_t>(bytes.size()));
-        if (random.one_in(2) && !bytes.empty())
-          bytes[at] ^= std::byte{1} << random.below(8);
-        else if (random.one_in(2))
-          bytes.resize(at);
-        else
-          bytes.push_back(std::byte{0});
-      }
-      const status expected = place(on_host, bytes), said = place(on_device, bytes),
-                   in_the_end = on_device.finish();
-      CAPTURE(expected.message());
-      CAPTURE(said.message());
-      CHECK((said.ok() ? in_the_end : said).code == expected.code);
-      good = good && expected.ok();
-      (expected.ok() ? taken : refused) += 1;
-      if (good)
-        REQUIRE((there.values() == here.values()));
-    };
-    for (std::uint32_t l = 0; l < g.layers && good; ++l) {
-      sent.put(l, source.view<kv_view>(l));
-      const std::uint32_t tiles = sent.map().tiles(l);
-      take([&](auto&& sink) { sent.give_base(l, 0, tiles, sink); },
-           [&](auto& to, std::span<const std::byte> bytes) { return to.place_base(l, 0, tiles, bytes); });
-    }
-    const item_map map{g.layers, n}; // tokens of a layer each: a frame may lack any of the layers
-    std::vector<std::uint32_t> tokens(map.count());
-    std::iota(tokens.begin(), tokens.end(), 0u);
-    if (random.one_in(2))
-      std::shuffle(tokens.begin(), tokens.end(), random.engine());
-    for (std::uint32_t plane = 1; plane < 3 && good; ++plane)
-      for (std::uint32_t first = 0; first < map.count() && good;) {
-        const std::uint32_t count = random.between(1, map.count() - first);
-        const detail::listed_items items(map, std::span(tokens).subspan(first, count));
-        take([&](auto&& sink) { sent.give_upgrade(plane, items, sink); },
-             [&](auto& to, std::span<const std::byte> bytes) {
-               return to.place_upgrade(plane, items, bytes);
-             });
-        first += count;
-      }
-    for (std::uint32_t l = 0; l < g.layers; ++l)
-      for (std::uint32_t t = 0; t < n; ++t)
-        REQUIRE(on_device.planes_held(l, t) == on_host.planes_held(l, t));
-    if (good)
-      CHECK(on_device.all_hold(2));
+    planecast_test::bad_bytes_to_device<test::default_policy, host_device>(seed, &engine, found);
     CHECK_FALSE(host_device::written_beyond);
   }
-  CHECK(taken > 100);
-  CHECK(refused > 20);
+  CHECK(found.taken > 100);
+  CHECK(found.refused > 20);
 }
 
 // Tails of values that are all alike take no bytes, so that one frame may be about any number of rows.
