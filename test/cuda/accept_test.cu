@@ -57,7 +57,8 @@ struct accept_on_device : on_device {
 void kernels_do_as_plain_loops(bool through_graph, std::uint32_t count, std::uint32_t most_vocab) {
   accepts_seen found;
   accept_on_device run(through_graph);
-  for (std::uint32_t k = 0; k < count || (found.accepted == 0 && k < 100 * count); ++k) {
+  for (std::uint32_t k = 0; k < count || ((found.accepted == 0 || found.rejected == 0) && k < 100 * count);
+       ++k) {
     const std::uint64_t seed = first_seed() + k;
     CAPTURE(seed);
     CHECK(accept_trouble(run, seed, most_vocab, found) == "");

@@ -153,6 +153,48 @@ TEST_CASE("device stream: where a device fails, its request ends at both ends, a
   }
 }
 
+TEST_CASE("device stream: each end keeps as much memory for later as its options say") {
+  const geometry g{number::bf16, 4, 2, 64, 64};
+  const auto kept_with = [&](const spare_limits& at_sender, const spare_limits& at_receiver) {
+    host_device::next = {.seed = 7, .keeps_spare = true};
+    host_device::most_kept = {0, 0};
+    device_pair<test::default_policy> streams(g, {.spare = at_sender}, {.spare = at_receiver});
+    host_device::engine engine;
+    for (std::uint64_t id = 1; id < 4; ++id) { // one after another: what one gives back the next takes
+      test::dice random(id);
+      test::cache_memory source = device_memory(g, 150, random), target = device_memory(g, 150, random);
+      test::fill(source, g.dtype, random);
+      auto kv = streams.in.expect({.id = id, .tokens = 150}, target.pages(), &engine);
+      auto shot = streams.out.open({.id = id, .tokens = 150});
+      for (std::uint32_t l = 0; l < g.layers; ++l)
+        REQUIRE(shot.put(l, source.view<kv_view>(l), &engine).ok());
+      REQUIRE(shot.plan(budget::base()).ok());
+      REQUIRE(streams.run(kv, [&] { return kv.reached(focused) && shot.reached(focused); }));
+      CHECK(target.received(source));
+      CHECK_FALSE(host_device::written_beyond);
+    }
+    return host_device::most_kept;
+  };
+  constexpr spare_limits nothing{0, 0};
+  const spare_limits usual = kept_with({}, {}), of_sender = kept_with({}, nothing),
+                     of_receiver = kept_with(nothing, {}), none = kept_with(nothing, nothing),
+                     few = kept_with({100'000, 60'000}, {50'000, 30'000});
+  CHECK(usual.device_bytes > 300'000); // so much there would be to keep
+  CHECK(usual.pinned_bytes > 150'000);
+  for (const spare_limits& one : {of_sender, of_receiver}) {
+    CHECK(one.device_bytes > 100'000);
+    CHECK(one.device_bytes <= usual.device_bytes);
+    CHECK(one.pinned_bytes > 60'000);
+    CHECK(one.pinned_bytes <= usual.pinned_bytes);
+  }
+  CHECK(none.device_bytes == 0);
+  CHECK(none.pinned_bytes == 0);
+  CHECK(few.device_bytes > 0);
+  CHECK(few.device_bytes <= 100'000);
+  CHECK(few.pinned_bytes > 0);
+  CHECK(few.pinned_bytes <= 60'000);
+}
+
 TEST_CASE("device stream: what kernels cannot follow is refused") {
   const geometry g{number::bf16, 1, 1, 16, 16};
   device_pair<test::default_policy> streams(g);
