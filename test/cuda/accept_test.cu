@@ -43,7 +43,10 @@ struct accept_on_device : on_device {
     twin(out.output_accepted_token_num);
     twin(out.output_emitted_draft_token_num);
     twin(out.next_token_ids);
-    twin(workspace);
+    if (bare_memory()) // nobody has written it
+      workspace = twins.room(bytes);
+    else // it may hold what an earlier call left
+      twin(workspace);
     return ran(twins, [&] {
       using pc::cuda_acceptance;
       using pc::detail::acceptance;
