@@ -69,9 +69,13 @@ build() {
       -DPLANECAST_BUILD_EXAMPLES=OFF -DPLANECAST_TEST_STATIC=OFF -DPLANECAST_BUILD_BENCHMARKS="$1"
   }
   {
-    targets="planecast-cuda-test planecast-bench-cuda"
-    configure ON || { echo "== without Google Benchmark"; targets=planecast-cuda-test; configure OFF; } &&
-      timeout 590 cmake --build build/gpu --parallel "$(nproc)" --target $targets
+    targets="planecast-cuda-test planecast-device-memory"
+    if configure ON; then
+      targets="$targets planecast-bench-cuda"
+    else
+      echo "== without Google Benchmark"
+      configure OFF
+    fi && timeout 590 cmake --build build/gpu --parallel "$(nproc)" --target $targets
   } >"$out/build.log" 2>&1 || { tail -n 40 "$out/build.log"; return 1; }
   find build/gpu -name '*_test.cu.o.report' -exec sh test/cuda/report.sh "" "" {} + >"$out/kernels.txt" ||
     { grep -e '<--' -e complaints "$out/kernels.txt"; return 1; }
@@ -80,6 +84,9 @@ build() {
 tested() {
   timeout 590 "$built/planecast-cuda-test" >"$out/test.log" 2>&1 && has_run "$out/test.log" ||
     { tail -n 40 "$out/test.log"; return 1; }
+  [ -x "$built/planecast-device-memory" ] || return 0 # not among binaries from elsewhere
+  timeout 60 "$built/planecast-device-memory" >>"$out/test.log" 2>&1 ||
+    { echo "-- the example device_memory.cu"; tail -n 5 "$out/test.log"; return 1; }
 }
 
 # A few rounds of each property: the tools make kernels many times slower. They run side by side. Guards would hide
