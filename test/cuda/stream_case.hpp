@@ -123,7 +123,8 @@ void same_from_device(std::uint64_t seed, typename Backend::order engine, bool a
   device_pair device(g, how);
   const other_pages other(g, random, always_other_pages);
   const auto pages = other(here_pages.pages()), pages_at_host = other(there_pages.pages());
-  std::vector<kv_pages> pages_there = there_pages.pages();
+  std::vector<kv_pages> pages_there =
+      pages_at_host; // where values of another width lie, and then of what type
   for (kv_pages& view : pages_there)
     view = target_there.there(view);
   pages_there = other(std::move(pages_there));
