@@ -21,7 +21,7 @@ namespace cuda_stream_test {
 using namespace planecast_test;
 namespace pc = planecast;
 
-// One, as each more takes the compiler long: stream_layered_test.cu has another.
+// One, as each more takes the compiler long: stream_layered.cu has another.
 using policy = test::default_policy;
 using device_pair = test::stream_pair<policy, test::gated<pc::loopback>, pc::cuda>;
 
