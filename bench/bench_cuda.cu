@@ -53,7 +53,7 @@ std::string version(int number) { // as CUDA writes 13.0: 13000
 
 memory_bench::memory_bench()
     : from_(copied_bytes / sizeof(uint4)), to_(copied_bytes / sizeof(uint4)),
-      flush_(std::max(std::size_t{128} << 20, std::size_t{4} * attribute(cudaDevAttrL2CacheSize))),
+      flush_(std::max(copied_bytes, std::size_t{4} * attribute(cudaDevAttrL2CacheSize))),
       blocks_(16 * static_cast<unsigned>(attribute(cudaDevAttrMultiProcessorCount))) {
   check(cudaStreamCreateWithFlags(&queue_.stream, cudaStreamNonBlocking));
   check(cudaEventCreate(&queue_.begin));
@@ -63,6 +63,7 @@ memory_bench::memory_bench()
 }
 
 double memory_bench::seconds(const std::function<planecast::status(cudaStream_t)>& run) {
+  // So long that what is measured is enqueued meanwhile, be it several kernels.
   check(cudaMemsetAsync(flush_.get(), 0, flush_.bytes(), queue_.stream));
   check(cudaEventRecord(queue_.begin, queue_.stream));
   if (const planecast::status s = run(queue_.stream); !s.ok())

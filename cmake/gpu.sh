@@ -18,11 +18,15 @@ for stage in "$@"; do
   case $stage in build | test | sanitize | bench) ;; *) echo "there is no stage $stage"; exit 2 ;; esac
 done
 
-command -v nvcc >/dev/null 2>&1 || { [ -x /usr/local/cuda/bin/nvcc ] && PATH=$PATH:/usr/local/cuda/bin; } || true
+# What comes with CUDA and with the driver often stands beside the PATH.
+for folder in /usr/local/cuda/bin /usr/local/cuda/compute-sanitizer /usr/local/nvidia/bin; do
+  [ ! -d "$folder" ] || PATH=$PATH:$folder
+done
 commit=${PLANECAST_COMMIT:-$(git describe --always --dirty --abbrev=7 2>/dev/null)} || true
 [ -n "$commit" ] || commit="not said"
 built=${PLANECAST_GPU_BINARIES:-$PWD/build/gpu/bin}
 export PLANECAST_GOLDEN="$PWD/test/code/golden"
+[ -z "${PLANECAST_GPU_BINARIES-}" ] || chmod +x "$built"/planecast-* 2>/dev/null || true # copies may have lost it
 [ -z "${PLANECAST_GPU_BINARIES-}" ] ||
   export LD_LIBRARY_PATH="$PLANECAST_GPU_BINARIES${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
 
@@ -54,7 +58,7 @@ build() {
     return 0
   fi
   architectures=${PLANECAST_GPU_ARCHITECTURES:-native}
-  if [ "$architectures" = native ] && [ -z "$(from_smi name)" ]; then
+  if [ "$architectures" = native ] && [ ! -e /dev/nvidiactl ] && [ -z "$(from_smi name)" ]; then
     echo "no GPU: PLANECAST_GPU_ARCHITECTURES=90-real, say, builds for another machine's"
     return 1
   fi
@@ -65,9 +69,13 @@ build() {
       -DPLANECAST_BUILD_EXAMPLES=OFF -DPLANECAST_TEST_STATIC=OFF -DPLANECAST_BUILD_BENCHMARKS="$1"
   }
   {
-    targets="planecast-cuda-test planecast-bench-cuda"
-    configure ON || { echo "== without Google Benchmark"; targets=planecast-cuda-test; configure OFF; } &&
-      timeout 590 cmake --build build/gpu --parallel "$(nproc)" --target $targets
+    targets="planecast-cuda-test planecast-device-memory"
+    if configure ON; then
+      targets="$targets planecast-bench-cuda"
+    else
+      echo "== without Google Benchmark"
+      configure OFF
+    fi && timeout 590 cmake --build build/gpu --parallel "$(nproc)" --target $targets
   } >"$out/build.log" 2>&1 || { tail -n 40 "$out/build.log"; return 1; }
   find build/gpu -name '*_test.cu.o.report' -exec sh test/cuda/report.sh "" "" {} + >"$out/kernels.txt" ||
     { grep -e '<--' -e complaints "$out/kernels.txt"; return 1; }
@@ -76,18 +84,31 @@ build() {
 tested() {
   timeout 590 "$built/planecast-cuda-test" >"$out/test.log" 2>&1 && has_run "$out/test.log" ||
     { tail -n 40 "$out/test.log"; return 1; }
+  [ -x "$built/planecast-device-memory" ] || return 0 # not among binaries from elsewhere
+  timeout 60 "$built/planecast-device-memory" >>"$out/test.log" 2>&1 ||
+    { echo "-- the example device_memory.cu"; tail -n 5 "$out/test.log"; return 1; }
 }
 
-# A few rounds of each property: the tools make kernels many times slower.
+# A few rounds of each property: the tools make kernels many times slower. They run side by side. Guards would hide
+# from them what is read beside memory, and filling it what nobody wrote. What calls of the driver say is left out: the
+# tests look at it themselves, and a driver's own questions to itself fail without harm. CUB's kernels are not ours to
+# search for races.
 sanitize() {
   command -v compute-sanitizer >/dev/null 2>&1 || { echo "there is no compute-sanitizer"; return 1; }
+  tools="memcheck racecheck initcheck synccheck"
+  for tool in $tools; do
+    others=
+    [ "$tool" != racecheck ] || others="--kernel-name-exclude kns=cub"
+    PLANECAST_GPU_BARE=1 PLANECAST_GPU_ROUNDS=${PLANECAST_GPU_ROUNDS:-3} timeout 570 \
+      compute-sanitizer --tool "$tool" --report-api-errors no $others --error-exitcode 9 \
+      "$built/planecast-cuda-test" >"$out/sanitize-$tool.log" 2>&1 &
+  done
+  wait
   bad=0
-  for tool in memcheck racecheck initcheck synccheck; do
+  for tool in $tools; do
     log=$out/sanitize-$tool.log
-    PLANECAST_GPU_ROUNDS=${PLANECAST_GPU_ROUNDS:-3} timeout 145 \
-      compute-sanitizer --tool "$tool" --error-exitcode 9 "$built/planecast-cuda-test" >"$log" 2>&1 &&
-      has_run "$log" && grep -q -e 'ERROR SUMMARY: 0 errors' -e 'RACECHECK SUMMARY: 0 hazards' "$log" ||
-      { echo "-- $tool"; tail -n 20 "$log"; bad=1; }
+    has_run "$log" && grep -q -e 'ERROR SUMMARY: 0 errors' -e 'RACECHECK SUMMARY: 0 hazards' "$log" ||
+      { echo "-- $tool"; grep -m 5 -A 12 '^========= [A-Z]' "$log"; tail -n 12 "$log"; bad=1; }
   done
   return "$bad"
 }

@@ -29,6 +29,7 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/code/item_map.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/code/ruler.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/code/scalars.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/code/spare_limits.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/code/spread.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/code/tail.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/code/tile.hpp

@@ -28,6 +28,7 @@
 #include "planecast/code/assembly.hpp"
 #include "planecast/code/backend.hpp"
 #include "planecast/code/balance.hpp"
+#include "planecast/code/spare_limits.hpp"
 #include "planecast/code/caches.hpp"
 #include "planecast/code/cell.hpp"
 #include "planecast/code/coded_cache.hpp"

@@ -151,11 +151,11 @@ std::vector<double> by_definition(layer& l) {
       for (std::uint32_t t = 0; t < seen; ++t)
         of_head[t] += p[t] / sum / (l.how.window_reduction == score_reduction::mean ? window : 1);
     }
-    const std::int64_t reach = l.how.kernel_size / 2;
+    const std::int64_t reach = l.how.kernel_size / 2, border = n - window;
     for (std::int64_t t = 0; t < n; ++t) {
       double pooled = 0;
       for (std::int64_t u = t - reach; u <= t + reach; ++u)
-        if (u >= 0 && u < n) {
+        if (u >= 0 && u < n && (u < border) == (t < border)) {
           const double x = of_head[static_cast<std::size_t>(u)];
           pooled = l.how.pooling == score_pooling::max ? std::max(pooled, x)
                                                        : pooled + x / (2.0 * double(reach) + 1);
@@ -278,6 +278,30 @@ TEST_CASE("attention: all that a query gives adds up to 1") {
       REQUIRE(std::accumulate(mass.begin(), mass.end(), 0.0) == doctest::Approx(1).epsilon(1e-5));
     });
   }
+}
+
+// As SnapKV has it: the tokens before the window are a sequence of their own, with zeros before and behind it
+// for avg_pool1d, with nothing there for max_pool1d. The numbers are sums of quarters, which fp32 adds up
+// exactly.
+TEST_CASE("attention: pooling stops where the window begins") {
+  const std::vector<float> mass{1, 2, 0.5f, 4, 8, 100, 0.25f, 50, 1000}; // the window is the last three
+  const auto pooled = [&](std::uint32_t window, std::uint32_t size, score_pooling how) {
+    std::vector<float> to(mass.size());
+    detail::add_pooled(mass, window, size, how, static_cast<float>(size), to);
+    return to;
+  };
+  using all = std::vector<float>;
+  CHECK(pooled(3, 4 + 1, score_pooling::max) ==
+        all{5 * 2, 5 * 4, 5 * 8, 5 * 100, 5 * 100, 5 * 100, 5 * 1000, 5 * 1000, 5 * 1000});
+  const auto avg = pooled(3, 3, score_pooling::avg);
+  const all sums{3, 3.5f, 6.5f, 12.5f, 112, 108, 50.25f, 1050.25f, 1050};
+  for (std::size_t t = 0; t < sums.size(); ++t)
+    CHECK(avg[t] == 3 * (sums[t] / 3));
+  CHECK(pooled(9, 3, score_pooling::max) ==
+        all{6, 6, 12, 24, 300, 300, 300, 3000, 3000}); // all are the window
+  CHECK(pooled(20, 3, score_pooling::max) == pooled(9, 3, score_pooling::max));
+  CHECK(pooled(3, 1, score_pooling::avg) == mass);
+  CHECK(pooled(8, 99, score_pooling::max) == all{99, 99000, 99000, 99000, 99000, 99000, 99000, 99000, 99000});
 }
 
 TEST_CASE("attention: it is added to what is there") {

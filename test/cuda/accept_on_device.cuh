@@ -34,7 +34,10 @@ struct accept_on_device : on_device {
     twin(out.output_accepted_token_num);
     twin(out.output_emitted_draft_token_num);
     twin(out.next_token_ids);
-    twin(workspace);
+    if (bare_memory()) // nobody has written it
+      workspace = twins.room(bytes);
+    else // it may hold what an earlier call left
+      twin(workspace);
     return ran(twins, [&] {
       using planecast::cuda_acceptance;
       using planecast::detail::acceptance;
@@ -49,7 +52,8 @@ template <class Target, class Draft>
 void kernels_do_as_plain_loops(bool through_graph, std::uint32_t count, std::uint32_t most_vocab) {
   accepts_seen found;
   accept_on_device run(through_graph);
-  for (std::uint32_t k = 0; k < count || (found.accepted == 0 && k < 100 * count); ++k) {
+  for (std::uint32_t k = 0; k < count || ((found.accepted == 0 || found.rejected == 0) && k < 100 * count);
+       ++k) {
     const std::uint64_t seed = first_seed() + k;
     CAPTURE(seed);
     CHECK(accept_trouble<Target, Draft>(run, seed, most_vocab, found) == "");

@@ -153,6 +153,48 @@ TEST_CASE("device stream: where a device fails, its request ends at both ends, a
   }
 }
 
+TEST_CASE("device stream: each end keeps as much memory for later as its options say") {
+  const geometry g{number::bf16, 4, 2, 64, 64};
+  const auto kept_with = [&](const spare_limits& at_sender, const spare_limits& at_receiver) {
+    host_device::next = {.seed = 7, .keeps_spare = true};
+    host_device::most_kept = {0, 0};
+    device_pair<test::default_policy> streams(g, {.spare = at_sender}, {.spare = at_receiver});
+    host_device::engine engine;
+    for (std::uint64_t id = 1; id < 4; ++id) { // one after another: what one gives back the next takes
+      test::dice random(id);
+      test::cache_memory source = device_memory(g, 150, random), target = device_memory(g, 150, random);
+      test::fill(source, g.dtype, random);
+      auto kv = streams.in.expect({.id = id, .tokens = 150}, target.pages(), &engine);
+      auto shot = streams.out.open({.id = id, .tokens = 150});
+      for (std::uint32_t l = 0; l < g.layers; ++l)
+        REQUIRE(shot.put(l, source.view<kv_view>(l), &engine).ok());
+      REQUIRE(shot.plan(budget::base()).ok());
+      REQUIRE(streams.run(kv, [&] { return kv.reached(focused) && shot.reached(focused); }));
+      CHECK(target.received(source));
+      CHECK_FALSE(host_device::written_beyond);
+    }
+    return host_device::most_kept;
+  };
+  constexpr spare_limits nothing{0, 0};
+  const spare_limits usual = kept_with({}, {}), of_sender = kept_with({}, nothing),
+                     of_receiver = kept_with(nothing, {}), none = kept_with(nothing, nothing),
+                     few = kept_with({100'000, 60'000}, {50'000, 30'000});
+  CHECK(usual.device_bytes > 300'000); // so much there would be to keep
+  CHECK(usual.pinned_bytes > 150'000);
+  for (const spare_limits& one : {of_sender, of_receiver}) {
+    CHECK(one.device_bytes > 100'000);
+    CHECK(one.device_bytes <= usual.device_bytes);
+    CHECK(one.pinned_bytes > 60'000);
+    CHECK(one.pinned_bytes <= usual.pinned_bytes);
+  }
+  CHECK(none.device_bytes == 0);
+  CHECK(none.pinned_bytes == 0);
+  CHECK(few.device_bytes > 0);
+  CHECK(few.device_bytes <= 100'000);
+  CHECK(few.pinned_bytes > 0);
+  CHECK(few.pinned_bytes <= 60'000);
+}
+
 TEST_CASE("device stream: what kernels cannot follow is refused") {
   const geometry g{number::bf16, 1, 1, 16, 16};
   device_pair<test::default_policy> streams(g);
@@ -177,78 +219,16 @@ TEST_CASE("device stream: what kernels cannot follow is refused") {
   CHECK(shot.status().ok());
 }
 
-// Any frames, as a bad peer may send them: what the processor's assembly takes a device takes, and what the
-// one calls corrupt the other does.
 TEST_CASE("device stream: bad bytes are corrupt to a device as they are to the processor") {
-  using policy = test::default_policy;
-  std::uint32_t taken = 0, refused = 0;
+  planecast_test::frames_taken found;
   for (std::uint64_t seed = 0; seed < rounds(300, 30); ++seed) {
-    CAPTURE(seed);
-    test::dice random(seed);
     host_device::next = {.seed = seed};
-    const geometry g = test::random_geometry(random);
-    const std::uint32_t n = random.between(1, 130);
-    test::cache_memory source = device_memory(g, n, random), here = device_memory(g, n, random), there = here;
-    test::fill(source, g.dtype, random);
-    coded_cache<policy, cpu> sent({g, n}, coding::planes);
-    const auto device = std::make_shared<host_device>();
     host_device::engine engine;
-    assembly<policy, cpu> on_host({g, n}, here.pages());
-    device_assembly<policy, host_device> on_device(device, {g, n}, there.pages(), &engine);
-    bool good = true; // so far
-    const auto take = [&](auto&& payload_of, auto&& place) {
-      std::vector<std::byte> bytes;
-      payload_of(
-          [&](std::span<const std::byte> piece) { bytes.insert(bytes.end(), piece.begin(), piece.end()); });
-      if (random.one_in(4)) {
-        const std::size_t at = bytes.empty() ? 0 : random.below(static_cast<std::uint32_t>(bytes.size()));
-        if (random.one_in(2) && !bytes.empty())
-          bytes[at] ^= std::byte{1} << random.below(8);
-        else if (random.one_in(2))
-          bytes.resize(at);
-        else
-          bytes.push_back(std::byte{0});
-      }
-      const status expected = place(on_host, bytes), said = place(on_device, bytes),
-                   in_the_end = on_device.finish();
-      CAPTURE(expected.message());
-      CAPTURE(said.message());
-      CHECK((said.ok() ? in_the_end : said).code == expected.code);
-      good = good && expected.ok();
-      (expected.ok() ? taken : refused) += 1;
-      if (good)
-        REQUIRE((there.values() == here.values()));
-    };
-    for (std::uint32_t l = 0; l < g.layers && good; ++l) {
-      sent.put(l, source.view<kv_view>(l));
-      const std::uint32_t tiles = sent.map().tiles(l);
-      take([&](auto&& sink) { sent.give_base(l, 0, tiles, sink); },
-           [&](auto& to, std::span<const std::byte> bytes) { return to.place_base(l, 0, tiles, bytes); });
-    }
-    const item_map map{g.layers, n}; // tokens of a layer each: a frame may lack any of the layers
-    std::vector<std::uint32_t> tokens(map.count());
-    std::iota(tokens.begin(), tokens.end(), 0u);
-    if (random.one_in(2))
-      std::shuffle(tokens.begin(), tokens.end(), random.engine());
-    for (std::uint32_t plane = 1; plane < 3 && good; ++plane)
-      for (std::uint32_t first = 0; first < map.count() && good;) {
-        const std::uint32_t count = random.between(1, map.count() - first);
-        const detail::listed_items items(map, std::span(tokens).subspan(first, count));
-        take([&](auto&& sink) { sent.give_upgrade(plane, items, sink); },
-             [&](auto& to, std::span<const std::byte> bytes) {
-               return to.place_upgrade(plane, items, bytes);
-             });
-        first += count;
-      }
-    for (std::uint32_t l = 0; l < g.layers; ++l)
-      for (std::uint32_t t = 0; t < n; ++t)
-        REQUIRE(on_device.planes_held(l, t) == on_host.planes_held(l, t));
-    if (good)
-      CHECK(on_device.all_hold(2));
+    planecast_test::bad_bytes_to_device<test::default_policy, host_device>(seed, &engine, found);
     CHECK_FALSE(host_device::written_beyond);
   }
-  CHECK(taken > 100);
-  CHECK(refused > 20);
+  CHECK(found.taken > 100);
+  CHECK(found.refused > 20);
 }
 
 // Tails of values that are all alike take no bytes, so that one frame may be about any number of rows.

@@ -38,8 +38,8 @@ struct gather_on_device {
         layer.tokens = twins.of(layer.tokens);
       }
       const auto* const first = twins.of(std::as_const(there).data());
-      const pc::gather_target target{twins.of(to.payload), to.room, twins.of(to.workspace),
-                                     twins.of(to.result)};
+      const pc::gather_target target{twins.of(to.payload), to.room,
+                                     twins.room(pc::gather_workspace_bytes(rows)), twins.of(to.result)};
       return [=, count = static_cast<std::uint32_t>(there.size())](cudaStream_t stream) {
         return pc::device_gather::enqueue(first, count, rows, plane, target, stream);
       };

@@ -2,6 +2,8 @@
 // chance.
 #pragma once
 
+#include "planecast/code/spare_limits.hpp"
+#include "planecast/cuda/detail/spare_memory.hpp"
 #include "planecast/cuda/device.hpp"
 #include "planecast/cuda/device_assembly.hpp"
 #include "planecast/cuda/device_coded_cache.hpp"
@@ -26,6 +28,7 @@ namespace planecast_test {
 struct host_device_options {
   std::uint64_t seed = 1;
   std::uint64_t fails_after = ~std::uint64_t{0}; ///< so many calls it fails
+  bool keeps_spare = false; ///< as CUDA's does; else address sanitizer sees who uses what went back
 };
 
 /// As CUDA's, with memory that is poisoned before and after.
@@ -54,11 +57,13 @@ public:
   };
   using order = engine*;
 
-  host_device() {
+  explicit host_device(const planecast::spare_limits& most = {}) {
     if (!made_first.empty()) {
       mine_ = made_first.front();
       made_first.pop_front();
     }
+    device_ = std::make_shared<pool>(mine_.keeps_spare ? most.device_bytes : 0, most_kept.device_bytes);
+    pinned_ = std::make_shared<pool>(mine_.keeps_spare ? most.pinned_bytes : 0, most_kept.pinned_bytes);
   }
   host_device(const host_device&) = delete;
   host_device& operator=(const host_device&) = delete;
@@ -67,22 +72,9 @@ public:
     }
   }
 
-  std::shared_ptr<std::byte> memory(std::size_t bytes) {
-    count();
-    const std::size_t all = bytes + 256;
-    auto* const first = static_cast<std::byte*>(::operator new (all, std::align_val_t{256}));
-    std::memset(first, 0xC3, all);
-    return {first, [bytes](std::byte* p) {
-              bool whole = true;
-              for (std::size_t i = bytes; i < bytes + 256; ++i)
-                whole = whole && p[i] == std::byte{0xC3};
-              if (!whole)
-                written_beyond = true;
-              std::memset(p, 0x3C, bytes); // who still uses it will see
-              ::operator delete (p, std::align_val_t{256});
-            }};
-  }
-  std::shared_ptr<std::byte> pinned(std::size_t bytes) { return memory(bytes); }
+  std::shared_ptr<std::byte> memory(std::size_t bytes) { return of(device_, bytes); }
+  std::shared_ptr<std::byte> pinned(std::size_t bytes) { return of(pinned_, bytes); }
+  static inline planecast::spare_limits most_kept{0, 0}; ///< for later, by any at any time
   static inline bool written_beyond = false;
 
   void to_device(planecast::device_queue q, std::byte* to, const std::byte* from, std::size_t n) {
@@ -143,6 +135,35 @@ private:
     std::function<void()> run;
   };
 
+  struct runtime {
+    static std::byte* take(std::size_t bytes) {
+      return static_cast<std::byte*>(::operator new (bytes, std::align_val_t{256}));
+    }
+    static void give_back(std::byte* at) noexcept { ::operator delete (at, std::align_val_t{256}); }
+  };
+  struct pool {
+    planecast::detail::spare_memory<runtime> spare;
+    std::uint64_t& most;
+
+    pool(std::uint64_t limit, std::uint64_t& most_of_all) : spare(limit), most(most_of_all) {}
+  };
+  // Poisoned, with a guard behind it.
+  std::shared_ptr<std::byte> of(const std::shared_ptr<pool>& from, std::size_t bytes) {
+    count();
+    const auto [first, size] = from->spare.take(bytes + 256);
+    std::memset(first, 0xC3, size);
+    return {first, [from, bytes, size = size](std::byte* p) {
+              bool whole = true;
+              for (std::size_t i = bytes; i < size; ++i)
+                whole = whole && p[i] == std::byte{0xC3};
+              if (!whole)
+                written_beyond = true;
+              std::memset(p, 0x3C, size); // who still uses it will see
+              from->spare.give_back(p, size);
+              from->most = std::max<std::uint64_t>(from->most, from->spare.kept());
+            }};
+  }
+
   // Every call may be the one that fails.
   void count() {
     if (mine_.fails_after == 0)
@@ -168,6 +189,7 @@ private:
   }
 
   host_device_options mine_ = next;
+  std::shared_ptr<pool> device_, pinned_;
   random_source random_{mine_.seed};
   std::array<std::deque<task>, 3> queues_;
 };

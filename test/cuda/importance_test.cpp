@@ -135,6 +135,32 @@ TEST_CASE("cuda importance: fp32 queries are not rounded to 16 bits") {
   attention_is_the_cpus<pc::e4m3, pc::bf16, true>(rounds(3, 1));
 }
 
+// The masses of one KV head's queries together lie in the workspace as they are; then its scores are the
+// CPU's, bit for bit.
+TEST_CASE("cuda importance: blocks pool as the CPU does") {
+  for (std::uint32_t k = 0; k < rounds(200, 20); ++k) {
+    const std::uint64_t seed = first_seed() + k;
+    CAPTURE(seed);
+    random_source random(seed);
+    const std::uint32_t tokens = 1 + random.below(300), window = 1 + random.below(std::min(tokens, 70u)),
+                        kernel_size = 2 * random.below(random.coin() ? 4 : 60) + 1,
+                        threads = 1 + random.below(64);
+    const pc::score_pooling how = random.coin() ? pc::score_pooling::avg : pc::score_pooling::max;
+    std::vector<float> mass(tokens), expected(tokens), scores(tokens);
+    for (float& x : mass)
+      x = static_cast<float>(random.uniform()) * (random.below(8) == 0 ? 0x1p-130f : 1.0f);
+    pc::detail::add_pooled(mass, window, kernel_size, how, 0.25f, expected);
+    const pc::detail::attention_shape shape(tokens, 1, 1, window, 64, false, true,
+                                            {64 * 1024, 228 * 1024, 1});
+    const pc::detail::score_program program{
+        shape, mass.data(), kernel_size, how, {scores.data(), 0.25f, false, nullptr}, {}};
+    REQUIRE(shape.panels == 1);
+    CHECK(run_rounds_on_host(program, (tokens + threads - 1) / threads, threads,
+                             program.memory_bytes(threads), random));
+    CHECK((scores == expected));
+  }
+}
+
 template <class Number>
 void lengths_are_the_cpus() {
   for (std::uint32_t k = 0; k < rounds(30, 5); ++k) {

@@ -2,7 +2,6 @@
 #include "planecast/cuda/importance.cuh"
 
 #include "cuda/attention_case.hpp"
-#include "cuda/device_memory.hpp"
 #include "cuda/key_norm_case.hpp"
 #include "cuda/on_device.cuh"
 
@@ -17,38 +16,56 @@ namespace cuda_importance_device_test {
 namespace pc = planecast;
 using namespace planecast_test;
 
-struct in_place {
+// Every other call is captured in a graph.
+struct scores_on_device {
   template <class T>
-  using allocator = managed_memory<T>;
+  using allocator = with_twin<T>;
 
-  device_stream stream;
-  bool captured = false; // every other call is, in a graph
+  on_device direct, graph{true};
+  bool captured = false;
 
   template <class Key, class Query>
   std::string attention(const pc::device_attention& of, const pc::device_scores& to) {
     std::size_t bytes = 0;
     if (const pc::status s = pc::device_importance::attention_mass_bytes(of, bytes); !s)
       return s.message();
-    guarded_workspace room(bytes);
-    captured = !captured;
-    const std::string wrong = stream.run(captured, [&](cudaStream_t s) {
-      return pc::device_importance::attention_mass(of, to, room.data(), bytes, s);
+    return next().with_twins([&](device_twins& twins) {
+      pc::device_attention there = of;
+      there.keys = twins.of(of.keys);
+      there.queries.first = twins.of(of.queries.first);
+      there.queries.softmax_lse = twins.of(of.queries.softmax_lse);
+      there.not_one = twins.of(of.not_one);
+      std::byte* const room = twins.room(bytes);
+      return [=, scores = twin(twins, to)](cudaStream_t stream) {
+        return pc::device_importance::attention_mass(there, scores, room, bytes, stream);
+      };
     });
-    return wrong.empty() && !room.is_whole() ? "written behind the workspace" : wrong;
   }
   template <class Layer>
   std::string key_norm(const Layer& of, const pc::device_scores& to) {
-    captured = !captured;
-    return stream.run(captured, [&](cudaStream_t s) {
-      return pc::device_importance::key_norm(Layer::format::id, of.keys.source(), of.tokens, of.heads, of.dim,
-                                             of.order, to, s);
+    return next().with_twins([&](device_twins& twins) {
+      return [=, &of, keys = twins.of(of.keys.source()), scores = twin(twins, to)](cudaStream_t stream) {
+        return pc::device_importance::key_norm(Layer::format::id, keys, of.tokens, of.heads, of.dim, of.order,
+                                               scores, stream);
+      };
     });
+  }
+
+private:
+  on_device& next() {
+    captured = !captured;
+    return captured ? graph : direct;
+  }
+  static pc::device_scores twin(device_twins& twins, pc::device_scores to) {
+    to.scores = twins.of(to.scores);
+    to.not_finite = twins.of(to.not_finite);
+    return to;
   }
 };
 
 template <class Key, class Query, bool Wide = false>
 void attention_is_the_cpus(std::uint32_t count, std::uint32_t most_tokens) {
-  in_place run;
+  scores_on_device run;
   for (std::uint32_t k = 0; k < device_rounds(count); ++k) {
     const std::uint64_t seed = first_seed() + k;
     CAPTURE(seed);
@@ -57,7 +74,7 @@ void attention_is_the_cpus(std::uint32_t count, std::uint32_t most_tokens) {
 }
 template <class Number>
 void lengths_are_the_cpus() {
-  in_place run;
+  scores_on_device run;
   for (std::uint32_t k = 0; k < device_rounds(50); ++k) {
     const std::uint64_t seed = first_seed() + k;
     CAPTURE(seed);

@@ -4,6 +4,8 @@
 
 #include "planecast/cuda/cuda.cuh"
 
+#include "cuda/guarded_memory.cuh"
+
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -52,11 +54,6 @@ class device_twins {
 public:
   explicit device_twins(cudaStream_t stream) : stream_(stream) {}
   device_twins(const device_twins&) = delete;
-  ~device_twins() {
-    for (const auto& [begin, is] : twins_)
-      if (is.memory != nullptr)
-        cudaFreeAsync(is.memory, stream_);
-  }
 
   /// Where an address has its twin; it lies as far from a multiple of 256 as the original.
   template <class T>
@@ -69,14 +66,10 @@ public:
       trouble_ = "memory without a twin";
       return nullptr;
     }
-    twin& is = twins_[block->first];
-    if (is.memory == nullptr) {
-      is.bytes = block->second;
-      is.begin = guard + block->first % guard;
-      is.all = is.begin + is.bytes + guard;
-      keep(cudaMallocAsync(&is.memory, is.all, stream_));
-    }
-    return reinterpret_cast<T*>(static_cast<std::byte*>(is.memory) + is.begin + (at - block->first));
+    auto& is = twins_[block->first];
+    if (is == nullptr)
+      is = made(block->second, block->first % guarded_memory::guard);
+    return reinterpret_cast<T*>(is->begin() + (at - block->first));
   }
   /// Rows that lie in twins.
   template <class Byte>
@@ -94,31 +87,41 @@ public:
     tiles.coded = of(tiles.coded);
     return tiles;
   }
+  /// Memory that the host has no part in, at a multiple of 256: a workspace, which holds anything.
+  std::byte* room(std::size_t bytes) {
+    rooms_.push_back(made(bytes, 0));
+    return rooms_.back()->begin();
+  }
+
+  /// f(where it begins, bytes) for every twin.
+  template <class F>
+  void each(F&& f) const {
+    for (const auto& [begin, is] : twins_)
+      f(is->begin(), is->bytes());
+  }
 
   /// What the originals hold, with guards before and behind.
   void upload() {
     for (const auto& [begin, is] : twins_)
       if (trouble_.empty()) {
-        keep(cudaMemsetAsync(is.memory, 0xA5, is.all, stream_));
-        keep(cudaMemcpyAsync(static_cast<std::byte*>(is.memory) + is.begin,
-                             reinterpret_cast<const void*>(begin), is.bytes, cudaMemcpyHostToDevice,
-                             stream_));
+        keep(is->poison(stream_));
+        keep(cudaMemcpyAsync(is->begin(), reinterpret_cast<const void*>(begin), is->bytes(),
+                             cudaMemcpyHostToDevice, stream_));
       }
+    for (const auto& is : rooms_)
+      if (trouble_.empty())
+        keep(is->poison(stream_));
   }
   /// Waits for the stream, looks at the guards and takes what the twins hold into the originals.
   void download() {
     for (const auto& [begin, is] : twins_)
-      if (trouble_.empty()) {
-        std::vector<std::byte> all(is.all);
-        keep(cudaMemcpyAsync(all.data(), is.memory, is.all, cudaMemcpyDeviceToHost, stream_));
+      if (look_at(*is)) {
+        keep(cudaMemcpyAsync(reinterpret_cast<void*>(begin), is->begin(), is->bytes(), cudaMemcpyDeviceToHost,
+                             stream_));
         keep(cudaStreamSynchronize(stream_));
-        const auto first = all.begin() + static_cast<std::ptrdiff_t>(is.begin),
-                   last = first + static_cast<std::ptrdiff_t>(is.bytes);
-        const auto untouched = [](std::byte b) { return b == std::byte{0xA5}; };
-        if (!std::all_of(all.begin(), first, untouched) || !std::all_of(last, all.end(), untouched))
-          trouble_ = "a kernel writes beside its memory";
-        std::copy(first, last, reinterpret_cast<std::byte*>(begin));
       }
+    for (const auto& is : rooms_)
+      look_at(*is);
   }
   void keep(cudaError_t e) {
     if (e == cudaSuccess)
@@ -134,13 +137,22 @@ public:
   [[nodiscard]] const std::string& trouble() const { return trouble_; }
 
 private:
-  static constexpr std::size_t guard = 256;
-  struct twin {
-    void* memory = nullptr;
-    std::size_t begin = 0, bytes = 0, all = 0; // of the original's bytes, between the guards
-  };
+  std::unique_ptr<guarded_memory> made(std::size_t bytes, std::size_t beside) {
+    auto memory = std::make_unique<guarded_memory>(bytes, beside);
+    keep(memory->made());
+    return memory;
+  }
+  bool look_at(const guarded_memory& memory) {
+    cudaError_t failed = cudaSuccess;
+    if (trouble_.empty() && !memory.is_whole(stream_, failed))
+      trouble_ = "a kernel writes beside its memory";
+    keep(failed);
+    return trouble_.empty();
+  }
+
   cudaStream_t stream_;
-  std::map<std::uintptr_t, twin> twins_;
+  std::map<std::uintptr_t, std::unique_ptr<guarded_memory>> twins_; // by where the original begins
+  std::vector<std::unique_ptr<guarded_memory>> rooms_;
   std::string trouble_;
 };
 

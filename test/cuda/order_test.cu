@@ -2,7 +2,6 @@
 #include "planecast/cuda/order.cuh"
 
 #include "cuda/cut_case.hpp"
-#include "cuda/device_memory.hpp"
 #include "cuda/on_device.cuh"
 #include "cuda/order_case.hpp"
 
@@ -18,48 +17,58 @@ namespace cuda_order_device_test {
 namespace pc = planecast;
 using namespace planecast_test;
 
-struct in_place {
+// Every other call is captured in a graph.
+struct order_on_device {
   template <class T>
-  using allocator = managed_memory<T>;
+  using allocator = with_twin<T>;
 
-  device_stream stream;
-  bool captured = false; // every other call is, in a graph
+  on_device direct, graph{true};
+  bool captured = false;
 
   std::string rank(const float* scores, std::uint32_t count, pc::pinned_tokens pins, std::uint32_t first,
                    std::uint32_t* ranked, std::uint32_t* not_a_number) {
     std::size_t bytes = 0;
     if (const pc::status s = pc::device_order::rank_bytes(count, pins, first, bytes); !s)
       return s.message();
-    guarded_workspace room(bytes);
-    captured = !captured;
-    const std::string wrong = stream.run(captured, [&](cudaStream_t s) {
-      return pc::device_order::rank({scores, count, pins, first, ranked, not_a_number}, room.data(), bytes,
-                                    s);
+    return next().with_twins([&](device_twins& twins) {
+      const pc::device_ranking there{twins.of(scores),      count, pins, first, twins.of(ranked),
+                                     twins.of(not_a_number)};
+      std::byte* const room = twins.room(bytes);
+      return [=](cudaStream_t stream) { return pc::device_order::rank(there, room, bytes, stream); };
     });
-    return wrong.empty() && !room.is_whole() ? "written behind the workspace" : wrong;
   }
-  std::string cut(const pc::device_upgrades& of, pc::device_cut* to) {
+  std::string cut(pc::device_upgrades of, pc::device_cut* to) {
     std::size_t bytes = 0;
     if (const pc::status s = pc::device_order::cut_bytes(of, bytes); !s)
       return s.message();
-    guarded_workspace room(bytes);
-    captured = !captured;
-    const std::string wrong = stream.run(
-        captured, [&](cudaStream_t s) { return pc::device_order::cut(of, to, room.data(), bytes, s); });
-    return wrong.empty() && !room.is_whole() ? "written behind the workspace" : wrong;
+    return next().with_twins([&](device_twins& twins) {
+      of.ranked = twins.of(of.ranked);
+      of.bytes = twins.of(of.bytes);
+      of.base = twins.of(of.base);
+      pc::device_cut* const cut = twins.of(to);
+      std::byte* const room = twins.room(bytes);
+      return [=](cudaStream_t stream) { return pc::device_order::cut(of, cut, room, bytes, stream); };
+    });
   }
   template <class Q, class Planes>
   std::string upgrade_bytes(const pc::device_tiles<Q, Planes>& tiles, std::uint32_t base_planes,
                             std::uint32_t* bytes, bool add) {
-    captured = !captured;
-    return stream.run(captured, [&](cudaStream_t s) {
-      return pc::device_order::upgrade_bytes(tiles, base_planes, bytes, add, s);
+    return next().with_twins([&](device_twins& twins) {
+      return [=, there = twins.of(tiles), to = twins.of(bytes)](cudaStream_t stream) {
+        return pc::device_order::upgrade_bytes(there, base_planes, to, add, stream);
+      };
     });
+  }
+
+private:
+  on_device& next() {
+    captured = !captured;
+    return captured ? graph : direct;
   }
 };
 
 TEST_CASE("cuda: kernels rank as the CPU does") {
-  in_place run;
+  order_on_device run;
   for (std::uint32_t k = 0; k < device_rounds(200); ++k) {
     const std::uint64_t seed = first_seed() + k;
     CAPTURE(seed);
@@ -68,7 +77,7 @@ TEST_CASE("cuda: kernels rank as the CPU does") {
 }
 
 TEST_CASE("cuda: kernels cut as the CPU does") {
-  in_place run;
+  order_on_device run;
   for (std::uint32_t k = 0; k < device_rounds(200); ++k) {
     const std::uint64_t seed = first_seed() + k;
     CAPTURE(seed);
@@ -76,7 +85,7 @@ TEST_CASE("cuda: kernels cut as the CPU does") {
   }
 }
 TEST_CASE("cuda: kernels count the bytes of upgrades") {
-  in_place run;
+  order_on_device run;
   for (std::uint32_t k = 0; k < device_rounds(50); ++k) {
     const std::uint64_t seed = first_seed() + k;
     CAPTURE(seed);

@@ -43,13 +43,14 @@ struct some_runtime {
   }
 };
 using spare_type = detail::spare_memory<some_runtime>;
+constexpr std::size_t most_spare = std::size_t{1} << 30;
 
 } // namespace
 
 TEST_CASE("spare memory: what is given back serves who asks for about as much") {
   some_runtime::reset(std::size_t{1} << 40);
   {
-    spare_type spare;
+    spare_type spare(most_spare);
     const auto first = spare.take(100'000);
     CHECK(first.second >= 100'000);
     CHECK(first.second <= 113'000);
@@ -69,20 +70,31 @@ TEST_CASE("spare memory: what is given back serves who asks for about as much") 
 }
 
 TEST_CASE("spare memory: it keeps no more than it may, and goes back where the runtime has none") {
-  constexpr std::size_t eighth = spare_type::most_spare / 8;
+  constexpr std::size_t eighth = most_spare / 8;
   some_runtime::reset(16 * eighth);
-  spare_type spare;
+  spare_type spare(most_spare);
   std::vector<std::pair<std::byte*, std::size_t>> held;
   for (int i = 0; i < 10; ++i)
     held.push_back(spare.take(eighth));
   CHECK_THROWS_AS((void)spare.take(7 * eighth), const error&);
   for (const auto& [at, size] : held)
     spare.give_back(at, size);
-  CHECK(spare.kept() == spare_type::most_spare);
+  CHECK(spare.kept() == most_spare);
   CHECK(some_runtime::bytes == spare.kept());
   const auto large = spare.take(15 * eighth); // all that is kept stands in its way
   CHECK(spare.kept() == 0);
   spare.give_back(large.first, large.second);
+  CHECK(some_runtime::taken.empty());
+}
+
+TEST_CASE("spare memory: where nothing is to be kept, all goes back at once") {
+  some_runtime::reset(std::size_t{1} << 40);
+  spare_type none(0);
+  const auto one = none.take(1000), other = none.take(5);
+  none.give_back(one.first, one.second);
+  CHECK(none.kept() == 0);
+  CHECK(some_runtime::bytes == other.second);
+  none.give_back(other.first, other.second);
   CHECK(some_runtime::taken.empty());
 }
 
@@ -93,7 +105,7 @@ TEST_CASE("spare memory: no memory is handed out twice, and all goes back in the
     random_source random(seed);
     some_runtime::reset(std::size_t{1} << 40);
     {
-      spare_type spare;
+      spare_type spare(most_spare);
       std::map<std::byte*, std::size_t> held;
       for (int step = 0; step < 300; ++step)
         if (held.empty() || random.below(3) != 0) {

@@ -4,11 +4,13 @@
 #include "planecast/code/assembly.hpp"
 #include "planecast/code/backend.hpp"
 #include "planecast/code/coded_cache.hpp"
+#include "planecast/code/spare_limits.hpp"
 
 #include <concepts>
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <type_traits>
 #include <vector>
 
 namespace planecast::inline v0 {
@@ -16,7 +18,8 @@ namespace planecast::inline v0 {
 /// A backend that codes whole layers at once, in memory that the host does not reach, and says itself what it
 /// keeps them in: a GPU. (One that codes tile by tile, as backend says, has coded_cache and assembly.)
 ///
-///     place               What all requests of a stream's end share: made by default, once for each end.
+///     place               What all requests of a stream's end share: made once for each end, of the
+///                         spare_limits that its options say, or by default.
 ///     order               What put() and expect() name: behind which of the caller's work pages are read and
 ///                         written.
 ///     coded_cache<P>      As device_coded_cache.
@@ -46,6 +49,7 @@ struct caches {
   using sent = planecast::coded_cache<Policy, Backend>;
   using received = planecast::assembly<Policy, Backend>;
 
+  static std::shared_ptr<place> make_place(const spare_limits&) { return std::make_shared<place>(); }
   static sent make_sent(const std::shared_ptr<place>&, tile_map<Policy> map, coding how) {
     return sent(std::move(map), how);
   }
@@ -67,6 +71,12 @@ struct caches<Policy, Backend> {
   using sent = typename Backend::template coded_cache<Policy>;
   using received = typename Backend::template assembly<Policy>;
 
+  static std::shared_ptr<place> make_place(const spare_limits& most) {
+    if constexpr (std::is_constructible_v<place, const spare_limits&>)
+      return std::make_shared<place>(most);
+    else
+      return std::make_shared<place>();
+  }
   static sent make_sent(const std::shared_ptr<place>& where, tile_map<Policy> map, coding how) {
     return sent(where, std::move(map), how);
   }

@@ -31,14 +31,13 @@ inline void check(const attention_options& how) {
 }
 
 /// to[t] += factor · the pooled from[t].
-inline void add_pooled(std::span<const float> from, std::uint32_t kernel_size, score_pooling how,
-                       float factor, std::span<float> to) {
-  const std::size_t n = from.size(), reach = kernel_size / 2;
-  for (std::size_t t = 0; t < n; ++t) {
-    const auto near = from.subspan(t < reach ? 0 : t - reach);
-    const std::size_t count = std::min(n - 1, t + reach) + 1 - (t < reach ? 0 : t - reach);
+inline void add_pooled(std::span<const float> from, std::uint32_t window, std::uint32_t kernel_size,
+                       score_pooling how, float factor, std::span<float> to) {
+  const auto n = static_cast<std::uint32_t>(from.size());
+  for (std::uint32_t t = 0; t < n; ++t) {
+    const pooled_tokens near = pooled_with(t, n, window, kernel_size);
     float sum = 0, most = 0; // no mass is below 0
-    for (const float x : near.first(count)) {
+    for (const float x : from.subspan(near.first, near.end - near.first)) {
       sum += x;
       most = std::max(most, x);
     }
@@ -80,13 +79,13 @@ void add_attention_mass(const kv_view& keys, number dtype, std::uint32_t kv_head
   for (std::uint32_t head = 0; head < kv_heads; ++head)
     for (const std::span<const float> column : pass.run(head)) {
       if (apart)
-        add_pooled(column, how.kernel_size, how.pooling, factor, mass);
+        add_pooled(column, window, how.kernel_size, how.pooling, factor, mass);
       else
         for (std::uint32_t t = 0; t < tokens; ++t)
           together[t] += column[t];
     }
   if (!apart)
-    add_pooled(together, how.kernel_size, how.pooling, factor, mass);
+    add_pooled(together, window, how.kernel_size, how.pooling, factor, mass);
 }
 
 } // namespace detail

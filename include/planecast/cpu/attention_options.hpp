@@ -9,8 +9,10 @@ namespace planecast::inline v0 {
 
 /// How several scores of a token become one.
 enum class score_reduction : std::uint8_t { mean, sum };
-/// How a token's neighbours count. At the ends avg divides by kernel_size all the same, as if there were
-/// zeros beyond, and max leaves out what is not there: both as torch's avg_pool1d and max_pool1d do when
+/// How a token's neighbours count. Tokens before the window are pooled with others before it alone, as SnapKV
+/// pools them, which takes the window's own whatever their scores; those have scores here too, pooled with
+/// others of the window alone. At the ends of either avg divides by kernel_size all the same, as if there
+/// were zeros beyond, and max leaves out what is not there: both as torch's avg_pool1d and max_pool1d do when
 /// padded by kernel_size / 2.
 enum class score_pooling : std::uint8_t { avg, max };
 
@@ -25,4 +27,20 @@ struct attention_options {
   score_pooling pooling = score_pooling::avg; ///< of a query head's tokens, before heads are reduced
 };
 
+namespace detail {
+
+/// The tokens from `first` on, up to `end`, that one is pooled with, itself among them.
+struct pooled_tokens {
+  std::uint32_t first, end;
+};
+/// Of a token of the sequence, whose last `window` tokens are the window.
+PLANECAST_HOST_DEVICE constexpr pooled_tokens pooled_with(std::uint32_t token, std::uint32_t tokens,
+                                                          std::uint32_t window,
+                                                          std::uint32_t kernel_size) noexcept {
+  const std::uint32_t reach = kernel_size / 2, border = tokens - min(window, tokens),
+                      from = token < border ? 0 : border, to = token < border ? border : tokens;
+  return {token - from < reach ? from : token - reach, to - token <= reach ? to : token + reach + 1};
+}
+
+} // namespace detail
 } // namespace planecast::inline v0

@@ -3,6 +3,7 @@
 
 #include "planecast/cache/shard.hpp"
 #include "planecast/code/executor.hpp"
+#include "planecast/code/spare_limits.hpp"
 #include "planecast/plan/importance.hpp"
 #include "planecast/policy/tier.hpp"
 
@@ -27,7 +28,8 @@ struct sender_options {
   double decode_rate = 0; ///< likewise, at the receiver; 0: that of coding, `threads` and all
   /// Of raw, what of a coded cache crosses in the end: for coding::automatic. 0 takes usual_share().
   double coded_share = 0;
-  executor threads = {}; ///< where put() codes; an empty one stands for the calling thread
+  executor threads = {};   ///< where put() codes; an empty one stands for the calling thread
+  spare_limits spare = {}; ///< of caches in a device's memory: what is kept for the next requests
 };
 
 /// What may be chosen for a receiver. Its limits are what a bad sender can cost it.
@@ -46,7 +48,8 @@ struct receiver_options {
   std::uint64_t code_bytes = std::uint64_t{16} << 30; ///< kept for sharpening, over all requests
   /// At its end it waits this long at most until what it told the peer has left.
   std::chrono::milliseconds linger{200};
-  executor threads = {}; ///< where bases are decoded, in poll() and wait(); empty: the calling thread
+  executor threads = {};   ///< where bases are decoded, in poll() and wait(); empty: the calling thread
+  spare_limits spare = {}; ///< of caches in a device's memory: what is kept for the next requests
 };
 
 /// In which order upgrades go, after the pinned tokens.

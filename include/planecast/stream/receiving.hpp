@@ -254,7 +254,7 @@ struct receiving {
 
   receiver_options options;
   std::shared_ptr<typename caches<Policy, Backend>::place> place =
-      std::make_shared<typename caches<Policy, Backend>::place>();
+      caches<Policy, Backend>::make_place(options.spare);
   geometry shape;
   std::uint32_t model_layers;
   std::map<std::uint64_t, request_pointer> requests;

@@ -280,7 +280,7 @@ struct sending {
   }
 
   sender_options options;
-  std::shared_ptr<typename caches_type::place> place = std::make_shared<typename caches_type::place>();
+  std::shared_ptr<typename caches_type::place> place = caches_type::make_place(options.spare);
   geometry shape;
   std::uint32_t model_layers;
   struct {

@@ -1,6 +1,7 @@
 // CUDA's runtime as a device that keeps caches.
 #pragma once
 
+#include "planecast/code/spare_limits.hpp"
 #include "planecast/cuda/detail/launch.cuh"
 #include "planecast/cuda/detail/spare_memory.hpp"
 #include "planecast/cuda/device.hpp"
@@ -72,10 +73,10 @@ public:
   using mark = std::shared_ptr<std::remove_pointer_t<cudaEvent_t>>; ///< an event
   using order = cudaStream_t;                                       ///< a stream of the caller's
 
-  cuda_device() {
+  explicit cuda_device(const spare_limits& most = {}) {
     int number = 0;
     check_cuda(cudaGetDevice(&number));
-    held_ = std::make_shared<resources>(number);
+    held_ = std::make_shared<resources>(number, most);
     const device_guard here(number);
     check(current_tuning(tuning_));
     for (cudaStream_t& s : held_->streams)
@@ -104,8 +105,10 @@ public:
   bool passed(const mark& m) {
     const device_guard here(held_->number);
     const cudaError_t e = cudaEventQuery(m.get());
-    if (e == cudaErrorNotReady)
+    if (e == cudaErrorNotReady) {
+      (void)cudaGetLastError(); // which would tell it to the next who asks
       return false;
+    }
     check_cuda(e);
     return true;
   }
@@ -141,11 +144,13 @@ private:
   struct resources {
     int number;
     cudaStream_t streams[3] = {};
-    std::unique_ptr<spare_memory<device_runtime>> device = std::make_unique<spare_memory<device_runtime>>();
-    std::unique_ptr<spare_memory<pinned_runtime>> pinned = std::make_unique<spare_memory<pinned_runtime>>();
+    std::unique_ptr<spare_memory<device_runtime>> device;
+    std::unique_ptr<spare_memory<pinned_runtime>> pinned;
     std::vector<cudaEvent_t> events; // that are not in use
 
-    explicit resources(int of) : number(of) {}
+    resources(int of, const spare_limits& most)
+        : number(of), device(std::make_unique<spare_memory<device_runtime>>(most.device_bytes)),
+          pinned(std::make_unique<spare_memory<pinned_runtime>>(most.pinned_bytes)) {}
     resources(const resources&) = delete;
     resources& operator=(const resources&) = delete;
     ~resources() {

@@ -62,14 +62,19 @@ struct score_program {
         sums[i] = token < 0 || token >= shape.tokens ? 0.0f : column(number, static_cast<std::size_t>(token));
       }
     } else {
+      const std::uint32_t token = first + at.thread;
+      if (token >= shape.tokens)
+        return;
       mine.total = sum_of(mine.total, sums[at.thread + reach()]);
-      float sum = 0, most = 0; // no mass is below 0
-      for (std::uint32_t i = at.thread; i <= at.thread + 2 * reach(); ++i) {
+      const pooled_tokens near = pooled_with(token, shape.tokens, shape.window, kernel_size);
+      float sum = 0;
+      std::uint32_t most = 0; // no mass is below 0, so that the greatest has the greatest bits; NaN more yet
+      for (std::uint32_t i = near.first - first + reach(); i != near.end - first + reach(); ++i) {
         sum = sum_of(sum, sums[i]);
-        most = sums[i] <= most ? most : sums[i]; // NaN stays
+        most = max(most, bit_cast<std::uint32_t>(sums[i]));
       }
       mine.sum = sum_of(mine.sum, pooling == score_pooling::max
-                                      ? most
+                                      ? bit_cast<float>(most)
                                       : quotient_of(sum, static_cast<float>(2 * reach() + 1)));
     }
   }

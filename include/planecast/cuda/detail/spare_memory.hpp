@@ -12,13 +12,12 @@
 namespace planecast::inline v0::detail {
 
 /// Keeps memory that is given back: asking a device's runtime takes long, and giving back waits for the whole
-/// device. A runtime has take(bytes), which throws `error`, and give_back(pointer).
+/// device. It keeps so many bytes at most; the rest goes back. A runtime has take(bytes), which throws
+/// `error`, and give_back(pointer).
 template <class Runtime>
 class spare_memory {
 public:
-  static constexpr std::size_t most_spare = std::size_t{1} << 30; ///< bytes; the rest goes back
-
-  spare_memory() = default;
+  explicit spare_memory(std::size_t most_bytes) noexcept : most_(most_bytes) {}
   spare_memory(const spare_memory&) = delete;
   spare_memory& operator=(const spare_memory&) = delete;
   ~spare_memory() { trim(0); }
@@ -50,7 +49,7 @@ public:
     } catch (...) { // no memory to note it
       Runtime::give_back(at);
     }
-    trim(most_spare);
+    trim(most_);
   }
   /// Bytes that are kept.
   [[nodiscard]] std::size_t kept() const noexcept { return bytes_; }
@@ -73,7 +72,7 @@ private:
   }
 
   std::multimap<std::size_t, std::byte*> spare_;
-  std::size_t bytes_ = 0;
+  std::size_t most_, bytes_ = 0;
 };
 
 } // namespace planecast::inline v0::detail

@@ -1,6 +1,7 @@
 // The product of 32 rows with 64 others, by a warp.
 #pragma once
 
+#include "planecast/cache/number.hpp"
 #include "planecast/cuda/detail/block_program.hpp"
 
 #include <cstddef>
