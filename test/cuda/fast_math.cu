@@ -32,7 +32,7 @@ struct convert_program {
   static constexpr std::uint32_t phases = 1;
 
   page_numbers numbers;
-  const patterns* from;
+  const packed_patterns* from;
   std::byte* to;
 
   template <std::uint32_t>
@@ -48,9 +48,10 @@ extern const kernels<
     key_norm_program<pc::bf16>, convert_program<pc::bf16>, convert_program<pc::e4m3>>
     coding{};
 extern const kernels_with_rounds<attention_program<pc::fp16, pc::fp16, false>, score_program> attention{};
-extern const kernels<judge_program, race_program<acceptance::gumbel, pc::target_kind::logits>,
-                     race_program<acceptance::rejection, pc::target_kind::probabilities>,
-                     softmax_program<false>, softmax_program<true>>
+extern const kernels<judge_program<float, float>,
+                     race_program<acceptance::gumbel, pc::target_kind::logits, float, float>,
+                     race_program<acceptance::rejection, pc::target_kind::probabilities, pc::fp16, float>,
+                     softmax_program<false, float, float>, softmax_program<true, pc::bf16, float>>
     accepting{};
 
 } // namespace cuda_fast_math
