@@ -49,11 +49,9 @@
 /// The same for kernels; on the host, where tests alone run such loops, it would only take a compiler's time.
 #if PLANECAST_ON_DEVICE
 #define PLANECAST_DEVICE_UNROLL _Pragma("unroll")
-#define PLANECAST_DEVICE_UNROLL_FOUR _Pragma("unroll 4") // so that four loads are on their way at once
 #define PLANECAST_DEVICE_NO_UNROLL _Pragma("unroll 1")
 #else
 #define PLANECAST_DEVICE_UNROLL
-#define PLANECAST_DEVICE_UNROLL_FOUR
 #define PLANECAST_DEVICE_NO_UNROLL
 #endif
 

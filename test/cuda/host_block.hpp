@@ -50,7 +50,7 @@ bool run_on_host(const Program& program, std::uint32_t blocks, std::uint32_t thr
         for (std::uint32_t i = threads; i > 1; --i)
           std::swap(turns[i - 1], turns[random.below(i)]);
         for (const std::uint32_t thread : turns)
-          program.template run<Phase>({thread, threads, block}, memory.begin());
+          planecast::detail::run_phase<Phase>(program, {thread, threads, block}, memory.begin());
       };
       (phase(std::integral_constant<std::uint32_t, P>{}), ...);
     }

@@ -1,6 +1,7 @@
 // What a block's threads do to a tile, on the host, thread by thread in any order.
 #include "planecast/cuda/detail/decode_program.hpp"
 #include "planecast/cuda/detail/encode_program.hpp"
+#include "planecast/cuda/tuning.hpp"
 
 #include "cuda/golden_case.hpp"
 #include "cuda/host_block.hpp"
@@ -112,6 +113,24 @@ TEST_CASE("block programs: verbatim tiles are stored") {
   }
   CHECK(found.stored > 0);
   CHECK(found.coded == 0);
+}
+
+// A block of sm_90 has room for the largest tiles that it is meant to code.
+TEST_CASE("block programs: what a tile asks of a block's memory") {
+  const auto bytes = []<class Q, class Planes>(pc::tile_layout<Q, Planes> layout, bool keep) {
+    return pc::detail::encode_room<Q, Planes>(layout, keep).all;
+  };
+  const std::uint32_t most = pc::tuning_of(90).block_bytes, shared = pc::tuning_of(90).bytes_to_share;
+  using two = pc::planes<4, 4>;
+  CHECK(bytes(pc::tile_layout<pc::per_token, two>{{1024, 576}}, false) < most / 8);
+  CHECK(bytes(pc::tile_layout<pc::per_channel<1024>, two>{{1024, 576}}, false) < most / 8);
+  CHECK(bytes(pc::tile_layout<pc::per_token, standard>{{1024, 128}}, false) <= most);
+  CHECK(bytes(pc::tile_layout<pc::per_channel<1024>, standard>{{1024, 128}}, false) <= most);
+  CHECK(bytes(pc::tile_layout<pc::per_channel<256>, standard>{{256, 576}}, false) <= most);
+  CHECK(bytes(pc::tile_layout<pc::per_channel<64>, standard>{{64, 128}}, true) <= shared / 2);
+  CHECK(bytes(pc::tile_layout<pc::per_token, standard>{{128, 128}}, true) <= shared);
+  CHECK(pc::detail::decode_exact_program<pc::bf16, pc::per_token, standard>::memory_bytes({128, 128}, true) <=
+        shared);
 }
 
 // Tails that do not fit are said to be corrupt, and nothing is read or written beyond.

@@ -38,9 +38,9 @@ struct device_rows {
     if (slots != nullptr) {
       in_block = slots[of_token];
       if (block_size != 0 && in_block >> 32 == 0) { // as ever; 64 bits take a device long to divide
-        const auto slot = static_cast<std::uint32_t>(in_block);
-        at += std::int64_t{slot / block_size} * block;
-        in_block = slot % block_size;
+        const auto of_slots = static_cast<std::uint32_t>(in_block);
+        at += std::int64_t{of_slots / block_size} * block;
+        in_block = of_slots % block_size;
       } else if (block_size != 0) {
         at += in_block / block_size * block;
         in_block %= block_size;

@@ -21,7 +21,7 @@ struct cuda_tuning {
   if (architecture >= 120) // as 89
     return {128, 99 * kib, 48 * kib};
   if (architecture >= 90)
-    return {128, 227 * kib, 72 * kib};
+    return {128, 227 * kib, 74 * kib};
   if (architecture > 80)
     return {128, 99 * kib, 48 * kib};
   return {128, 163 * kib, 52 * kib};

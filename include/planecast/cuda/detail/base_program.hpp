@@ -57,12 +57,9 @@ struct base_program {
 private:
   PLANECAST_HOST_DEVICE static void copy(block_place at, std::byte* to, const std::byte* from,
                                          std::uint32_t bytes, bool aligned) noexcept {
-    struct alignas(16) word {
-      std::byte of[16];
-    };
     const std::uint32_t words = aligned ? bytes / 16 : 0;
     for (std::uint32_t i = at.thread; i < words; i += at.threads)
-      store_aligned(to + 16 * i, load_aligned<word>(from + 16 * i));
+      store_aligned(to + 16 * i, load_aligned<four_words>(from + 16 * i));
     for (std::uint32_t i = 16 * words + at.thread; i < bytes; i += at.threads)
       to[i] = from[i];
   }

@@ -14,6 +14,8 @@ namespace planecast::inline v0::detail {
 //     phases                    How many. A constant.
 //     run<P>(where, memory)     What one thread does in phase P.
 //
+// or prepared(where, memory), what a thread knows of its work, and run<P>() of that.
+//
 // Between two phases all threads of the block wait for each other; within one they write different places, or
 // meet in the operations below, whose results do not depend on who comes first. So a loop over the threads
 // does what a block does, and every index and every bit can be tried without a device.
@@ -23,6 +25,15 @@ struct block_place {
   std::uint32_t thread, threads; // of the block
   std::uint32_t block;           // of the grid
 };
+
+/// Runs a thread's part of a phase by itself, whatever it has to prepare.
+template <std::uint32_t Phase, class Program>
+PLANECAST_HOST_DEVICE void run_phase(const Program& program, block_place at, std::byte* memory) noexcept {
+  if constexpr (requires { program.prepared(at, memory); })
+    program.template run<Phase>(program.prepared(at, memory));
+  else
+    program.template run<Phase>(at, memory);
+}
 
 // All threads meet here.
 template <class T>
@@ -95,13 +106,13 @@ PLANECAST_HOST_DEVICE T load_aligned(const std::byte* from) noexcept {
   return *reinterpret_cast<const T*>(from); // of a copy, nvcc forgets the alignment where branches meet
 #else
   T value;
-  std::memcpy(&value, __builtin_assume_aligned(from, sizeof(T)), sizeof(T));
+  std::memcpy(&value, __builtin_assume_aligned(from, alignof(T)), sizeof(T));
   return value;
 #endif
 }
 template <class T>
 PLANECAST_HOST_DEVICE void store_aligned(std::byte* to, T value) noexcept {
-  std::memcpy(__builtin_assume_aligned(to, sizeof(T)), &value, sizeof(T));
+  std::memcpy(__builtin_assume_aligned(to, alignof(T)), &value, sizeof(T));
 }
 
 } // namespace planecast::inline v0::detail

@@ -22,6 +22,7 @@ struct block_scalars {
   const encode_room<Q, Planes>& in;
   const columns& mine;
   extents rows;
+  bool keep; ///< finders, too
 
   /// The channels' exponents, of a balanced tile.
   PLANECAST_HOST_DEVICE void find_exponents() const noexcept {
@@ -34,7 +35,7 @@ struct block_scalars {
   }
   /// The rows' scalars; of a tile that is stored by now, whatever comes of what nobody found.
   PLANECAST_HOST_DEVICE void fit() const noexcept {
-    if constexpr (rows_of_group<Q> == row_kind::one)
+    if (rows_of_group<Q> == row_kind::one && keep)
       for (std::uint32_t token = at.thread; token < mine.tokens; token += at.threads) {
         typename extents::one of_row;
         std::uint32_t row = Q::scale_row(layout.shape, token, 0);
@@ -73,8 +74,9 @@ private:
     }
     store_aligned(memory + in.prefix + layout.low_at(row), low);
     store_aligned(memory + in.prefix + layout.step_at(row), width);
-    const thread_ruler<Number> r = row_ruler<Number, Q>(low, width);
-    const auto f = cell_finder<Number>::of(r.low, r.step);
+    if (!keep)
+      return;
+    const auto f = column_finders<Number, Q, Planes>::finder_of(low, width);
     store_aligned(memory + in.finders + sizeof(kept_finder) * row, kept_finder{f.low, f.step, f.inverse, 0});
   }
 

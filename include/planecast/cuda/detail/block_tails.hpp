@@ -73,14 +73,16 @@ struct block_tails {
     put(bit, tails.of[0]);
     put(bit + (both >> 16), tails.of[1]);
   }
-  /// Writes them behind a tile's planes, up to a multiple of four bytes where they begin at one: decoders
-  /// read words.
-  PLANECAST_HOST_DEVICE void write(std::byte* to, bool at_word) const noexcept {
-    const std::uint32_t count = bytes();
-    for (std::uint32_t i = at.thread; at_word && i < (count + 3) / 4; i += at.threads)
-      store_aligned(to + 4 * i, part(in.tails)[i]);
-    for (std::uint32_t i = at.thread; !at_word && i < count; i += at.threads)
-      to[i] = memory[in.tails + i];
+  /// Writes them behind a tile's planes, with zeros up to a multiple of four bytes: decoders read words.
+  PLANECAST_HOST_DEVICE void write(std::byte* tile, std::uint32_t tails_at) const noexcept {
+    const std::uint32_t end = align_up(tails_at + bytes(), 4u) - tails_at;
+    std::byte* const to = tile + tails_at;
+    if (tails_at % 4 == 0)
+      for (std::uint32_t i = at.thread; i < end / 4; i += at.threads)
+        store_aligned(to + 4 * i, part(in.tails)[i]);
+    else
+      for (std::uint32_t i = at.thread; i < end; i += at.threads)
+        to[i] = memory[in.tails + i];
   }
 
 private:

@@ -74,10 +74,10 @@ struct group_cells {
   PLANECAST_HOST_DEVICE static group_cells find(const column_rulers<Number, Q, Planes>& rulers,
                                                 const std::byte* tile, const packed_codes& q) noexcept {
     group_cells c;
-    if (!has_guard(q.four[0]) && !has_guard(q.four[1]) && rulers.all_divide()) {
+    if (!has_guard(q.four[0]) && !has_guard(q.four[1])) {
       PLANECAST_DEVICE_UNROLL
       for (std::uint32_t k = 0; k < group_size; ++k) {
-        const cell_extent e = extent_of(rulers.of(k), code_less(q, k, 1));
+        const cell_extent e = extent_of(rulers.exact_of(k), code_less(q, k, 1));
         c.of[k] = e.begin | e.orders << 16;
       }
     } else {
@@ -89,6 +89,18 @@ struct group_cells {
       }
     }
     return c;
+  }
+
+  /// In a block's memory: two parts so many bytes apart, so that threads of a warp do not wait for each
+  /// other.
+  PLANECAST_HOST_DEVICE static group_cells load(const std::byte* from, std::uint32_t apart) noexcept {
+    const auto first = load_aligned<four_words>(from), last = load_aligned<four_words>(from + apart);
+    return {
+        {first.of[0], first.of[1], first.of[2], first.of[3], last.of[0], last.of[1], last.of[2], last.of[3]}};
+  }
+  PLANECAST_HOST_DEVICE void store(std::byte* to, std::uint32_t apart) const noexcept {
+    store_aligned(to, four_words{{of[0], of[1], of[2], of[3]}});
+    store_aligned(to + apart, four_words{{of[4], of[5], of[6], of[7]}});
   }
 
   /// Bits of a tail.

@@ -14,7 +14,8 @@ namespace planecast::inline v0::detail {
 /// A block shows what the first planes of its tile tell.
 template <class Number, quantizer Q, class Planes>
 struct decode_program {
-  static constexpr std::uint32_t phases = 1; ///< threads need nothing of each other
+  static constexpr std::uint32_t phases = 1;      ///< threads need nothing of each other
+  static constexpr std::uint32_t blocks_held = 3; ///< of 256 threads
 
   device_tiles<Q, Planes> from;
   device_rows<std::byte> to;
@@ -37,18 +38,18 @@ struct decode_program {
       const column_rulers<Number, Q, Planes> column(layout, tile, g);
       for (std::uint32_t token = mine.first_token; token < mine.tokens; token += batch * mine.token_step) {
         column_rulers<Number, Q, Planes> rulers[batch] = {column, column, column, column};
-        packed_codes q[batch];
+        plane_parts<Planes> parts[batch];
         PLANECAST_DEVICE_UNROLL
         for (std::uint32_t i = 0; i < batch; ++i) {
           const std::uint32_t is = min(token + i * mine.token_step, mine.tokens - 1);
           rulers[i].move_to(is);
-          q[i] = load_codes(layout, tile, is, g, planes);
+          parts[i] = plane_parts<Planes>::load(layout, tile, is, g, planes);
         }
         PLANECAST_DEVICE_UNROLL
         for (std::uint32_t i = 0; i < batch; ++i)
           if (const std::uint32_t is = token + i * mine.token_step; is < mine.tokens)
             store_packed<Number>(to.row(first + is, head, layout.value_bytes) + g * Number::bits,
-                                 shown_group(rulers[i], q[i], bits), whole);
+                                 shown_group(rulers[i], parts[i].codes(), bits), whole);
       }
     }
   }
@@ -58,6 +59,7 @@ struct decode_program {
 template <class Number, quantizer Q, class Planes>
 struct decode_exact_program {
   static constexpr std::uint32_t phases = 3; ///< lengths of the groups' tails, where they begin, the values
+  static constexpr std::uint32_t blocks_held = 3; ///< of 256 threads
 
   device_tiles<Q, Planes> from;
   device_rows<std::byte> to;
@@ -70,41 +72,58 @@ struct decode_exact_program {
     return begins_bytes(s) + (keep ? 4 * s.values() : 0);
   }
 
+  /// What a thread knows of its tile, found once for all phases.
+  struct thread_of {
+    block_place at;
+    std::byte* memory;
+    tile_layout<Q, Planes> layout;
+    columns mine;
+    const std::byte* tile;
+    std::uint32_t first, head; ///< position of the tile's first token
+    std::uint32_t tail_bytes;  ///< that the tile says it has
+    bool stored;
+  };
+  PLANECAST_HOST_DEVICE thread_of prepared(block_place at, std::byte* memory) const noexcept {
+    const std::uint32_t page = at.block % from.pages();
+    const auto layout = from.layout(page);
+    const encoded_tile is = from.coded[at.block];
+    const std::uint32_t bytes = min(is.bytes, layout.stored_bytes());
+    return {at,
+            memory,
+            layout,
+            {at, layout.shape},
+            from.tile(at.block),
+            from.first_of(page),
+            at.block / from.pages(),
+            bytes > layout.tails_at() ? bytes - layout.tails_at() : 0,
+            is.stored};
+  }
   /// One phase.
   template <std::uint32_t Phase>
-  PLANECAST_HOST_DEVICE void run(block_place at, std::byte* memory) const noexcept {
-    const std::uint32_t page = at.block % from.pages(), head = at.block / from.pages();
-    const auto layout = from.layout(page);
-    const std::byte* const tile = from.tile(at.block);
-    const std::uint32_t first = from.first_of(page);
-    if (from.coded[at.block].stored) {
+  PLANECAST_HOST_DEVICE void run(const thread_of& t) const noexcept {
+    if (t.stored) {
       if (Phase == 2)
-        decode_stored<Number>(at, layout, tile, true, to, first, head, whole);
-      return;
-    }
-    const columns mine(at, layout.shape);
-    auto* const begins = reinterpret_cast<std::uint32_t*>(memory);
-    if constexpr (Phase == 1)
-      add_up(at, layout, mine, begins);
+        decode_stored<Number>(t.at, t.layout, t.tile, true, to, t.first, t.head, whole);
+    } else if constexpr (Phase == 1)
+      add_up(t);
     else
-      for (std::uint32_t g = mine.first_group; g < mine.groups; g += mine.group_step) {
-        column_rulers<Number, Q, Planes> rulers(layout, tile, g);
-        for (std::uint32_t token = mine.first_token; token < mine.tokens; token += mine.token_step) {
-          std::byte* const kept = memory + begins_bytes(layout.shape) + 32 * (token * mine.groups + g);
-          std::uint32_t& begin = begins[mine.padded(token, g)];
+      for (std::uint32_t g = t.mine.first_group; g < t.mine.groups; g += t.mine.group_step) {
+        column_rulers<Number, Q, Planes> rulers(t.layout, t.tile, g);
+        for (std::uint32_t token = t.mine.first_token; token < t.mine.tokens; token += t.mine.token_step) {
+          std::byte* const kept = t.memory + begins_bytes(t.layout.shape) + 16 * (token * t.mine.groups + g);
           cells found;
           if (Phase == 2 && keep)
-            found = load_aligned<aligned_cells>(kept).are;
+            found = cells::load(kept, 2 * t.layout.shape.values());
           else {
             rulers.move_to(token);
-            found = cells::find(rulers, tile, load_codes(layout, tile, token, g, Planes::fixed));
+            found = cells::find(rulers, t.tile, load_codes(t.layout, t.tile, token, g, Planes::fixed));
           }
           if constexpr (Phase == 2)
-            restore(at, layout, found, token, g, begin, head, first);
+            restore(t, found, token, g);
           else {
-            begin = found.tail_bits();
+            begin(t, token, g) = found.tail_bits();
             if (keep)
-              store_aligned(kept, aligned_cells{found});
+              found.store(kept, 2 * t.layout.shape.values());
           }
         }
       }
@@ -112,45 +131,38 @@ struct decode_exact_program {
 
 private:
   using cells = group_cells<Number, Q, Planes>;
-  using layout_type = tile_layout<Q, Planes>;
-  struct alignas(16) aligned_cells {
-    cells are;
-  };
 
   PLANECAST_HOST_DEVICE static std::uint32_t begins_bytes(tile_shape s) noexcept {
     return align_up(4 * columns::padded_count(s), 16u);
   }
-  // Bytes that a slot has for tails.
-  PLANECAST_HOST_DEVICE static std::uint32_t room(layout_type layout) noexcept {
-    return layout.stored_bytes() > layout.tails_at() ? layout.stored_bytes() - layout.tails_at() : 0;
+  // Bits of a group's tails; later, where they begin.
+  PLANECAST_HOST_DEVICE static std::uint32_t& begin(const thread_of& t, std::uint32_t token,
+                                                    std::uint32_t g) noexcept {
+    return reinterpret_cast<std::uint32_t*>(t.memory)[t.mine.padded(token, g)];
   }
-  PLANECAST_HOST_DEVICE void add_up(block_place at, layout_type layout, const columns& mine,
-                                    std::uint32_t* begins) const noexcept {
-    const std::uint32_t* const ends = from.ends_of(at.block);
-    const std::byte* const tails = from.tile(at.block) + layout.tails_at();
-    for (std::uint32_t token = at.thread; token < mine.tokens; token += at.threads) {
-      const std::uint32_t begin = token == 0 ? 0 : ends[token - 1];
+  PLANECAST_HOST_DEVICE void add_up(const thread_of& t) const noexcept {
+    const std::uint32_t* const ends = from.ends_of(t.at.block);
+    for (std::uint32_t token = t.at.thread; token < t.mine.tokens; token += t.at.threads) {
+      const std::uint32_t first = token == 0 ? 0 : ends[token - 1], end = ends[token];
       std::uint32_t sum = 0;
-      for (std::uint32_t g = 0; g < mine.groups; ++g) {
-        std::uint32_t& of_group = begins[mine.padded(token, g)];
+      for (std::uint32_t g = 0; g < t.mine.groups; ++g) {
+        std::uint32_t& of_group = begin(t, token, g);
         const std::uint32_t bits = of_group;
-        of_group = 8 * begin + sum;
+        of_group = 8 * first + sum;
         sum += bits;
       }
-      const bool fits =
-          begin <= ends[token] && ends[token] <= room(layout) && ends[token] - begin == (sum + 7) / 8;
-      if (!fits || !padded_with_zeros(tails + begin, sum))
+      const bool fits = first <= end && end <= t.tail_bytes && end - first == (sum + 7) / 8;
+      if (!fits || !padded_with_zeros(t.tile + t.layout.tails_at() + first, sum))
         meet_or(*corrupt, 1);
     }
   }
-  PLANECAST_HOST_DEVICE void restore(block_place at, layout_type layout, const cells& of, std::uint32_t token,
-                                     std::uint32_t g, std::uint32_t bit, std::uint32_t head,
-                                     std::uint32_t first) const noexcept {
-    const std::byte* const tails = from.tile(at.block) + layout.tails_at();
+  PLANECAST_HOST_DEVICE void restore(const thread_of& t, const cells& of, std::uint32_t token,
+                                     std::uint32_t g) const noexcept {
+    const std::byte* const tails = t.tile + t.layout.tails_at();
     packed_patterns x;
-    if (!of.exact(tail_words::of(tails, tails + room(layout)), bit, x))
+    if (!of.exact(tail_words::of(tails, tails + t.tail_bytes), begin(t, token, g), x))
       meet_or(*corrupt, 1);
-    store_packed<Number>(to.row(first + token, head, layout.value_bytes) + g * Number::bits, x, whole);
+    store_packed<Number>(to.row(t.first + token, t.head, t.layout.value_bytes) + g * Number::bits, x, whole);
   }
 };
 

@@ -51,21 +51,26 @@ private:
 
 public:
   static constexpr std::uint32_t phases = 5 + balancing + tailed;
+  static constexpr std::uint32_t blocks_held = 3; ///< of 256 threads
 
-  /// One phase: a step, of those that such a tile needs.
-  template <std::uint32_t Phase>
-  PLANECAST_HOST_DEVICE void run(block_place at, std::byte* memory) const noexcept {
-    constexpr step is = step_of(Phase);
+  /// What a thread knows of its tile, found once for all phases.
+  struct thread_of;
+  PLANECAST_HOST_DEVICE thread_of prepared(block_place at, std::byte* memory) const noexcept {
     const std::uint32_t page = at.block % to.pages();
     const layout_type layout = to.layout(page);
-    const thread_of t{*this,
-                      at,
-                      memory,
-                      layout,
-                      room(layout, keep),
-                      {at, layout.shape},
-                      to.first_of(page),
-                      at.block / to.pages()};
+    return {*this,
+            at,
+            memory,
+            layout,
+            room(layout, keep),
+            {at, layout.shape},
+            to.first_of(page),
+            at.block / to.pages()};
+  }
+  /// One phase: a step, of those that such a tile needs.
+  template <std::uint32_t Phase>
+  PLANECAST_HOST_DEVICE static void run(const thread_of& t) noexcept {
+    constexpr step is = step_of(Phase);
     if constexpr (is == step::clear)
       t.clear();
     else if constexpr (is == step::read)
@@ -88,7 +93,6 @@ public:
       t.write();
   }
 
-private:
   using extents = row_extents<Number, Q, Planes>;
 
   struct thread_of {
@@ -109,18 +113,20 @@ private:
       return *part<std::uint32_t>(in.stored);
     }
     PLANECAST_HOST_DEVICE std::uint32_t& odd_flag() const noexcept { return *part<std::uint32_t>(in.odd); }
-    PLANECAST_HOST_DEVICE std::uint32_t& of_group(std::uint32_t token, std::uint32_t g) const noexcept {
-      return part<std::uint32_t>(in.groups)[mine.padded(token, g)];
+    // Where a group's extent is.
+    PLANECAST_HOST_DEVICE std::uint32_t* word_of(std::uint32_t token, std::uint32_t g) const noexcept {
+      return room::alone(program.keep) ? part<std::uint32_t>(in.groups) + mine.padded(token, g) : nullptr;
     }
     PLANECAST_HOST_DEVICE block_scalars<Number, Q, Planes> scalars() const noexcept {
-      return {at, memory, layout, in, mine, rows()};
+      return {at, memory, layout, in, mine, rows(), program.keep};
     }
     PLANECAST_HOST_DEVICE block_tails<Q, Planes> tails() const noexcept { return {at, memory, in, mine}; }
     PLANECAST_HOST_DEVICE std::byte* kept(std::uint32_t token, std::uint32_t g) const noexcept {
       return memory + in.values + 16 * (token * mine.groups + g);
     }
     PLANECAST_HOST_DEVICE extents rows() const noexcept {
-      return {layout, part<int>(in.least), part<int>(in.greatest), part<std::uint32_t>(in.any)};
+      return {layout, room::alone(program.keep), part<int>(in.least), part<int>(in.greatest),
+              part<std::uint32_t>(in.any)};
     }
     // Calls f(token, g) for the thread's groups.
     template <class Begin, class F>
@@ -167,24 +173,35 @@ private:
                                         column_extents<Number, Q, Planes>>;
       for (std::uint32_t g = mine.first_group; g < mine.groups; g += mine.group_step) {
         finder found;
-        PLANECAST_DEVICE_UNROLL_FOUR
-        for (std::uint32_t token = mine.first_token; token < mine.tokens; token += mine.token_step) {
-          const packed_patterns x = load(token, g);
-          if (program.keep)
-            store_aligned(kept(token, g), four_words{{x.two[0], x.two[1], x.two[2], x.two[3]}});
-          const bool finite = all_finite<Number>(x);
-          if (!finite)
-            meet_or(odd_flag(), 1);
-          if constexpr (balancing_quantizer<Q>)
-            found.add(x, finite);
-          else
-            found.add(rows(), x, finite, token, g, of_group(token, g));
+        constexpr std::uint32_t batch = 4; // so many are on their way to a thread at once
+        for (std::uint32_t token = mine.first_token; token < mine.tokens; token += batch * mine.token_step) {
+          packed_patterns x[batch];
+          PLANECAST_DEVICE_UNROLL
+          for (std::uint32_t i = 0; i < batch; ++i)
+            x[i] = load(min(token + i * mine.token_step, mine.tokens - 1), g);
+          PLANECAST_DEVICE_UNROLL
+          for (std::uint32_t i = 0; i < batch; ++i)
+            if (const std::uint32_t is = token + i * mine.token_step; is < mine.tokens)
+              take_in(found, x[i], is, g);
         }
         if constexpr (balancing_quantizer<Q>)
           found.finish(part<std::uint32_t>(in.sizes), g);
         else
-          found.finish(rows(), g);
+          found.finish(rows());
       }
+    }
+    template <class Finder>
+    PLANECAST_HOST_DEVICE void take_in(Finder& found, const packed_patterns& x, std::uint32_t token,
+                                       std::uint32_t g) const noexcept {
+      if (program.keep)
+        store_aligned(kept(token, g), four_words{{x.two[0], x.two[1], x.two[2], x.two[3]}});
+      const bool finite = all_finite<Number>(x);
+      if (!finite)
+        meet_or(odd_flag(), 1);
+      if constexpr (balancing_quantizer<Q>)
+        found.add(x);
+      else
+        found.add(rows(), x, finite, token, g, word_of(token, g));
     }
     PLANECAST_HOST_DEVICE void find_balanced_extents() const noexcept {
       if (stored_flag() != 0)
@@ -192,18 +209,18 @@ private:
       each([](std::uint32_t) { return 0; },
            [this](int, std::uint32_t token, std::uint32_t g) {
              balanced_extents<Number, Q, Planes>::add(rows(), values(token, g), memory + in.prefix, token, g,
-                                                      of_group(token, g));
+                                                      word_of(token, g));
            });
     }
 
     using finders = column_finders<Number, Q, Planes>;
     PLANECAST_HOST_DEVICE finders finders_of(std::uint32_t g) const noexcept {
-      return {layout, memory + in.finders, memory + in.prefix, g};
+      return {layout, program.keep ? memory + in.finders : nullptr, memory + in.prefix, g};
     }
     PLANECAST_HOST_DEVICE coded_group coded(finders& by, std::uint32_t token, std::uint32_t g,
                                             const packed_patterns& x) const noexcept {
       by.move_to(token);
-      if ((odd_flag() != 0 && !all_finite<Number>(x)) || (Planes::has_tail && !by.all_divide()))
+      if (odd_flag() != 0 && !all_finite<Number>(x))
         return code_any_group<Number>(layout, memory + in.prefix, token, g, x);
       return code_group(by, x);
     }
@@ -265,7 +282,7 @@ private:
       for (std::uint32_t i = tile_header_bytes / 4 + at.thread; i < layout.plane_at(0) / 4; i += at.threads)
         store_aligned(tile() + 4 * i, part<std::uint32_t>(in.prefix)[i]);
       if constexpr (Planes::has_tail)
-        tails().write(tile() + layout.tails_at(), layout.tails_at() % 4 == 0);
+        tails().write(tile(), layout.tails_at());
     }
   };
 };

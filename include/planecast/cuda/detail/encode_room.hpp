@@ -3,13 +3,14 @@
 
 #include "planecast/code/tile.hpp"
 #include "planecast/cuda/detail/columns.hpp"
+#include "planecast/cuda/detail/group_rulers.hpp"
 
 #include <cstdint>
 
 namespace planecast::inline v0::detail {
 
 /// Bytes from the memory's beginning; each part is aligned to 16. Values are kept where there is room
-/// (`keep`).
+/// (`keep`), and other parts that save work.
 template <quantizer Q, class Planes>
 struct encode_room {
   std::uint32_t stored = 0;      ///< u32: whether the tile is stored
@@ -30,6 +31,10 @@ struct encode_room {
 
   static constexpr std::uint32_t sum_tokens = 16; ///< see sums
 
+  /// Whether a group's extent is in a word of its own.
+  PLANECAST_HOST_DEVICE static constexpr bool alone(bool keep) noexcept {
+    return keep && rows_of_group<Q> == row_kind::one;
+  }
   /// For a tile of that layout.
   PLANECAST_HOST_DEVICE encode_room(tile_layout<Q, Planes> layout, bool keep) noexcept {
     const tile_shape s = layout.shape;
@@ -42,12 +47,12 @@ struct encode_room {
       return here;
     };
     prefix = take(layout.plane_at(0));
-    finders = take(16 * rows);
-    least = take(4 * rows);
-    greatest = take(4 * rows);
+    finders = take(keep ? 16 * rows : 0);
+    least = take(alone(keep) ? 0 : 4 * rows);
+    greatest = take(alone(keep) ? 0 : 4 * rows);
     any = take(4 * rows * balanced);
     sizes = take(4 * s.dim * balanced);
-    groups = take(4 * columns::padded_count(s));
+    groups = take(alone(keep) || Planes::has_tail ? 4 * columns::padded_count(s) : 0);
     lengths = take(4 * s.tokens * tailed);
     sums = take(4 * ((s.tokens + sum_tokens - 1) / sum_tokens) * tailed);
     ends = take(4 * s.tokens * tailed);

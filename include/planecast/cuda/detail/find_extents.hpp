@@ -8,11 +8,13 @@
 namespace planecast::inline v0::detail {
 
 /// The extents where they are in a block's memory: orders, or scaled values of a balanced tile. Where a group
-/// is in one row, each group keeps its own in one word, and the row's is what they are together.
+/// is in one row and there is room, each group keeps its own in one word, and the row's is what they are
+/// together; else all that a row has meet in two numbers.
 template <class Number, class Q, class Planes>
 struct row_extents {
   tile_layout<Q, Planes> layout;
-  int *least, *greatest; ///< of rows
+  bool alone;            ///< groups keep their own
+  int *least, *greatest; ///< of rows, if not
   std::uint32_t* any;    ///< of rows of a balanced tile: whether there is a value other than zero
 
   static constexpr row_kind kind = rows_of_group<Q>;
@@ -38,14 +40,23 @@ struct row_extents {
   };
 
   PLANECAST_HOST_DEVICE void clear(std::uint32_t row) const noexcept {
-    least[row] = one{}.least;
-    greatest[row] = one{}.greatest;
+    if (!alone) {
+      least[row] = one{}.least;
+      greatest[row] = one{}.greatest;
+    }
     if constexpr (balancing_quantizer<Q>)
       any[row] = 0;
   }
   PLANECAST_HOST_DEVICE void meet(std::uint32_t row, int from, int to) const noexcept {
     meet_min(least[slot(row)], from);
     meet_max(greatest[slot(row)], to);
+  }
+  /// What a group has of its row.
+  PLANECAST_HOST_DEVICE void tell(one of_group, std::uint32_t row, std::uint32_t* word) const noexcept {
+    if (alone)
+      *word = of_group.word();
+    else if (of_group.least <= of_group.greatest)
+      meet(row, of_group.least, of_group.greatest);
   }
   PLANECAST_HOST_DEVICE one of(std::uint32_t row) const noexcept {
     return {least[slot(row)], greatest[slot(row)]};
@@ -67,14 +78,14 @@ class column_extents {
 public:
   using rows_type = row_extents<Number, Q, Planes>;
 
-  /// Takes in a group; `word` is its own.
+  /// Takes in a group; `word` is its own, where groups have one.
   PLANECAST_HOST_DEVICE void add(const rows_type& rows, const packed_patterns& x, bool finite,
-                                 std::uint32_t token, std::uint32_t g, std::uint32_t& word) noexcept {
-    if constexpr (kind == row_kind::one) {
-      word = word_of(x, finite).word();
-    } else if (kind != row_kind::any && finite) {
+                                 std::uint32_t token, std::uint32_t g, std::uint32_t* word) noexcept {
+    if constexpr (kind == row_kind::one)
+      rows.tell(extent_of_group(x, finite), Q::scale_row(rows.layout.shape, token, g * group_size), word);
+    else if (kind != row_kind::any && finite) {
       if (const std::uint32_t row = Q::scale_row(rows.layout.shape, token, g * group_size); row != row_) {
-        finish(rows, g);
+        finish(rows);
         row_ = row;
         least_ = greatest_ = x;
       } else
@@ -92,7 +103,7 @@ public:
       }
   }
   /// Nothing more comes of the column.
-  PLANECAST_HOST_DEVICE void finish(const rows_type& rows, std::uint32_t) const noexcept {
+  PLANECAST_HOST_DEVICE void finish(const rows_type& rows) const noexcept {
     if constexpr (kind == row_kind::each || kind == row_kind::each_of_some) {
       if (row_ == none)
         return;
@@ -107,8 +118,8 @@ private:
   static constexpr row_kind kind = rows_of_group<Q>;
   static constexpr std::uint32_t none = 0xFFFF'FFFFu;
 
-  PLANECAST_HOST_DEVICE static typename rows_type::one word_of(const packed_patterns& x,
-                                                               bool finite) noexcept {
+  PLANECAST_HOST_DEVICE static typename rows_type::one extent_of_group(const packed_patterns& x,
+                                                                       bool finite) noexcept {
     typename rows_type::one found;
     if (finite) {
       const std::uint32_t least = orders_of<Number>(
@@ -136,7 +147,7 @@ template <class Number>
 struct channel_sizes {
   std::uint32_t two[group_size / 2] = {};
 
-  PLANECAST_HOST_DEVICE void add(const packed_patterns& x, bool) noexcept {
+  PLANECAST_HOST_DEVICE void add(const packed_patterns& x) noexcept {
     constexpr std::uint32_t size = Number::sign - 1;
     PLANECAST_DEVICE_UNROLL
     for (std::uint32_t i = 0; i < group_size / 2; ++i) {
@@ -157,10 +168,10 @@ template <class Number, class Q, class Planes>
 struct balanced_extents {
   using rows_type = row_extents<Number, Q, Planes>;
 
-  /// Takes in a group; `word` is its own.
+  /// Takes in a group; `word` is its own, where groups have one.
   PLANECAST_HOST_DEVICE static void add(const rows_type& rows, const packed_patterns& x,
                                         const std::byte* prefix, std::uint32_t token, std::uint32_t g,
-                                        std::uint32_t& word) noexcept {
+                                        std::uint32_t* word) noexcept {
     using balance = balanced_cells<Number, Planes::code_bits>;
     typename balance::extent all;
     PLANECAST_DEVICE_UNROLL
@@ -181,10 +192,10 @@ struct balanced_extents {
       }
     }
     if constexpr (rows_type::kind == row_kind::one) {
-      word = typename rows_type::one{all.least, all.greatest}.word();
-      std::uint32_t& any = rows.any[Q::scale_row(rows.layout.shape, token, g * group_size)];
+      const std::uint32_t row = Q::scale_row(rows.layout.shape, token, g * group_size);
+      rows.tell({all.least, all.greatest}, row, word);
       if (all.not_zero)
-        meet_or(any, 1);
+        meet_or(rows.any[row], 1);
     }
   }
 };

@@ -21,10 +21,10 @@ public:
   using layout_type = tile_layout<Q, Planes>;
   using finder = cell_finder<Number>;
 
-  /// `finders` has one for each scale row; `prefix` is what the tile begins with.
+  /// `prefix` is what the tile begins with; `finders` has one for each scale row, or is null.
   PLANECAST_HOST_DEVICE column_finders(layout_type layout, const std::byte* finders, const std::byte* prefix,
                                        std::uint32_t g) noexcept
-      : layout_(layout), finders_(finders), g_(g) {
+      : layout_(layout), finders_(finders), prefix_(prefix), g_(g) {
     if constexpr (balancing_quantizer<Q>)
       exponents_ = group_exponents::load(layout, prefix, g);
     if constexpr (kind == row_kind::each)
@@ -40,6 +40,11 @@ public:
         load_each(row_ = row);
   }
   PLANECAST_HOST_DEVICE std::uint32_t channel(std::uint32_t k) const noexcept { return g_ * group_size + k; }
+  /// Of a row's scalars.
+  PLANECAST_HOST_DEVICE static finder finder_of(std::uint16_t low, std::uint16_t step) noexcept {
+    const thread_ruler<Number> r = row_ruler<Number, Q>(low, step);
+    return finder::of(r.low, r.step);
+  }
   /// Of channel k of the group, for the token moved to.
   PLANECAST_HOST_DEVICE finder of(std::uint32_t k) const noexcept {
     finder f;
@@ -56,24 +61,19 @@ public:
     }
     return f;
   }
-  /// Whether all of them have several cells.
-  PLANECAST_HOST_DEVICE bool all_divide() const noexcept {
-    bool all = true;
-    PLANECAST_DEVICE_UNROLL
-    for (std::uint32_t k = 0; k < (depends_on_channel ? group_size : rows_held); ++k)
-      all = all && of(k).divides();
-    return all;
-  }
 
 private:
   static constexpr row_kind kind = rows_of_group<Q>;
   static constexpr std::uint32_t rows_held =
       kind == row_kind::each || kind == row_kind::each_of_some ? group_size : 1;
-  static constexpr bool depends_on_channel = kind == row_kind::any || balancing_quantizer<Q>;
 
   PLANECAST_HOST_DEVICE finder load(std::uint32_t row) const noexcept {
-    const auto kept = load_aligned<kept_finder>(finders_ + sizeof(kept_finder) * row);
-    return {kept.low, kept.step, kept.inverse};
+    if (finders_ != nullptr) {
+      const auto kept = load_aligned<kept_finder>(finders_ + sizeof(kept_finder) * row);
+      return {kept.low, kept.step, kept.inverse};
+    }
+    return finder_of(load_aligned<std::uint16_t>(prefix_ + layout_.low_at(row)),
+                     load_aligned<std::uint16_t>(prefix_ + layout_.step_at(row)));
   }
   PLANECAST_HOST_DEVICE void load_each(std::uint32_t row) noexcept {
     PLANECAST_DEVICE_UNROLL
@@ -82,7 +82,7 @@ private:
   }
 
   layout_type layout_;
-  const std::byte* finders_;
+  const std::byte *finders_, *prefix_;
   std::uint32_t g_, token_ = 0, row_ = 0xFFFF'FFFFu;
   finder rows_[rows_held];
   group_exponents exponents_;
@@ -96,7 +96,7 @@ struct coded_group {
 };
 
 /// Codes a group of finite values.
-/// Preconditions: the finders are moved to its token, and all divide where there are tails.
+/// Preconditions: the finders are moved to its token.
 template <class Number, class Q, class Planes>
 PLANECAST_HOST_DEVICE coded_group code_group(const column_finders<Number, Q, Planes>& finders,
                                              const packed_patterns& x) noexcept {

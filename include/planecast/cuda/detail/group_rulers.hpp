@@ -55,7 +55,7 @@ struct group_exponents {
 // m of a balanced row as a number, times 2ᵉ. A zero stands for −0, which its cell 0 begins with.
 PLANECAST_HOST_DEVICE inline float balanced_low(float low, float power) noexcept {
   const float scaled = product_of(low, power);
-  return bit_cast<std::uint32_t>(scaled) << 1 == 0 ? -0.0f : scaled;
+  return is_zero(scaled) ? -0.0f : scaled;
 }
 
 /// The ruler of a row's scalars; of a balanced row's, before its channels' powers.
@@ -113,20 +113,16 @@ public:
     }
     return r;
   }
-  /// Whether all of them have several cells.
-  PLANECAST_HOST_DEVICE bool all_divide() const noexcept {
-    bool all = true;
-    PLANECAST_DEVICE_UNROLL
-    for (std::uint32_t k = 0; k < (depends_on_channel ? group_size : rows_held); ++k)
-      all = all && of(k).divides();
-    return all;
+  /// The same where it is asked for cells, of which the only one of a row of zeros begins with −0.
+  PLANECAST_HOST_DEVICE thread_ruler<Number> exact_of(std::uint32_t k) const noexcept {
+    const thread_ruler<Number> r = of(k);
+    return {!r.divides() && is_zero(r.low) ? -0.0f : r.low, r.step};
   }
 
 private:
   static constexpr row_kind kind = rows_of_group<Q>;
   static constexpr std::uint32_t rows_held =
       kind == row_kind::each || kind == row_kind::each_of_some ? group_size : 1;
-  static constexpr bool depends_on_channel = kind == row_kind::any || balancing_quantizer<Q>;
 
   PLANECAST_HOST_DEVICE void load_each(std::uint32_t row) noexcept {
     const auto low = load_aligned<four_words>(tile_ + layout_.low_at(row)),

@@ -28,7 +28,11 @@ inline status device_status(cudaError_t e) noexcept {
 template <class Program, std::uint32_t... P>
 __device__ void run_phases(const Program& program, block_place at, std::byte* memory,
                            std::integer_sequence<std::uint32_t, P...>) {
-  ((program.template run<P>(at, memory), P + 1 < Program::phases ? __syncthreads() : void()), ...);
+  if constexpr (requires { program.prepared(at, memory); }) {
+    const auto thread = program.prepared(at, memory);
+    ((program.template run<P>(thread), P + 1 < Program::phases ? __syncthreads() : void()), ...);
+  } else
+    ((program.template run<P>(at, memory), P + 1 < Program::phases ? __syncthreads() : void()), ...);
 }
 
 // How many blocks a multiprocessor should hold at once: one, where a program does not say. Said of none,

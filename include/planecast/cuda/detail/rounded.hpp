@@ -48,6 +48,15 @@ PLANECAST_HOST_DEVICE inline float product_of(float a, float b) noexcept {
   return a * b;
 #endif
 }
+PLANECAST_HOST_DEVICE inline float negated(float x) noexcept {
+#if PLANECAST_ON_DEVICE
+  float y;
+  asm("neg.f32 %0, %1;" : "=f"(y) : "f"(x)); // which becomes a part of what uses it
+  return y;
+#else
+  return -x;
+#endif
+}
 // a · b + c, rounded once.
 PLANECAST_HOST_DEVICE inline float fused(float a, float b, float c) noexcept {
 #if PLANECAST_ON_DEVICE

@@ -256,10 +256,16 @@ private:
         return meet_or(*frame.corrupt, 1);
     } else {
       const std::uint32_t width = planes::width(frame.plane);
-      std::byte* const to = codes + layout.plane_row_at(frame.plane, token) + g * width;
-      for (std::uint32_t i = 0; i < width; ++i)
-        to[i] = from[g * width + i];
-      x = shown_group<Number>(layout, codes, token, g, frame.plane + 1);
+      const auto part = plane_part::of_bytes(from + g * width, width);
+      auto parts = plane_parts<planes>::load(layout, codes, token, g, frame.plane);
+      PLANECAST_DEVICE_UNROLL
+      for (std::uint32_t p = 0; p < planes::fixed; ++p) // so that p is known, and the parts are registers
+        if (p == frame.plane) {
+          part.store(layout, codes, p, token, g);
+          parts.of[p] = part;
+        }
+      x = shown_group(rulers_of<Number>(layout, codes, token, g), parts.codes(),
+                      planes::bits_before(frame.plane + 1));
     }
     s.layer().template write<Number>(s.is_value(), s.token(row), s.head(), g, x);
   }
