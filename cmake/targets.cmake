@@ -197,7 +197,6 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/transport/shaped.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/transport/transport.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/version.hpp)
-set_target_properties(planecast PROPERTIES VERIFY_INTERFACE_HEADER_SETS ${PROJECT_IS_TOP_LEVEL})
 
 # Kernels, for nvcc. It does not link planecast::planecast, whose C++20 CMake below 3.26 would refuse for nvcc: the flag
 # is passed instead, to the units that nvcc compiles.
@@ -233,7 +232,6 @@ if(PLANECAST_ASIO_INCLUDE)
   find_package(Threads REQUIRED)
   add_library(planecast::socket ALIAS planecast_socket)
   target_include_directories(planecast_socket SYSTEM INTERFACE $<BUILD_INTERFACE:${PLANECAST_ASIO_INCLUDE}>)
-  set_target_properties(planecast_socket PROPERTIES VERIFY_INTERFACE_HEADER_SETS ${PROJECT_IS_TOP_LEVEL})
 else()
   message(STATUS "planecast: no standalone Asio (Debian: libasio-dev), so there is no planecast::socket")
 endif()

@@ -202,7 +202,7 @@ private:
   }
 
   // Replaces a query by what it draws from the first n values.
-  void attend(float* query, std::size_t n, bool watched) {
+  TOY_UNWATCHED void attend(float* query, std::size_t n, bool watched) {
     const std::size_t dim = c_.head_dim;
     const float scale = c_.sharpness / std::sqrt(static_cast<float>(dim));
     scores_.resize((n + key_lanes - 1) / key_lanes * key_lanes);

@@ -300,7 +300,7 @@ TEST_CASE("assembly: upgrades that are cut or too long are corrupt, and count fo
 
 TEST_CASE("assembly: hostile bytes are a status, and the pages' neighbours stay as they were") {
   std::uint32_t refused = 0;
-  for (std::uint32_t k = 0; k < rounds(1500, 400); ++k) {
+  for (std::uint32_t k = 0; k < rounds(1500, 150); ++k) {
     const std::uint64_t seed = first_seed() + k;
     CAPTURE(seed);
     random_source random(seed);
@@ -397,18 +397,18 @@ void placed_alike(std::uint64_t seed, bool hostile, std::uint32_t& refused) {
 
 TEST_CASE("assembly: bases placed by two threads are what one makes of them, good or bad") {
   std::uint32_t refused = 0;
-  for (std::uint32_t k = 0; k < rounds(60, 5); ++k) {
+  for (std::uint32_t k = 0; k < rounds(60, 2); ++k) {
     placed_alike(first_seed() + k, false, refused);
     CHECK(refused == 0);
   }
-  for (std::uint32_t k = 0; k < rounds(200, 20); ++k)
+  for (std::uint32_t k = 0; k < rounds(200, 8); ++k)
     placed_alike(first_seed() + k, true, refused);
   CHECK(refused > 0);
 }
 
 TEST_CASE("assembly: of neighbours that come together, those before a bad row are taken") {
   std::uint32_t refused = 0, within = 0;
-  for (std::uint32_t k = 0; k < rounds(400, 150); ++k) {
+  for (std::uint32_t k = 0; k < rounds(400, 60); ++k) {
     const std::uint64_t seed = first_seed() + k;
     CAPTURE(seed);
     random_source random(seed);
@@ -546,11 +546,11 @@ void from_any_into_any(std::uint32_t count) {
 } // namespace
 
 TEST_CASE("assembly: from any layout, page size and stride into any other") {
-  from_any_into_any<standard>(rounds(200, 30));
-  from_any_into_any<finer>(rounds(80, 15));
-  from_any_into_any<eight>(rounds(80, 15));
-  from_any_into_any<from_two>(rounds(80, 15));
-  from_any_into_any<lossy>(rounds(80, 15));
+  from_any_into_any<standard>(rounds(200, 12));
+  from_any_into_any<finer>(rounds(80, 6));
+  from_any_into_any<eight>(rounds(80, 6));
+  from_any_into_any<from_two>(rounds(80, 6));
+  from_any_into_any<lossy>(rounds(80, 6));
 }
 
 // What it takes for one plane after the other in any order of tokens, into pages of the sent type and into

@@ -163,10 +163,10 @@ std::uint16_t bf16(double x) {
 } // namespace
 
 TEST_CASE("cell: all patterns come back for hard rows of bf16") {
-  all_patterns_come_back<pc::bf16, 8>(rounds(5100, 170));
+  all_patterns_come_back<pc::bf16, 8>(rounds(5100, 85));
 }
 TEST_CASE("cell: all patterns come back for hard rows of fp16") {
-  all_patterns_come_back<pc::fp16, 8>(rounds(5100, 170));
+  all_patterns_come_back<pc::fp16, 8>(rounds(5100, 85));
 }
 
 TEST_CASE("cell: all patterns come back with fewer code bits") {

@@ -212,12 +212,12 @@ void tiles_of_all_planes_keep_to_it() {
 } // namespace
 
 TEST_CASE("error bound: every pattern between a row's ends keeps to it, and some come near") {
-  holds_and_is_tight<pc::bf16, 8>(rounds(1020, 170));
-  holds_and_is_tight<pc::fp16, 8>(rounds(1020, 170));
+  holds_and_is_tight<pc::bf16, 8>(rounds(1020, 68));
+  holds_and_is_tight<pc::fp16, 8>(rounds(1020, 68));
 }
 
 TEST_CASE("error bound: likewise with fewer code bits") {
-  const std::uint32_t count = rounds(340, 85);
+  const std::uint32_t count = rounds(340, 34);
   holds_and_is_tight<pc::bf16, 4>(count);
   holds_and_is_tight<pc::fp16, 4>(count);
   holds_and_is_tight<pc::bf16, 2>(count);

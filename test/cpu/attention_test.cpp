@@ -218,7 +218,7 @@ bool contains(const std::string& text, const char* part) {
 } // namespace
 
 TEST_CASE("attention: as the definition says, over random layers, by every set") {
-  for (unsigned seed = 0; seed < rounds(150, 12); ++seed) {
+  for (unsigned seed = 0; seed < rounds(150, 6); ++seed) {
     CAPTURE(seed);
     layer l(seed);
     const std::vector<double> expected = by_definition(l);
@@ -241,7 +241,7 @@ TEST_CASE("attention: as the definition says, over random layers, by every set")
 }
 
 TEST_CASE("attention: in parts, where the exponentials take too much memory") {
-  for (unsigned seed = 0; seed < rounds(60, 6); ++seed) {
+  for (unsigned seed = 0; seed < rounds(60, 3); ++seed) {
     CAPTURE(seed);
     const layer l(seed);
     each_set([&]<class Set>(Set) {
@@ -255,7 +255,7 @@ TEST_CASE("attention: in parts, where the exponentials take too much memory") {
 }
 
 TEST_CASE("attention: the same numbers give the same bits, wherever they lie") {
-  for (unsigned seed = 0; seed < rounds(60, 6); ++seed) {
+  for (unsigned seed = 0; seed < rounds(60, 3); ++seed) {
     CAPTURE(seed);
     layer l(seed);
     each_set([&]<class Set>(Set) {
@@ -268,7 +268,7 @@ TEST_CASE("attention: the same numbers give the same bits, wherever they lie") {
 }
 
 TEST_CASE("attention: all that a query gives adds up to 1") {
-  for (unsigned seed = 0; seed < rounds(60, 6); ++seed) {
+  for (unsigned seed = 0; seed < rounds(60, 3); ++seed) {
     CAPTURE(seed);
     layer l(seed);
     l.how.kernel_size = 0;

@@ -174,8 +174,8 @@ void pages_come_back(bool rows_are_channels, std::uint32_t count, std::uint32_t 
 template <class Number>
 void pages_come_back() {
   for (const std::uint32_t kinds : {hard_kinds_in_range, hard_kinds}) {
-    pages_come_back<Number, keys>(true, rounds(60, 8), kinds);
-    pages_come_back<Number, pc::per_token>(false, rounds(60, 8), kinds);
+    pages_come_back<Number, keys>(true, rounds(60, 4), kinds);
+    pages_come_back<Number, pc::per_token>(false, rounds(60, 4), kinds);
   }
 }
 
@@ -190,7 +190,7 @@ void every_pattern_through_coded_tiles(bool rows_are_channels) {
   CAPTURE(seed);
   random_source random(seed);
   std::uint32_t stored = 0;
-  for (std::uint32_t first = 0; first < 0x10000u; first += rows * rounds(1, 5)) {
+  for (std::uint32_t first = 0; first < 0x10000u; first += rows * rounds(1, 9)) {
     std::vector<std::uint16_t> values(shape.values());
     for (std::uint32_t r = 0; r < rows; ++r) {
       // Neighbouring patterns to different tiles: 40503 is odd, so all of them come.
@@ -497,7 +497,7 @@ TEST_CASE("cpu: hostile bytes give a value or a status, never more") {
     }
     return wrong;
   };
-  for (std::uint32_t k = 0; k < rounds(3000, 300); ++k) {
+  for (std::uint32_t k = 0; k < rounds(3000, 150); ++k) {
     const std::uint64_t seed = first_seed() + k;
     CAPTURE(seed);
     random_source random(seed);

@@ -155,7 +155,7 @@ TEST_CASE("widths: hard tiles of every dtype come back through every quantizer a
       constexpr bool always_stored = std::is_same_v<Q, pc::verbatim>;
       std::uint32_t coded = 0;
       // Few hard tiles may all be stored: then more of them.
-      for (std::uint32_t k = 0; k < rounds(24, 4) || (coded == 0 && !always_stored && k < 1000); ++k) {
+      for (std::uint32_t k = 0; k < rounds(24, 2) || (coded == 0 && !always_stored && k < 1000); ++k) {
         const std::uint64_t seed = first_seed() + k;
         CAPTURE(seed);
         CAPTURE(static_cast<int>(Number::id));

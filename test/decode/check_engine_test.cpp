@@ -1,5 +1,6 @@
 #include "planecast/decode/check_engine.hpp"
 
+#include "code/rows.hpp"
 #include "toy_engine/toy_engine.hpp"
 
 #include <algorithm>
@@ -203,7 +204,8 @@ TEST_CASE("check_engine: the toy engine keeps what it promises") {
   for (std::size_t i = 0; i < prompt.size(); ++i)
     prompt[i] = static_cast<token_id>(i * 37 % c.vocab);
   (void)e.prefill(prompt);
-  const pc::engine_report r = pc::check_engine(e, {.vocabulary = c.vocab});
+  const pc::engine_report r =
+      pc::check_engine(e, {.vocabulary = c.vocab, .rounds = planecast_test::rounds(6, 2)});
   CAPTURE(r.message());
   CHECK(r.ok());
   CHECK(e.position() == 40);

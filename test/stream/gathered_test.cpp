@@ -1,6 +1,7 @@
 #include "planecast/planecast.hpp"
 #include "planecast/stream/gathered.hpp"
 
+#include "code/rows.hpp"
 #include "stream/ranks.hpp"
 #include "support/cache_case.hpp"
 #include "support/stream_pair.hpp"
@@ -131,7 +132,7 @@ TEST_CASE("gathered: an event is there when all shards have it, and the tier is 
 }
 
 TEST_CASE("gathered: what lacks in any shard, sorted, each page once") {
-  for (std::uint64_t seed = 0; seed < 20; ++seed) {
+  for (std::uint64_t seed = 0; seed < planecast_test::rounds(20, 6); ++seed) {
     CAPTURE(seed);
     test::dice dice(seed);
     const auto stages = std::vector<std::uint32_t>{1, 3};

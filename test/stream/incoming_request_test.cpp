@@ -200,14 +200,15 @@ void check_shuffled(unsigned seed) {
   CHECK(r.arrived());
 }
 
-// The frames of a fixed small request: of the first seed that gives one of this kind.
+// The frames of a fixed small request: of a seed that gives one of this kind. Each that is tried makes a
+// request, which takes its time: so from the one that was found last.
 receiving<usual> drawn_from(unsigned seed) {
   test::dice dice(seed);
   return receiving<usual>(dice);
 }
 receiving<usual> fixed() {
   static const unsigned seed = [] {
-    for (unsigned tried = 1;; ++tried) {
+    for (unsigned tried = 296;; ++tried) {
       const receiving<usual> r = drawn_from(tried);
       if (r.shape.raw_bytes(r.tokens) < 60'000 && r.tokens > 70 + r.first && r.first > 0 &&
           r.shape.layers > 1 && r.first_layer > 1 && !r.per_layer &&

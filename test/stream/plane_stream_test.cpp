@@ -43,10 +43,8 @@ TEST_CASE("plane_stream: any shape, layout and cut comes back bit for bit") {
 TEST_CASE("plane_stream: other planes, other quantizers") {
   using many = precision_policy<tiers<4, 8, lossless>, keys<per_channel<32>>,
                                 planecast::values<per_channel<32>>, planes<2, 2, 2, 2, tail>>;
-  using two = precision_policy<tiers<8, lossless>, keys<per_token>, planecast::values<per_token>>;
-  for (std::uint64_t seed = 100; seed < 100 + rounds(15, 4); ++seed) {
+  for (std::uint64_t seed = 100; seed < 100 + rounds(15, 3); ++seed) {
     round_trip<many>(seed);
-    round_trip<two>(seed);
     round_trip<four_tiers>(seed);
     round_trip<eight_first>(seed);
   }
@@ -86,7 +84,7 @@ std::pair<std::vector<int>, std::vector<std::uint16_t>> step_by_step(std::uint64
 
 TEST_CASE("plane_stream: every tier of a policy is reached, in order") {
   using path = std::vector<int>;
-  for (std::uint64_t seed = 0; seed < rounds(6, 3); ++seed) {
+  for (std::uint64_t seed = 0; seed < rounds(6, 1); ++seed) {
     CAPTURE(seed);
     CHECK(step_by_step<test::default_policy>(seed, lossless).first == path{-1, 0, 1, 2});
     CHECK(step_by_step<four_tiers>(seed, lossless).first == path{-1, 0, 1, 2, 3});

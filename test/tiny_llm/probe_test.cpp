@@ -2,6 +2,7 @@
 // have them, it says the same on its original cache, and bears no scales per token.
 #include "planecast/decode/probe.hpp"
 
+#include "code/rows.hpp"
 #include "tiny_llm/embedded_model.hpp"
 #include "tiny_llm/engine.hpp"
 #include "tiny_llm/fixtures.hpp"
@@ -75,7 +76,10 @@ template <class Policy>
 pc::probe_verdict probed(const std::shared_ptr<const tiny::model>& model) {
   tiny::engine engine(model, {.context = 400});
   return pc::probe<Policy>(engine, tiny_llm_test::hidden_number,
-                           {.trials = 12, .must_pass = 8, .attempts = 20, .lengths = {300}});
+                           {.trials = planecast_test::rounds(12, 3),
+                            .must_pass = planecast_test::rounds(8, 2),
+                            .attempts = planecast_test::rounds(20, 6),
+                            .lengths = {300}});
 }
 
 TEST_CASE("tiny: the embedded model bears 4 bits, by either quantizer") {
