@@ -70,7 +70,8 @@ template <class Number, class Q, class Planes>
 struct group_cells {
   std::uint32_t of[group_size]; ///< begin | orders << 16
 
-  /// Of a token's group in its tile. Preconditions: the rulers are moved to the token.
+  /// Of a token's group in its tile.
+  /// Preconditions: the rulers are moved to the token.
   PLANECAST_HOST_DEVICE static group_cells find(const column_rulers<Number, Q, Planes>& rulers,
                                                 const std::byte* tile, const packed_codes& q) noexcept {
     group_cells c;

@@ -11,7 +11,8 @@ namespace planecast::inline v0::detail {
 
 // Cells are counted from 0 here, as floats: code q is cell q − 1, and cell c begins at fl32(low + c · step).
 
-/// A code's byte as a number: its cell, if `less` is 1. Preconditions: less is a multiple of 2⁻⁸ up to 128.
+/// A code's byte as a number: its cell, if `less` is 1.
+/// Preconditions: less is a multiple of 2⁻⁸ up to 128.
 PLANECAST_HOST_DEVICE inline float code_less(const packed_codes& q, std::uint32_t k, float less) noexcept {
   // In the second byte of this pattern a code stands for itself.
   const std::uint32_t bits = picked_bytes(q.four[k / 4], 0x47000000u, 0x7404u | k % 4 << 4);
