@@ -76,7 +76,7 @@ private:
     store_aligned(memory + in.prefix + layout.step_at(row), width);
     if (!keep)
       return;
-    const auto f = column_finders<Number, Q, Planes>::finder_of(low, width);
+    const auto f = finders_in_block<Number, Q, Planes>::of(low, width);
     store_aligned(memory + in.finders + sizeof(kept_finder) * row, kept_finder{f.low, f.step, f.inverse, 0});
   }
 

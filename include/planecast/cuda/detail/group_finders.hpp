@@ -14,78 +14,55 @@ struct alignas(16) kept_finder {
   float low, step, inverse, unused;
 };
 
-/// The finders of a column of groups, asked for one token after the other.
+/// A source of finders: those that the block's memory keeps, or else the scalars in it.
 template <class Number, class Q, class Planes>
-class column_finders {
-public:
-  using layout_type = tile_layout<Q, Planes>;
-  using finder = cell_finder<Number>;
+struct finders_in_block {
+  using row_type = cell_finder<Number>;
 
-  /// `prefix` is what the tile begins with; `finders` has one for each scale row, or is null.
-  PLANECAST_HOST_DEVICE column_finders(layout_type layout, const std::byte* finders, const std::byte* prefix,
-                                       std::uint32_t g) noexcept
-      : layout_(layout), finders_(finders), prefix_(prefix), g_(g) {
-    if constexpr (balancing_quantizer<Q>)
-      exponents_ = group_exponents::load(layout, prefix, g);
-    if constexpr (kind == row_kind::each)
-      load_each(Q::scale_row(layout.shape, 0, channel(0)));
-  }
-  PLANECAST_HOST_DEVICE void move_to(std::uint32_t token) noexcept {
-    token_ = token;
-    const std::uint32_t row = Q::scale_row(layout_.shape, token, channel(0));
-    if constexpr (kind == row_kind::one)
-      rows_[0] = load(row);
-    else if constexpr (kind == row_kind::each_of_some)
-      if (row != row_)
-        load_each(row_ = row);
-  }
-  PLANECAST_HOST_DEVICE std::uint32_t channel(std::uint32_t k) const noexcept { return g_ * group_size + k; }
-  /// Of a row's scalars.
-  PLANECAST_HOST_DEVICE static finder finder_of(std::uint16_t low, std::uint16_t step) noexcept {
+  const std::byte* finders; ///< one for each scale row, or null
+  const std::byte* scalars; ///< what the tile begins with
+
+  PLANECAST_HOST_DEVICE static row_type of(std::uint16_t low, std::uint16_t step) noexcept {
     const thread_ruler<Number> r = row_ruler<Number, Q>(low, step);
-    return finder::of(r.low, r.step);
+    return row_type::of(r.low, r.step);
   }
+  PLANECAST_HOST_DEVICE row_type row(const tile_layout<Q, Planes>& layout, std::uint32_t row) const noexcept {
+    if (finders == nullptr)
+      return of(load_aligned<std::uint16_t>(scalars + layout.low_at(row)),
+                load_aligned<std::uint16_t>(scalars + layout.step_at(row)));
+    const auto kept = load_aligned<kept_finder>(finders + sizeof(kept_finder) * row);
+    return {kept.low, kept.step, kept.inverse};
+  }
+  template <std::uint32_t Count>
+  PLANECAST_HOST_DEVICE void eight(const tile_layout<Q, Planes>& layout, std::uint32_t first,
+                                   row_type (&rows)[Count]) const noexcept {
+    PLANECAST_DEVICE_UNROLL
+    for (std::uint32_t k = 0; k < Count; ++k)
+      rows[k] = row(layout, first + k);
+  }
+  PLANECAST_HOST_DEVICE const std::byte* prefix() const noexcept { return scalars; }
+};
+
+/// The finders of a column of groups.
+template <class Number, class Q, class Planes>
+class column_finders : public column_rows<Q, Planes, finders_in_block<Number, Q, Planes>> {
+public:
+  PLANECAST_HOST_DEVICE column_finders(tile_layout<Q, Planes> layout, const std::byte* finders,
+                                       const std::byte* scalars, std::uint32_t g) noexcept
+      : column_rows<Q, Planes, finders_in_block<Number, Q, Planes>>(layout, {finders, scalars}, g) {}
+
   /// Of channel k of the group, for the token moved to.
-  PLANECAST_HOST_DEVICE finder of(std::uint32_t k) const noexcept {
-    finder f;
-    if constexpr (kind == row_kind::any)
-      f = load(Q::scale_row(layout_.shape, token_, channel(k)));
-    else
-      f = rows_[k % rows_held];
+  PLANECAST_HOST_DEVICE cell_finder<Number> of(std::uint32_t k) const noexcept {
+    const cell_finder<Number> f = this->row_of(k);
     if constexpr (balancing_quantizer<Q>) {
-      if (!exponents_.is(k) || !f.divides())
-        return finder::of(-0.0f, 0);
-      const float power = exponents_.power(k);
+      if (!this->exponents().is(k) || !f.divides())
+        return cell_finder<Number>::of(-0.0f, 0);
+      const float power = this->exponents().power(k);
       return {balanced_low(f.low, power), product_of(f.step, power),
-              product_of(f.inverse, exponents_.inverse(k))};
+              product_of(f.inverse, this->exponents().inverse(k))};
     }
     return f;
   }
-
-private:
-  static constexpr row_kind kind = rows_of_group<Q>;
-  static constexpr std::uint32_t rows_held =
-      kind == row_kind::each || kind == row_kind::each_of_some ? group_size : 1;
-
-  PLANECAST_HOST_DEVICE finder load(std::uint32_t row) const noexcept {
-    if (finders_ != nullptr) {
-      const auto kept = load_aligned<kept_finder>(finders_ + sizeof(kept_finder) * row);
-      return {kept.low, kept.step, kept.inverse};
-    }
-    return finder_of(load_aligned<std::uint16_t>(prefix_ + layout_.low_at(row)),
-                     load_aligned<std::uint16_t>(prefix_ + layout_.step_at(row)));
-  }
-  PLANECAST_HOST_DEVICE void load_each(std::uint32_t row) noexcept {
-    PLANECAST_DEVICE_UNROLL
-    for (std::uint32_t k = 0; k < rows_held; ++k)
-      rows_[k] = load(row + k);
-  }
-
-  layout_type layout_;
-  const std::byte *finders_, *prefix_;
-  std::uint32_t g_, token_ = 0, row_ = 0xFFFF'FFFFu;
-  finder rows_[rows_held];
-  group_exponents exponents_;
 };
 
 /// What becomes of a group that is coded.

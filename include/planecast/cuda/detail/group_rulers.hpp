@@ -68,47 +68,101 @@ PLANECAST_HOST_DEVICE thread_ruler<Number> row_ruler(std::uint32_t low, std::uin
     return {value_of<Number>(low), width};
 }
 
-/// Rulers of a column of groups, from the scalars that a tile at rest begins with. They are asked for one
-/// token after the other.
-/// Preconditions: the tile begins at a multiple of 16, and its scalars are valid.
-template <class Number, class Q, class Planes>
-class column_rulers {
+/// What is known of the scale rows of a column of groups, asked for one token after the other. A source says
+/// of a row what is wanted:
+///
+///     row_type
+///     row(layout, number)             Of a row.
+///     eight(layout, number, rows)     Of eight that follow each other, the first a multiple of eight.
+///     prefix()                        What the tile begins with, scalars and exponents.
+template <class Q, class Planes, class Source>
+class column_rows {
 public:
   using layout_type = tile_layout<Q, Planes>;
+  using row_type = typename Source::row_type;
 
-  PLANECAST_HOST_DEVICE column_rulers(layout_type layout, const std::byte* tile, std::uint32_t g) noexcept
-      : layout_(layout), tile_(tile), g_(g) {
+  PLANECAST_HOST_DEVICE column_rows(layout_type layout, const Source& from, std::uint32_t g) noexcept
+      : layout_(layout), from_(from), g_(g) {
     if constexpr (balancing_quantizer<Q>)
-      exponents_ = group_exponents::load(layout, tile, g);
+      exponents_ = group_exponents::load(layout, from.prefix(), g);
     if constexpr (kind == row_kind::each)
-      load_each(Q::scale_row(layout.shape, 0, channel(0)));
+      from_.eight(layout_, Q::scale_row(layout.shape, 0, channel(0)), held_);
   }
   PLANECAST_HOST_DEVICE void move_to(std::uint32_t token) noexcept {
     token_ = token;
     const std::uint32_t row = Q::scale_row(layout_.shape, token, channel(0));
     if constexpr (kind == row_kind::one)
-      rows_[0] = row_ruler<Number, Q>(load_aligned<std::uint16_t>(tile_ + layout_.low_at(row)),
-                                      load_aligned<std::uint16_t>(tile_ + layout_.step_at(row)));
+      held_[0] = from_.row(layout_, row);
     else if constexpr (kind == row_kind::each_of_some)
       if (row != row_)
-        load_each(row_ = row);
+        from_.eight(layout_, row_ = row, held_);
   }
   PLANECAST_HOST_DEVICE const layout_type& layout() const noexcept { return layout_; }
   PLANECAST_HOST_DEVICE std::uint32_t token() const noexcept { return token_; }
   PLANECAST_HOST_DEVICE std::uint32_t channel(std::uint32_t k) const noexcept { return g_ * group_size + k; }
+
+protected:
+  /// Of channel k of the group, for the token moved to; in a balanced tile before the channel's power.
+  PLANECAST_HOST_DEVICE row_type row_of(std::uint32_t k) const noexcept {
+    if constexpr (kind == row_kind::any)
+      return from_.row(layout_, Q::scale_row(layout_.shape, token_, channel(k)));
+    else
+      return held_[k % rows_held];
+  }
+  PLANECAST_HOST_DEVICE const group_exponents& exponents() const noexcept { return exponents_; }
+
+private:
+  static constexpr row_kind kind = rows_of_group<Q>;
+  static constexpr std::uint32_t rows_held =
+      kind == row_kind::each || kind == row_kind::each_of_some ? group_size : 1;
+
+  layout_type layout_;
+  Source from_;
+  std::uint32_t g_, token_ = 0, row_ = 0xFFFF'FFFFu;
+  row_type held_[rows_held];
+  group_exponents exponents_;
+};
+
+/// A source of rulers: the scalars that a tile at rest begins with.
+template <class Number, class Q, class Planes>
+struct scalars_at_rest {
+  using row_type = thread_ruler<Number>;
+
+  const std::byte* tile;
+
+  PLANECAST_HOST_DEVICE row_type row(const tile_layout<Q, Planes>& layout, std::uint32_t row) const noexcept {
+    return row_ruler<Number, Q>(load_aligned<std::uint16_t>(tile + layout.low_at(row)),
+                                load_aligned<std::uint16_t>(tile + layout.step_at(row)));
+  }
+  template <std::uint32_t Count>
+  PLANECAST_HOST_DEVICE void eight(const tile_layout<Q, Planes>& layout, std::uint32_t row,
+                                   row_type (&rows)[Count]) const noexcept {
+    const auto low = load_aligned<four_words>(tile + layout.low_at(row)),
+               step = load_aligned<four_words>(tile + layout.step_at(row));
+    PLANECAST_DEVICE_UNROLL
+    for (std::uint32_t k = 0; k < Count; ++k)
+      rows[k] = row_ruler<Number, Q>(low.of[k / 2] >> 16 * (k % 2) & 0xFFFFu,
+                                     step.of[k / 2] >> 16 * (k % 2) & 0xFFFFu);
+  }
+  PLANECAST_HOST_DEVICE const std::byte* prefix() const noexcept { return tile; }
+};
+
+/// Rulers of a column of groups in a tile at rest.
+/// Preconditions: the tile begins at a multiple of 16, and its scalars are valid.
+template <class Number, class Q, class Planes>
+class column_rulers : public column_rows<Q, Planes, scalars_at_rest<Number, Q, Planes>> {
+public:
+  PLANECAST_HOST_DEVICE column_rulers(tile_layout<Q, Planes> layout, const std::byte* tile,
+                                      std::uint32_t g) noexcept
+      : column_rows<Q, Planes, scalars_at_rest<Number, Q, Planes>>(layout, {tile}, g) {}
+
   /// Of channel k of the group, for the token moved to.
   PLANECAST_HOST_DEVICE thread_ruler<Number> of(std::uint32_t k) const noexcept {
-    thread_ruler<Number> r;
-    if constexpr (kind == row_kind::any) {
-      const std::uint32_t row = Q::scale_row(layout_.shape, token_, channel(k));
-      r = row_ruler<Number, Q>(load_aligned<std::uint16_t>(tile_ + layout_.low_at(row)),
-                               load_aligned<std::uint16_t>(tile_ + layout_.step_at(row)));
-    } else
-      r = rows_[k % rows_held];
+    const thread_ruler<Number> r = this->row_of(k);
     if constexpr (balancing_quantizer<Q>) {
-      if (!exponents_.is(k) || !r.divides())
+      if (!this->exponents().is(k) || !r.divides())
         return {0, 0};
-      const float power = exponents_.power(k);
+      const float power = this->exponents().power(k);
       return {balanced_low(r.low, power), product_of(r.step, power)};
     }
     return r;
@@ -118,26 +172,6 @@ public:
     const thread_ruler<Number> r = of(k);
     return {!r.divides() && is_zero(r.low) ? -0.0f : r.low, r.step};
   }
-
-private:
-  static constexpr row_kind kind = rows_of_group<Q>;
-  static constexpr std::uint32_t rows_held =
-      kind == row_kind::each || kind == row_kind::each_of_some ? group_size : 1;
-
-  PLANECAST_HOST_DEVICE void load_each(std::uint32_t row) noexcept {
-    const auto low = load_aligned<four_words>(tile_ + layout_.low_at(row)),
-               step = load_aligned<four_words>(tile_ + layout_.step_at(row));
-    PLANECAST_DEVICE_UNROLL
-    for (std::uint32_t k = 0; k < rows_held; ++k)
-      rows_[k] = row_ruler<Number, Q>(low.of[k / 2] >> 16 * (k % 2) & 0xFFFFu,
-                                      step.of[k / 2] >> 16 * (k % 2) & 0xFFFFu);
-  }
-
-  layout_type layout_;
-  const std::byte* tile_;
-  std::uint32_t g_, token_ = 0, row_ = 0xFFFF'FFFFu;
-  thread_ruler<Number> rows_[rows_held];
-  group_exponents exponents_;
 };
 
 } // namespace planecast::inline v0::detail
