@@ -1,7 +1,8 @@
 #!/bin/sh
 # Builds, tests and measures the kernels on a machine with a GPU. Needs no network and installs nothing:
-#   sh cmake/gpu.sh OUTDIR [build|test|sanitize|bench] …     (without stages: all four)
+#   sh cmake/gpu.sh OUTDIR [build|test|sanitize|bench] …     (without stages: all four, each under ten minutes)
 # Logs and JSON, with device, driver, CUDA, date and commit, land in OUTDIR. The last line is "N passed, N failed".
+# Kernels that spill registers are said, and stop nothing.
 # A machine without a GPU fails. Variables that it reads:
 #   CMAKE_PREFIX_PATH             where doctest and Google Benchmark are, if CMake does not find them
 #   PLANECAST_GPU_ARCHITECTURES   for `build`: 90-real, … ; native, which needs the GPU, if it is not set
@@ -74,11 +75,12 @@ build() {
       targets="$targets planecast-bench-cuda"
     else
       echo "== without Google Benchmark"
-      configure OFF
-    fi && timeout 590 cmake --build build/gpu --parallel "$(nproc)" --target $targets
+      configure OFF || { grep -q doctest "$out/build.log" &&
+        echo "== doctest is missing: CMAKE_PREFIX_PATH says where lib/cmake/doctest and include/doctest are"; false; }
+    fi && timeout 480 cmake --build build/gpu --parallel "$(nproc)" --target $targets
   } >"$out/build.log" 2>&1 || { tail -n 40 "$out/build.log"; return 1; }
   find build/gpu -name '*_test.cu.o.report' -exec sh test/cuda/report.sh "" "" {} + >"$out/kernels.txt" ||
-    { grep -e '<--' -e complaints "$out/kernels.txt"; return 1; }
+    { grep -e '<--' -e complaints "$out/kernels.txt"; true; }
 }
 
 tested() {
@@ -107,6 +109,8 @@ sanitize() {
   bad=0
   for tool in $tools; do
     log=$out/sanitize-$tool.log
+    ! grep -q -i -e 'device not supported' -e 'unsupported' -e 'Unable to' "$log" ||
+      echo "-- $tool may not work on this machine at all: $(grep -m 1 -i -e 'not supported' -e unsupported -e 'Unable to' "$log")"
     has_run "$log" && grep -q -e 'ERROR SUMMARY: 0 errors' -e 'RACECHECK SUMMARY: 0 hazards' "$log" ||
       { echo "-- $tool"; grep -m 5 -A 12 '^========= [A-Z]' "$log"; tail -n 12 "$log"; bad=1; }
   done

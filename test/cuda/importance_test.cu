@@ -33,6 +33,7 @@ struct scores_on_device {
       pc::device_attention there = of;
       there.keys = twins.of(of.keys);
       there.queries.first = twins.of(of.queries.first);
+      there.queries.fp32 = twins.of(of.queries.fp32);
       there.queries.softmax_lse = twins.of(of.queries.softmax_lse);
       there.not_one = twins.of(of.not_one);
       std::byte* const room = twins.room(bytes);

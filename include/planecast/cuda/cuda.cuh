@@ -30,6 +30,10 @@ namespace planecast::inline v0 {
 /// and can be captured in a graph.
 /// Example: test/cuda/code_test.cu.
 ///
+/// Planes of a tile are apart from each other (tile_layout::plane_at): what has arrived of one is copied into
+/// its place, from where another tile of that layout has it or from a frame, and decode() with one plane more
+/// refines the values, from the codes alone.
+///
 /// As the backend of a stream it keeps caches in the device that is current when a stream's end is made:
 /// views then point to device memory, their slots to the host's. Coding and copies run in CUDA streams of
 /// that end, behind what the caller's stream holds when put() is called, or poll() and wait(). None of these

@@ -15,9 +15,10 @@ namespace planecast::inline v0 {
 ///
 /// Those of 32 bits are not rounded to the 16 that tensor cores multiply: each is split into a sum of numbers
 /// of the keys' format (bf16, if keys are of 8 bits), three of bf16 or two of fp16, which are multiplied one
-/// after the other. With bf16 nothing is lost; with fp16 a number is within 2⁻²² of itself or 2⁻²⁵, and one
-/// beyond the format's range, ±65504, counts as one that is not finite. So scores are the CPU's as closely as
-/// those of 16-bit queries are, for two or three times the multiplications; keys are read as often.
+/// after the other. With bf16 nothing is lost but of numbers below 2⁻¹⁰⁹; with fp16 a number is within 2⁻²²
+/// of itself or 2⁻²⁵. One beyond the format's range (±65504, ±3.39·10³⁸) counts as one that is not finite.
+/// So scores are the CPU's as closely as those of 16-bit queries are, for two or three times the
+/// multiplications; keys are read as often.
 /// Preconditions: one of `first` and `fp32` is set, and aligned to its numbers; dtype is fp16 or bf16; the
 /// array has the rows and heads.
 /// Example:

@@ -22,7 +22,8 @@ struct base_entry {
 /// A block takes the tile of an entry. It converts where the pages ask for it, or they never do.
 template <class Number, class Layer, bool MayConvert = true>
 struct base_program {
-  static constexpr std::uint32_t phases = 2; ///< the codes, then what they tell
+  static constexpr std::uint32_t phases = 2;    ///< the codes, then what they tell
+  static constexpr std::uint32_t threads = 128; ///< of a block, as where tiles are decoded
 
   kept_tiles<Layer> tiles;
   kept_layer layer;

@@ -14,8 +14,9 @@ namespace planecast::inline v0::detail {
 /// A block shows what the first planes of its tile tell.
 template <class Number, quantizer Q, class Planes>
 struct decode_program {
-  static constexpr std::uint32_t phases = 1;      ///< threads need nothing of each other
-  static constexpr std::uint32_t blocks_held = 3; ///< of 256 threads
+  static constexpr std::uint32_t phases = 1;    ///< threads need nothing of each other
+  static constexpr std::uint32_t threads = 128; ///< of a block: each has more to do, and finds its place once
+  static constexpr std::uint32_t blocks_held = decoders_held<Q>;
 
   device_tiles<Q, Planes> from;
   device_rows<std::byte> to;
@@ -35,21 +36,28 @@ struct decode_program {
     const std::uint32_t bits = Planes::bits_before(planes);
     constexpr std::uint32_t batch = 4; // so many are on their way to a thread at once
     for (std::uint32_t g = mine.first_group; g < mine.groups; g += mine.group_step) {
+      // A token's own scalars are on their way, too; those of channels stay.
+      constexpr std::uint32_t sets = rows_of_group<Q> == row_kind::one ? batch : 1;
       const column_rulers<Number, Q, Planes> column(layout, tile, g);
+      column_rulers<Number, Q, Planes> rulers[] = {column, column, column, column};
       for (std::uint32_t token = mine.first_token; token < mine.tokens; token += batch * mine.token_step) {
-        column_rulers<Number, Q, Planes> rulers[batch] = {column, column, column, column};
         plane_parts<Planes> parts[batch];
         PLANECAST_DEVICE_UNROLL
         for (std::uint32_t i = 0; i < batch; ++i) {
           const std::uint32_t is = min(token + i * mine.token_step, mine.tokens - 1);
-          rulers[i].move_to(is);
+          if (sets != 1)
+            rulers[i].move_to(is);
           parts[i] = plane_parts<Planes>::load(layout, tile, is, g, planes);
         }
         PLANECAST_DEVICE_UNROLL
         for (std::uint32_t i = 0; i < batch; ++i)
-          if (const std::uint32_t is = token + i * mine.token_step; is < mine.tokens)
+          if (const std::uint32_t is = token + i * mine.token_step; is < mine.tokens) {
+            auto& by = rulers[i % sets];
+            if (sets == 1)
+              by.move_to(is);
             store_packed<Number>(to.row(first + is, head, layout.value_bytes) + g * Number::bits,
-                                 shown_group(rulers[i], parts[i].codes(), bits), whole);
+                                 shown_group(by, parts[i].codes(), bits), whole);
+          }
       }
     }
   }
@@ -59,7 +67,8 @@ struct decode_program {
 template <class Number, quantizer Q, class Planes>
 struct decode_exact_program {
   static constexpr std::uint32_t phases = 3; ///< lengths of the groups' tails, where they begin, the values
-  static constexpr std::uint32_t blocks_held = 3; ///< of 256 threads
+  static constexpr std::uint32_t threads = 128; ///< of a block: each has more to do, and finds its place once
+  static constexpr std::uint32_t blocks_held = decoders_held<Q>;
 
   device_tiles<Q, Planes> from;
   device_rows<std::byte> to;

@@ -51,7 +51,8 @@ private:
 
 public:
   static constexpr std::uint32_t phases = 5 + balancing + tailed;
-  static constexpr std::uint32_t blocks_held = 3; ///< of 256 threads
+  static constexpr std::uint32_t threads = 128; ///< of a block: each has more to do, and finds its place once
+  static constexpr std::uint32_t blocks_held = encoders_held;
 
   /// What a thread knows of its tile, found once for all phases.
   struct thread_of;

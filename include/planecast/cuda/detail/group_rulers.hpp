@@ -30,6 +30,16 @@ inline constexpr row_kind rows_of_group<per_channel<PageTokens>> = row_kind::eac
 template <std::uint32_t PageTokens, std::uint32_t G>
 inline constexpr row_kind rows_of_group<per_channel_groups<PageTokens, G>> = row_kind::each_of_some;
 
+// How many blocks of 128 threads a multiprocessor should hold that code such rows, or decode them. With more,
+// ptxas of CUDA 13.0 spills registers.
+template <class Q>
+inline constexpr bool few_registers = (rows_of_group<Q> == row_kind::one ||
+                                       rows_of_group<Q> == row_kind::each) &&
+                                      !balancing_quantizer<Q>;
+inline constexpr std::uint32_t encoders_held = 4;
+template <class Q>
+inline constexpr std::uint32_t decoders_held = few_registers<Q> ? 6 : 4;
+
 // The exponents of a group's channels, in a tile that is balanced.
 struct group_exponents {
   packed_codes of_channel;

@@ -42,8 +42,16 @@ inline constexpr std::uint32_t blocks_held = 1;
 template <class Program>
 requires(Program::blocks_held > 0) inline constexpr std::uint32_t blocks_held<Program> = Program::blocks_held;
 
+// How many threads a block has at most, and has where its program says so: the tuning's, if not.
 template <class Program>
-__global__ void __launch_bounds__(256, blocks_held<Program>)
+inline constexpr std::uint32_t threads_wanted = 0;
+template <class Program>
+requires(Program::threads > 0) inline constexpr std::uint32_t threads_wanted<Program> = Program::threads;
+template <class Program>
+inline constexpr std::uint32_t most_threads = threads_wanted<Program> != 0 ? threads_wanted<Program> : 256;
+
+template <class Program>
+__global__ void __launch_bounds__(most_threads<Program>, blocks_held<Program>)
     run_program(const __grid_constant__ Program program) {
   extern __shared__ __align__(16) unsigned char planecast_block_memory[];
   run_phases(program, {threadIdx.x, blockDim.x, blockIdx.x},
@@ -72,7 +80,8 @@ status launch(const Program& program, std::uint32_t blocks, std::uint32_t memory
                                         static_cast<int>(how.block_bytes)));
   void* arguments[] = {const_cast<Program*>(&program)};
   PLANECAST_CUDA(cudaLaunchKernel(reinterpret_cast<const void*>(&run_program<Program>), dim3(blocks),
-                                  dim3(how.threads), arguments, memory_bytes, stream));
+                                  dim3(threads_wanted<Program> != 0 ? threads_wanted<Program> : how.threads),
+                                  arguments, memory_bytes, stream));
   return {};
 }
 
