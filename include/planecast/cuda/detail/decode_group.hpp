@@ -23,11 +23,12 @@ PLANECAST_HOST_DEVICE packed_patterns shown_group(const column_rulers<Number, Q,
     x.two[k / 2] = nearest_two<Number>(rulers.of(k).at(code_less(q, k, 1.0f - half)),
                                        rulers.of(k + 1).at(code_less(q, k + 1, 1.0f - half)));
   // At low itself, which a balanced row may have below the format's least number, −0 is shown as 0.
-  if (balancing_quantizer<Q> && Number::id != number::bf16 && half == 1)
+  if (balancing_quantizer<Q> && Number::id != number::bf16 && half == 1) {
     PLANECAST_DEVICE_UNROLL
-  for (std::uint32_t k = 0; k < group_size; ++k)
-    if (q.of(k) == 0 && x.of(k) == Number::sign)
-      x.two[k / 2] &= ~(0xFFFFu << 16 * (k % 2));
+    for (std::uint32_t k = 0; k < group_size; ++k)
+      if (q.of(k) == 0 && x.of(k) == Number::sign)
+        x.two[k / 2] &= ~(0xFFFFu << 16 * (k % 2));
+  }
   return x;
 }
 

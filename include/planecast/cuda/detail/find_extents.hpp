@@ -88,19 +88,21 @@ public:
         finish(rows);
         row_ = row;
         least_ = greatest_ = x;
-      } else
+      } else {
         PLANECAST_DEVICE_UNROLL
-      for (std::uint32_t i = 0; i < group_size / 2; ++i) {
-        least_.two[i] = lesser_two<Number>(least_.two[i], x.two[i]);
-        greatest_.two[i] = greater_two<Number>(greatest_.two[i], x.two[i]);
+        for (std::uint32_t i = 0; i < group_size / 2; ++i) {
+          least_.two[i] = lesser_two<Number>(least_.two[i], x.two[i]);
+          greatest_.two[i] = greater_two<Number>(greatest_.two[i], x.two[i]);
+        }
       }
-    } else
+    } else {
       PLANECAST_DEVICE_UNROLL
-    for (std::uint32_t k = 0; k < group_size; ++k)
-      if (const auto pattern = static_cast<std::uint16_t>(x.of(k)); Number::finite(pattern)) {
-        const auto order = static_cast<int>(Number::order(pattern));
-        rows.meet(Q::scale_row(rows.layout.shape, token, g * group_size + k), order, order);
-      }
+      for (std::uint32_t k = 0; k < group_size; ++k)
+        if (const auto pattern = static_cast<std::uint16_t>(x.of(k)); Number::finite(pattern)) {
+          const auto order = static_cast<int>(Number::order(pattern));
+          rows.meet(Q::scale_row(rows.layout.shape, token, g * group_size + k), order, order);
+        }
+    }
   }
   /// Nothing more comes of the column.
   PLANECAST_HOST_DEVICE void finish(const rows_type& rows) const noexcept {
@@ -128,13 +130,14 @@ private:
           greater_two<Number>(x.two[0], x.two[1]), greater_two<Number>(x.two[2], x.two[3])));
       found.least = static_cast<int>(min(least & 0xFFFFu, least >> 16));
       found.greatest = static_cast<int>(max(greatest & 0xFFFFu, greatest >> 16));
-    } else
+    } else {
       PLANECAST_DEVICE_UNROLL
-    for (std::uint32_t k = 0; k < group_size; ++k)
-      if (const auto pattern = static_cast<std::uint16_t>(x.of(k)); Number::finite(pattern)) {
-        found.least = min(found.least, static_cast<int>(Number::order(pattern)));
-        found.greatest = max(found.greatest, static_cast<int>(Number::order(pattern)));
-      }
+      for (std::uint32_t k = 0; k < group_size; ++k)
+        if (const auto pattern = static_cast<std::uint16_t>(x.of(k)); Number::finite(pattern)) {
+          found.least = min(found.least, static_cast<int>(Number::order(pattern)));
+          found.greatest = max(found.greatest, static_cast<int>(Number::order(pattern)));
+        }
+    }
     return found;
   }
 

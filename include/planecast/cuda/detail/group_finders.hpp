@@ -94,13 +94,14 @@ PLANECAST_HOST_DEVICE coded_group code_group(const column_finders<Number, Q, Pla
   for (std::uint32_t k = 0; k < group_size; k += 4)
     out.codes.four[k / 4] = picked_bytes(picked_bytes(code[k], code[k + 1], 0x0040),
                                          picked_bytes(code[k + 2], code[k + 3], 0x0040), 0x5410);
-  if constexpr (Planes::has_tail)
+  if constexpr (Planes::has_tail) {
     PLANECAST_DEVICE_UNROLL
-  for (std::uint32_t k = 0; k < group_size; k += 4) {
-    const std::uint32_t first = rest[k] | rest[k + 1] << count[k], firsts = count[k] + count[k + 1],
-                        last = rest[k + 2] | rest[k + 3] << count[k + 2];
-    out.tails[k / 4] = first | std::uint64_t{last} << firsts;
-    out.bits[k / 4] = firsts + count[k + 2] + count[k + 3];
+    for (std::uint32_t k = 0; k < group_size; k += 4) {
+      const std::uint32_t first = rest[k] | rest[k + 1] << count[k], firsts = count[k] + count[k + 1],
+                          last = rest[k + 2] | rest[k + 3] << count[k + 2];
+      out.tails[k / 4] = first | std::uint64_t{last} << firsts;
+      out.bits[k / 4] = firsts + count[k + 2] + count[k + 3];
+    }
   }
   return out;
 }

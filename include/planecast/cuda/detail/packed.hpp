@@ -86,10 +86,11 @@ PLANECAST_HOST_DEVICE void store_packed(std::byte* to, const packed_patterns& x,
     store_aligned(to, four_words{{word[0], word[1], word[words - 2], word[words - 1]}});
   else if (whole)
     store_aligned(to, two_words{{word[0], word[1]}});
-  else
+  else {
     PLANECAST_DEVICE_UNROLL
-  for (std::uint32_t i = 0; i < Number::bits; ++i)
-    to[i] = static_cast<std::byte>(word[i / 4] >> 8 * (i % 4));
+    for (std::uint32_t i = 0; i < Number::bits; ++i)
+      to[i] = static_cast<std::byte>(word[i / 4] >> 8 * (i % 4));
+  }
 }
 
 /// Four bytes of eight: nibble i of `which` names byte i of what is returned, 0 to 3 in a and 4 to 7 in b.
