@@ -49,9 +49,14 @@
 /// The same for kernels; on the host, where tests alone run such loops, it would only take a compiler's time.
 #if PLANECAST_ON_DEVICE
 #define PLANECAST_DEVICE_UNROLL _Pragma("unroll")
-#define PLANECAST_DEVICE_NO_UNROLL _Pragma("unroll 1")
 #else
 #define PLANECAST_DEVICE_UNROLL
+#endif
+
+/// Stands before a loop that kernels do not unroll: what is rare takes few registers.
+#if PLANECAST_ON_DEVICE
+#define PLANECAST_DEVICE_NO_UNROLL _Pragma("unroll 1")
+#else
 #define PLANECAST_DEVICE_NO_UNROLL
 #endif
 
