@@ -258,12 +258,11 @@ private:
       const std::uint32_t width = planes::width(frame.plane);
       const auto part = plane_part::of_bytes(from + g * width, width);
       auto parts = plane_parts<planes>::load(layout, codes, token, g, frame.plane);
+      part.store(layout, codes, frame.plane, token, g);
       PLANECAST_DEVICE_UNROLL
-      for (std::uint32_t p = 0; p < planes::fixed; ++p) // so that p is known, and the parts are registers
-        if (p == frame.plane) {
-          part.store(layout, codes, p, token, g);
-          parts.of[p] = part;
-        }
+      for (std::uint32_t p = 0; p < planes::fixed; ++p) // chosen, and not indexed: they stay in registers
+        parts.of[p] = {{p == frame.plane ? part.word[0] : parts.of[p].word[0],
+                        p == frame.plane ? part.word[1] : parts.of[p].word[1]}};
       x = shown_group(rulers_of<Number>(layout, codes, token, g), parts.codes(),
                       planes::bits_before(frame.plane + 1));
     }
