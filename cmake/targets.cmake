@@ -86,6 +86,7 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/order_programs.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/pack_program.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/packed.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/plane_parts.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/race_program.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/rounded.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/rounds.hpp

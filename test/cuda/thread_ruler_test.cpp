@@ -32,13 +32,13 @@ std::string row_trouble(std::uint32_t least, std::uint32_t greatest, std::uint32
     const std::uint32_t q = line.code(order);
     if ((finder.code(value) & 0xFFu) != q)
       return "another cell";
-    if (!finder.divides())
-      return "";
     pc::detail::cell_extent is;
     if ((finder.code(value, is) & 0xFFu) != q || is.begin != line.first(q) ||
         is.orders != line.first(q + 1) - line.first(q) || is.tail_bits() != line.tail_bits(q))
       return "another extent, of a value";
-    const auto of_cell = extent_of(r, static_cast<float>(q) - 1);
+    // A row of zeros has its only cell from −0 on, as column_rulers::exact_of says.
+    const auto of_cell =
+        extent_of(finder.divides() || value != 0 ? r : decltype(r){-0.0f, 0}, static_cast<float>(q) - 1);
     if (of_cell.begin != is.begin || of_cell.orders != is.orders)
       return "another extent, of a cell";
     ++found;
@@ -69,7 +69,8 @@ void rows_are_as_defined(std::uint32_t count) {
     // Few patterns between the ends, where the boundaries are rounded most; any number; around zero.
     const std::uint32_t ends[] = {std::min(highest, least + random.below(40)),
                                   least + random.below(highest - least + 1),
-                                  std::min(highest, Number::order(0) + random.below(20))};
+                                  std::min(highest, Number::order(0) + random.below(20)), least}; // one cell
+    CHECK(row_trouble<Number, Bits>(Number::order(Number::sign), Number::order(0), found) == ""); // zeros
     for (const std::uint32_t greatest : ends)
       if (greatest >= least) {
         CAPTURE(least);

@@ -3,6 +3,7 @@
 
 #include "planecast/code/scalars.hpp"
 #include "planecast/cuda/detail/group_rulers.hpp"
+#include "planecast/cuda/detail/plane_parts.hpp"
 #include "planecast/cuda/device_rows.hpp"
 
 #include <cstddef>

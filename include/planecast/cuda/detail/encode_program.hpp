@@ -7,6 +7,7 @@
 #include "planecast/cuda/detail/encode_room.hpp"
 #include "planecast/cuda/detail/find_extents.hpp"
 #include "planecast/cuda/detail/group_finders.hpp"
+#include "planecast/cuda/detail/plane_parts.hpp"
 #include "planecast/cuda/device_rows.hpp"
 #include "planecast/cuda/device_tiles.hpp"
 
