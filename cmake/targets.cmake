@@ -211,6 +211,7 @@ target_sources(planecast_cuda INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOU
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/launch.cuh
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/launch_rounds.cuh
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/gather.cuh
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/given_scores.cuh
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/importance.cuh
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/order.cuh)
 

@@ -38,8 +38,12 @@ struct gather_on_device {
         layer.tokens = twins.of(layer.tokens);
       }
       const auto* const first = twins.of(std::as_const(there).data());
-      const pc::gather_target target{twins.of(to.payload), to.room,
-                                     twins.room(pc::gather_workspace_bytes(rows)), twins.of(to.result)};
+      const std::size_t bytes = pc::gather_workspace_bytes(rows);
+      pc::gather_target target{twins.of(to.payload), to.room, twins.room(bytes), twins.of(to.result),
+                               bytes - 1};
+      CHECK((pc::device_gather::enqueue(first, static_cast<std::uint32_t>(there.size()), rows, plane, target,
+                                        nullptr) == pc::errc::limit)); // nothing is enqueued
+      target.workspace_bytes = bytes;
       return [=, count = static_cast<std::uint32_t>(there.size())](cudaStream_t stream) {
         return pc::device_gather::enqueue(first, count, rows, plane, target, stream);
       };

@@ -1,7 +1,9 @@
 // Scores that kernels make on a device: the CPU's, but for rounding.
+#include "planecast/cuda/given_scores.cuh"
 #include "planecast/cuda/importance.cuh"
 
 #include "cuda/attention_case.hpp"
+#include "cuda/device_cache.cuh"
 #include "cuda/key_norm_case.hpp"
 #include "cuda/on_device.cuh"
 
@@ -9,7 +11,10 @@
 #include <cstdint>
 #include <cuda_runtime.h>
 #include <doctest/doctest.h>
+#include <span>
+#include <stdexcept>
 #include <string>
+#include <vector>
 
 namespace cuda_importance_device_test {
 
@@ -104,6 +109,38 @@ TEST_CASE("cuda: kernels find the lengths of keys as the CPU does") {
   lengths_are_the_cpus<pc::fp16>();
   lengths_are_the_cpus<pc::e4m3>();
   lengths_are_the_cpus<pc::e5m2>();
+}
+TEST_CASE("cuda: scores in device memory are taken from there, behind what the stream holds") {
+  constexpr std::uint32_t layers = 3, tokens = 1000;
+  std::vector<float> of_all(layers * tokens);
+  for (std::size_t i = 0; i < of_all.size(); ++i)
+    of_all[i] = static_cast<float>(i * 2654435761u % 1000003u);
+  const guarded_memory there(of_all.size() * sizeof(float), 0);
+  REQUIRE(there.made() == cudaSuccess);
+  const own_stream stream;
+  REQUIRE(cudaMemcpyAsync(there.begin(), of_all.data(), there.bytes(), cudaMemcpyHostToDevice, stream) ==
+          cudaSuccess);
+  const auto* const scores = reinterpret_cast<const float*>(there.begin());
+
+  const pc::device_given_layer_scores by_layer(scores, layers, tokens, stream);
+  CHECK(by_layer.layers() == layers);
+  const pc::device_given_scores first(scores, tokens, stream);
+  std::vector<float> got(300);
+  for (const std::uint32_t from : {0u, 123u, tokens - 300}) {
+    for (std::uint32_t l = 0; l < layers; ++l) {
+      by_layer.score(l, from, got);
+      CHECK(std::equal(got.begin(), got.end(), of_all.begin() + l * tokens + from));
+    }
+    first.score(from, got);
+    CHECK(std::equal(got.begin(), got.end(), of_all.begin() + from));
+  }
+  CHECK(pc::rank_tokens(first, tokens).tokens ==
+        pc::rank_tokens(std::span<const float>(of_all.data(), tokens)).tokens);
+  first.score(tokens, {});
+  CHECK_THROWS_AS(first.score(tokens - 299, got), std::invalid_argument);
+  CHECK_THROWS_AS(by_layer.score(layers, 0, got), std::invalid_argument);
+  CHECK_THROWS_AS(pc::device_given_scores(nullptr, tokens, stream).score(0, got), pc::error);
+  CHECK(cudaGetLastError() == cudaSuccess);
 }
 
 } // namespace cuda_importance_device_test

@@ -242,7 +242,7 @@ auto all_layouts() {
       PLANECAST_TEST_AGGREGATE((keys, values, tokens, count, first_row),
                                pc::gather_layer<pc::per_channel<64>, pc::per_token, pc::planes<4, 4, pc::tail>>),
       PLANECAST_TEST_AGGREGATE((bytes, checksum), pc::gathered_payload),
-      PLANECAST_TEST_AGGREGATE((payload, room, workspace, result), pc::gather_target),
+      PLANECAST_TEST_AGGREGATE((payload, room, workspace, result, workspace_bytes), pc::gather_target),
       PLANECAST_TEST_AGGREGATE((threads, block_bytes, bytes_to_share), pc::cuda_tuning),
       PLANECAST_TEST_TYPE(pc::device_queue),
       PLANECAST_TEST_TYPE(pc::device_coded_cache<standard_policy, some_device>),

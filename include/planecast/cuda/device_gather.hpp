@@ -50,13 +50,13 @@ struct gathered_payload {
 
 /// Where a payload goes. Borrows the memory, all of it the device's.
 /// Preconditions: `payload` is aligned to 4 (a header in front of it leaves it so) and has room for `room`
-/// bytes; `workspace` is aligned to 8 and has room for gather_workspace_bytes() of the frame's rows. None of
-/// them overlap.
+/// bytes; `workspace` is aligned to 8. None of them overlap.
 struct gather_target {
   std::byte* payload = nullptr;       ///< the rows, side by side
   std::uint32_t room = 0;             ///< for so many bytes
   std::byte* workspace = nullptr;     ///< what the call needs while it runs
   gathered_payload* result = nullptr; ///< what became of it
+  std::size_t workspace_bytes = 0;    ///< gather_workspace_bytes() of the frame's rows, or more
 };
 
 namespace detail {

@@ -17,7 +17,7 @@ namespace planecast::inline v0 {
 /// read the result. It holds nothing; all of it is static.
 /// Example:
 ///
-///     const gather_target to{frame + frame_header_bytes, room, workspace, result};
+///     const gather_target to{frame + frame_header_bytes, room, workspace, result, workspace_bytes};
 ///     const status s = device_gather::enqueue(layers, layer_count, rows, plane, to, stream);
 ///     // once the result has been copied to the host:
 ///     header.payload_bytes = static_cast<std::uint32_t>(found.bytes);
@@ -29,8 +29,8 @@ struct device_gather {
   /// The layers have the same quantizers: a frame of layers of several policies is for the host to build.
   /// Preconditions: `layers` points to 1 or more of them in device memory, which number_rows() has numbered
   /// and counted; the plane is one of Planes'; the stream belongs to the current device, as does all memory.
-  /// Errors: `device` where CUDA's runtime refuses; what was enqueued before then runs all the same, and the
-  /// result means nothing.
+  /// Errors: `limit` where the workspace is too small: then nothing was enqueued. `device` where CUDA's
+  /// runtime refuses; what was enqueued before then runs all the same, and the result means nothing.
   /// Stream behaviour: enqueues three kernels at most, in order. It does not wait, allocate or use another
   /// stream, and can be captured in a graph.
   template <quantizer KeyQuantizer, quantizer ValueQuantizer, class Planes>
@@ -39,6 +39,9 @@ struct device_gather {
                         const gather_target& to, cudaStream_t stream) noexcept {
     using rows_program = detail::gather_rows_program<KeyQuantizer, ValueQuantizer, Planes>;
     using detail::gather_program, detail::gather_starts_program;
+    if (to.workspace_bytes < gather_workspace_bytes(rows))
+      return {errc::limit, "the workspace of a gathered payload", to.workspace_bytes,
+              gather_workspace_bytes(rows)};
     cuda_tuning how;
     if (const status s = detail::current_tuning(how); !s)
       return s;
