@@ -4,7 +4,8 @@
 // 512 MiB of BF16 in device memory; acceptance has the rows that its names say. Each time is the median of
 // the times between two events; before each, a buffer larger than the cache is written. In every repetition
 // the copy is timed just before the work; copy_ratio is the median of (bytes moved ÷ time) ÷ (the copy's
-// bytes read and written ÷ its time).
+// bytes read and written ÷ its time). Of a stream the copy is one from the device to pinned memory
+// (bench_cuda_stream.cu).
 #include "on_device.cuh"
 
 #include <cstdio>
@@ -127,8 +128,10 @@ int main(int count, char** arguments) {
     std::fprintf(stderr, "%s\n", e.what());
     return 1;
   }
-  results.note("values",
-               "512 MiB of BF16, contiguous, tokens first, 8 heads; input for encoding, output for decoding");
+  results.note(
+      "values",
+      "512 MiB of BF16, tokens first, 8 heads; input for encoding, output for decoding; paged: blocks of "
+      "so many tokens, in any order");
   results.note(
       "layer",
       "of attention_mass, key_norm and rank_and_cut: 32768 tokens of BF16, 8 KV heads of 4 query heads, "
@@ -152,6 +155,7 @@ int main(int count, char** arguments) {
   add_coding();
   add_acceptance();
   add_plan();
+  add_stream();
 
   benchmark::Initialize(&count, arguments);
   if (benchmark::ReportUnrecognizedArguments(count, arguments))

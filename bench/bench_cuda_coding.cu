@@ -3,6 +3,8 @@
 
 #include "on_device.cuh"
 
+#include <algorithm>
+#include <numeric>
 #include <random>
 
 namespace pc = planecast;
@@ -11,7 +13,7 @@ namespace planecast_bench {
 
 namespace {
 
-constexpr std::uint32_t heads = 8, page = 64;
+constexpr std::uint32_t heads = 8, page = 64, block_size = 16;
 
 __global__ void find_difference(const std::uint16_t* a, const std::uint16_t* b, std::size_t count,
                                 std::uint32_t* found) {
@@ -21,20 +23,25 @@ __global__ void find_difference(const std::uint16_t* a, const std::uint16_t* b, 
       *found = 1;
 }
 
-// A layer's keys, or its values, of 512 MiB, and its tiles.
+// A layer's keys, or its values, of 512 MiB, and its tiles. Tokens lie one after the other, or in pages of an
+// engine's, in any order.
 template <class Q, class Planes>
 struct layer {
   std::uint32_t dim, tokens;
   on_device<std::uint16_t> values, shown;
+  on_device<std::int32_t> blocks; // 0 of them: there are none
   pc::device_tiles<Q, Planes> tiles;
   on_device<std::byte> memory;
   on_device<std::uint32_t> ends, corrupt;
   on_device<pc::encoded_tile> coded;
 
-  explicit layer(std::uint32_t head_dim)
+  layer(std::uint32_t head_dim, bool paged)
       : dim(head_dim), tokens(static_cast<std::uint32_t>(copied_bytes / 2 / heads / dim)),
-        values(copied_bytes / 2),
-        shown(copied_bytes / 2), tiles{.tokens = tokens, .heads = heads, .dim = dim, .page_tokens = page},
+        values(copied_bytes / 2), shown(copied_bytes / 2),
+        blocks(paged ? tokens / block_size : 0), tiles{.tokens = tokens,
+                                                       .heads = heads,
+                                                       .dim = dim,
+                                                       .page_tokens = page},
         memory(tiles.memory_bytes()), ends(tiles.ends()), corrupt(1), coded(tiles.tiles()) {
     tiles.bytes = memory.get();
     tiles.tail_ends = ends.get();
@@ -45,22 +52,29 @@ struct layer {
     for (std::uint16_t& x : some)
       x = pc::bf16::nearest(normal(engine));
     values.fill(some);
+    std::vector<std::int32_t> order(blocks.count());
+    std::iota(order.begin(), order.end(), 0);
+    std::shuffle(order.begin(), order.end(), engine);
+    check(cudaMemcpy(blocks.get(), order.data(), blocks.bytes(), cudaMemcpyHostToDevice));
     check(cudaMemset(shown.get(), 0xA5, shown.bytes()));
     check(cudaMemset(corrupt.get(), 0, corrupt.bytes()));
     if (const pc::status s = encode(nullptr); !s.ok())
       throw std::runtime_error(s.message());
     check(cudaDeviceSynchronize());
   }
-  pc::device_rows<const std::byte> source() const {
-    return {.first = reinterpret_cast<const std::byte*>(values.get()),
-            .token = std::ptrdiff_t{heads} * dim,
-            .head = dim};
+  template <class Byte>
+  pc::device_rows<Byte> rows(std::uint16_t* of) const {
+    pc::device_rows<Byte> are{
+        .first = reinterpret_cast<Byte*>(of), .token = std::ptrdiff_t{heads} * dim, .head = dim};
+    if (blocks.count() != 0) {
+      are.block = block_size * are.token;
+      are.block_size = block_size;
+      are.blocks = blocks.get();
+    }
+    return are;
   }
-  pc::device_rows<std::byte> target() const {
-    return {.first = reinterpret_cast<std::byte*>(shown.get()),
-            .token = std::ptrdiff_t{heads} * dim,
-            .head = dim};
-  }
+  pc::device_rows<const std::byte> source() const { return rows<const std::byte>(values.get()); }
+  pc::device_rows<std::byte> target() const { return rows<std::byte>(shown.get()); }
   pc::status encode(cudaStream_t stream) const {
     return pc::cuda::encode(pc::number::bf16, tiles, source(), stream);
   }
@@ -96,19 +110,20 @@ void add_half(const std::string& of) {
   using planes = pc::planes<4, 4>;
   using exact = pc::planes<4, 4, pc::tail>;
   constexpr double raw = copied_bytes;
-  for (const std::uint32_t dim : {128u, 64u}) {
-    const std::string name = "/" + of + "/head_dim:" + std::to_string(dim);
+  const auto add_both = [&](std::uint32_t dim, bool paged) {
+    const std::string name =
+        "/" + of + "/head_dim:" + std::to_string(dim) + (paged ? "/paged:" + std::to_string(block_size) : "");
     add("encode_planes" + name, [=] {
-      auto in = std::make_shared<layer<Q, planes>>(dim);
+      auto in = std::make_shared<layer<Q, planes>>(dim, paged);
       return operation{raw, raw + in->coded_bytes(), [in](cudaStream_t s) { return in->encode(s); }, {}};
     });
     add("encode_exact" + name, [=] {
-      auto in = std::make_shared<layer<Q, exact>>(dim);
+      auto in = std::make_shared<layer<Q, exact>>(dim, paged);
       return operation{raw, raw + in->coded_bytes(), [in](cudaStream_t s) { return in->encode(s); }, {}};
     });
-    for (const std::uint32_t count : {1u, 2u})
-      add((count == 1 ? "decode_anchor" : "decode_planes") + name, [=] {
-        auto in = std::make_shared<layer<Q, planes>>(dim);
+    for (const std::uint32_t count : {1u, 2u}) // refining: the codes that are there, and the plane that came
+      add((count == 1 ? "decode_anchor" : "refine") + name, [=] {
+        auto in = std::make_shared<layer<Q, planes>>(dim, paged);
         return operation{raw,
                          raw + in->planes_bytes(count),
                          [in, count](cudaStream_t s) {
@@ -117,7 +132,7 @@ void add_half(const std::string& of) {
                          {}};
       });
     add("decode_exact" + name, [=] {
-      auto in = std::make_shared<layer<Q, exact>>(dim);
+      auto in = std::make_shared<layer<Q, exact>>(dim, paged);
       return operation{raw, raw + in->coded_bytes(),
                        [in](cudaStream_t s) {
                          return pc::cuda::decode_exact(pc::number::bf16, in->tiles, in->target(),
@@ -125,7 +140,10 @@ void add_half(const std::string& of) {
                        },
                        [in] { return in->exactness(); }};
     });
-  }
+  };
+  add_both(128, false);
+  add_both(128, true);
+  add_both(64, false);
 }
 
 } // namespace
