@@ -106,6 +106,7 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/device_attention.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/device_coded_cache.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/device_gather.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/device_pages.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/device_queries.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/device_ranking.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/device_rows.hpp

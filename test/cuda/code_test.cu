@@ -50,6 +50,32 @@ TEST_CASE("cuda: captured in a graph, they do the same each time it is launched"
   every_kernel_does(true, device_rounds(20));
 }
 
+template <class Number, class Q, class Planes>
+void rows_hold_another_type(std::uint32_t count) {
+  tiles_seen found;
+  for (const bool through_graph : {false, true})
+    for (std::uint32_t k = 0; k < count; ++k) {
+      const std::uint64_t seed = first_seed() + k;
+      CAPTURE(seed);
+      CHECK(pages_trouble<Number, Q, Planes>(on_device(through_graph), seed, found) == "");
+    }
+}
+TEST_CASE("cuda: kernels decode into rows of another type of numbers") {
+  rows_hold_another_type<pc::bf16, pc::per_channel<64>, standard>(device_rounds(60));
+  rows_hold_another_type<pc::e4m3, pc::per_token, short_code>(device_rounds(60));
+}
+TEST_CASE("cuda: scales that pages cannot have are refused") {
+  const pc::device_tiles<pc::per_token, short_code> tiles{.tokens = 1, .heads = 1, .dim = 8};
+  const auto refused = [&](pc::number sent, const pc::device_pages& to) {
+    return pc::cuda::decode(sent, tiles, 1, to, nullptr) == pc::errc::unsupported &&
+           pc::cuda::decode_exact(sent, tiles, to, nullptr, nullptr) == pc::errc::unsupported;
+  };
+  CHECK(refused(pc::number::bf16, {.held = pc::number::fp16, .scale = 2}));
+  CHECK(refused(pc::number::bf16, {.held = pc::number::fp8_e4m3, .sent_scale = 2}));
+  CHECK(refused(pc::number::bf16, {.held = pc::number::fp8_e4m3, .scale = 0}));
+  CHECK(refused(pc::number::fp8_e4m3, {.held = pc::number::fp8_e4m3, .sent_scale = 1e-38f}));
+}
+
 TEST_CASE("cuda: in two streams at once, they do the same") {
   const auto in_a_stream = [](std::uint64_t seed, std::string& wrong) {
     on_device run;

@@ -79,6 +79,10 @@ public:
     rows.blocks = of(rows.blocks);
     return rows;
   }
+  planecast::device_pages of(planecast::device_pages pages) {
+    pages.rows = of(pages.rows);
+    return pages;
+  }
   /// Tiles that lie in twins.
   template <class Q, class Planes>
   planecast::device_tiles<Q, Planes> of(planecast::device_tiles<Q, Planes> tiles) {
@@ -180,17 +184,17 @@ public:
     const auto rows = twins.of(from);
     return ran(twins, [&] { return planecast::cuda::encode(Number::id, tiles, rows, stream_); });
   }
-  template <class Number, class Q, class Planes>
-  std::string decode(const planecast::device_tiles<Q, Planes>& from, std::uint32_t planes,
-                     const planecast::device_rows<std::byte>& to, bool) {
+  template <class Number, class Q, class Planes, class Rows>
+  std::string decode(const planecast::device_tiles<Q, Planes>& from, std::uint32_t planes, const Rows& to,
+                     bool) {
     device_twins twins(stream_);
     const auto tiles = twins.of(from);
     const auto rows = twins.of(to);
     return ran(twins, [&] { return planecast::cuda::decode(Number::id, tiles, planes, rows, stream_); });
   }
-  template <class Number, class Q, class Planes>
-  std::string decode_exact(const planecast::device_tiles<Q, Planes>& from,
-                           const planecast::device_rows<std::byte>& to, std::uint32_t* corrupt, bool) {
+  template <class Number, class Q, class Planes, class Rows>
+  std::string decode_exact(const planecast::device_tiles<Q, Planes>& from, const Rows& to,
+                           std::uint32_t* corrupt, bool) {
     device_twins twins(stream_);
     const auto tiles = twins.of(from);
     const auto rows = twins.of(to);

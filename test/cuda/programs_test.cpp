@@ -12,6 +12,7 @@
 #include <doctest/doctest.h>
 #include <memory>
 #include <string>
+#include <type_traits>
 
 namespace cuda_programs_test {
 
@@ -40,23 +41,39 @@ struct on_host {
       room = std::max(room, typename program::room(to.layout(page), p.keep).all);
     return ran(p, to.tiles(), room);
   }
-  template <class Number, class Q, class Planes>
-  std::string decode(const pc::device_tiles<Q, Planes>& from, std::uint32_t planes,
-                     const pc::device_rows<std::byte>& to, bool whole) {
-    return ran(pc::detail::decode_program<Number, Q, Planes>{from, to, planes, whole}, from.tiles(), 0);
+  template <class Number, class Q, class Planes, class Rows>
+  std::string decode(const pc::device_tiles<Q, Planes>& from, std::uint32_t planes, const Rows& to,
+                     bool whole) {
+    return with_rows<Number>(to, [&](const auto& rows) {
+      using rows_type = std::remove_cvref_t<decltype(rows)>;
+      return ran(pc::detail::decode_program<Number, Q, Planes, rows_type>{from, rows, planes, whole},
+                 from.tiles(), 0);
+    });
   }
-  template <class Number, class Q, class Planes>
-  std::string decode_exact(const pc::device_tiles<Q, Planes>& from, const pc::device_rows<std::byte>& to,
-                           std::uint32_t* corrupt, bool whole) {
-    using program = pc::detail::decode_exact_program<Number, Q, Planes>;
+  template <class Number, class Q, class Planes, class Rows>
+  std::string decode_exact(const pc::device_tiles<Q, Planes>& from, const Rows& to, std::uint32_t* corrupt,
+                           bool whole) {
     const bool keep = random.coin();
-    std::uint32_t room = 0;
-    for (std::uint32_t page = 0; page < from.pages(); ++page)
-      room = std::max(room, program::memory_bytes(from.layout(page).shape, keep));
-    return ran(program{from, to, corrupt, whole, keep}, from.tiles(), room);
+    return with_rows<Number>(to, [&](const auto& rows) {
+      using program =
+          pc::detail::decode_exact_program<Number, Q, Planes, std::remove_cvref_t<decltype(rows)>>;
+      std::uint32_t room = 0;
+      for (std::uint32_t page = 0; page < from.pages(); ++page)
+        room = std::max(room, program::memory_bytes(from.layout(page).shape, keep));
+      return ran(program{from, rows, corrupt, whole, keep}, from.tiles(), room);
+    });
   }
 
 private:
+  // As cuda::decode() does: rows that hold what tiles do take it as it is.
+  template <class Number, class F>
+  static std::string with_rows(const pc::device_rows<std::byte>& to, F&& f) {
+    return f(to);
+  }
+  template <class Number, class F>
+  static std::string with_rows(const pc::device_pages& to, F&& f) {
+    return !to.may_take(Number::id) ? "it is not taken" : to.converts(Number::id) ? f(to) : f(to.rows);
+  }
   template <class Program>
   std::string ran(const Program& p, std::uint32_t blocks, std::uint32_t memory_bytes) {
     return run_on_host(p, blocks, threads, memory_bytes, random) ? "" : "a block writes beyond its memory";
@@ -99,6 +116,22 @@ TEST_CASE("block programs: fp16, as the plain loops do") {
 TEST_CASE("block programs: e4m3 and e5m2, as the plain loops do") {
   through_every_quantizer<pc::e4m3>();
   through_every_quantizer<pc::e5m2>();
+}
+template <class Number, class Q, class Planes>
+void rows_hold_another_type(std::uint32_t count) {
+  tiles_seen found;
+  for (std::uint32_t k = 0; k < count; ++k) {
+    const std::uint64_t seed = first_seed() + k;
+    CAPTURE(seed);
+    CHECK(pages_trouble<Number, Q, Planes>(on_host{random_source(~seed)}, seed, found) == "");
+  }
+  CHECK(found.coded > 0);
+  CHECK(found.stored > 0);
+}
+TEST_CASE("block programs: into rows of another type of numbers") {
+  rows_hold_another_type<pc::bf16, pc::per_channel<64>, standard>(rounds(60, 20));
+  rows_hold_another_type<pc::fp16, pc::per_token, standard>(rounds(60, 20));
+  rows_hold_another_type<pc::e4m3, pc::per_token, short_code>(rounds(60, 20));
 }
 TEST_CASE("block programs: the golden tiles") {
   std::uint32_t found = 0;

@@ -37,6 +37,9 @@ extern const of_quantizer<pc::bf16, pc::per_channel<64>, policy::planes> channel
 extern const of_quantizer<pc::fp16, pc::per_token, policy::planes> token_kernels{};
 extern const of_quantizer<pc::bf16, pc::balanced, policy::planes> balanced_kernels{};
 extern const of_quantizer<pc::e5m2, pc::per_token, pc::planes<4, pc::tail>> short_kernels{};
+extern const kernels<decode_program<pc::bf16, pc::per_channel<64>, policy::planes, pc::device_pages>,
+                     decode_exact_program<pc::bf16, pc::per_channel<64>, policy::planes, pc::device_pages>>
+    converting_kernels{};
 extern const kernels<judge_program<pc::bf16, float>, softmax_program<true, pc::bf16, float>,
                      race_program<acceptance::greedy, pc::target_kind::logits, pc::bf16, float>,
                      race_program<acceptance::rejection, pc::target_kind::logits, pc::bf16, float>,

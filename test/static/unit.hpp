@@ -237,6 +237,7 @@ auto all_layouts() {
       PLANECAST_TEST_TYPE(pc::gathered<pc::stream_receiver<standard_policy, pc::loopback, pc::cpu>::incoming>),
 
       PLANECAST_TEST_AGGREGATE((first, token, head, block, block_size, slots, blocks), pc::device_rows<std::byte>),
+      PLANECAST_TEST_AGGREGATE((rows, held, scale, sent_scale), pc::device_pages),
       PLANECAST_TEST_AGGREGATE((tokens, first, heads, dim, page_tokens, value_bytes, bytes, tail_ends, coded),
                                pc::device_tiles<pc::per_token, pc::planes<4, 4, pc::tail>>),
       PLANECAST_TEST_AGGREGATE((keys, values, tokens, count, first_row),

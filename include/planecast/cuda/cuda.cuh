@@ -8,6 +8,7 @@
 #include "planecast/cuda/detail/launch_coding.hpp"
 #include "planecast/cuda/device_assembly.hpp"
 #include "planecast/cuda/device_coded_cache.hpp"
+#include "planecast/cuda/device_pages.hpp"
 #include "planecast/cuda/device_rows.hpp"
 #include "planecast/cuda/device_tiles.hpp"
 #include "planecast/policy/planes.hpp"
@@ -66,15 +67,18 @@ struct cuda {
   template <quantizer Q, class Planes>
   static status decode(number dtype, const device_tiles<Q, Planes>& from, std::uint32_t planes,
                        const device_rows<std::byte>& to, cudaStream_t stream) noexcept {
-    return with_format(dtype, [&]<class Number>(Number) {
-      cuda_tuning how;
-      if (const status s = detail::current_tuning(how); !s)
-        return s;
-      return detail::launch(
-          detail::decode_program<Number, Q, Planes>{from, to, planes,
-                                                    detail::whole_groups(to, from.value_bytes)},
-          from.tiles(), 0, how, stream);
-    });
+    return decode_into(dtype, from, planes, to, stream);
+  }
+  /// The same into rows that hold another type of numbers. Of those that hold what the tiles do it is the
+  /// above.
+  /// Errors: `unsupported` for scales that are out of range, or of 16-bit numbers; then nothing was enqueued.
+  template <quantizer Q, class Planes>
+  static status decode(number dtype, const device_tiles<Q, Planes>& from, std::uint32_t planes,
+                       const device_pages& to, cudaStream_t stream) noexcept {
+    if (!to.may_take(dtype))
+      return not_taken();
+    return to.converts(dtype) ? decode_into(dtype, from, planes, to, stream)
+                              : decode_into(dtype, from, planes, to.rows, stream);
   }
 
   /// Writes the original values. Where tails do not fit their cells, *corrupt becomes 1, in device memory; it
@@ -84,6 +88,37 @@ struct cuda {
   requires(Planes::has_tail) static status
       decode_exact(number dtype, const device_tiles<Q, Planes>& from, const device_rows<std::byte>& to,
                    std::uint32_t* corrupt, cudaStream_t stream) noexcept {
+    return decode_exact_into(dtype, from, to, corrupt, stream);
+  }
+  /// The same into rows that hold another type of numbers: as decode().
+  template <quantizer Q, class Planes>
+  requires(Planes::has_tail) static status
+      decode_exact(number dtype, const device_tiles<Q, Planes>& from, const device_pages& to,
+                   std::uint32_t* corrupt, cudaStream_t stream) noexcept {
+    if (!to.may_take(dtype))
+      return not_taken();
+    return to.converts(dtype) ? decode_exact_into(dtype, from, to, corrupt, stream)
+                              : decode_exact_into(dtype, from, to.rows, corrupt, stream);
+  }
+
+private:
+  static status not_taken() noexcept { return {errc::unsupported, "scales that pages cannot have"}; }
+  template <class Q, class Planes, class Rows>
+  static status decode_into(number dtype, const device_tiles<Q, Planes>& from, std::uint32_t planes,
+                            const Rows& to, cudaStream_t stream) noexcept {
+    return with_format(dtype, [&]<class Number>(Number) {
+      cuda_tuning how;
+      if (const status s = detail::current_tuning(how); !s)
+        return s;
+      return detail::launch(
+          detail::decode_program<Number, Q, Planes, Rows>{from, to, planes,
+                                                          detail::whole_groups(to, from.value_bytes)},
+          from.tiles(), 0, how, stream);
+    });
+  }
+  template <class Q, class Planes, class Rows>
+  static status decode_exact_into(number dtype, const device_tiles<Q, Planes>& from, const Rows& to,
+                                  std::uint32_t* corrupt, cudaStream_t stream) noexcept {
     return with_format(dtype, [&]<class Number>(Number) {
       cuda_tuning how;
       if (const status s = detail::current_tuning(how); !s)

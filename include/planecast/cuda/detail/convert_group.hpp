@@ -5,6 +5,8 @@
 #include "planecast/cache/number.hpp"
 #include "planecast/cuda/detail/packed.hpp"
 #include "planecast/cuda/detail/rounded.hpp"
+#include "planecast/cuda/device_pages.hpp"
+#include "planecast/cuda/device_rows.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -62,6 +64,27 @@ PLANECAST_HOST_DEVICE void store_converted(const page_numbers& to, const Row& ro
   case number::fp8_e5m2:
     return store_as(e5m2{});
   }
+}
+
+/// Group g of a token's head to where a call wants it: as it is, or converted. `whole` says that groups of
+/// channels lie at multiples of their bytes.
+template <class Number>
+PLANECAST_HOST_DEVICE void store_group(const device_rows<std::byte>& to, bool whole, std::uint32_t token,
+                                       std::uint32_t head, std::uint32_t g,
+                                       const packed_patterns& x) noexcept {
+  store_packed<Number>(to.row(token, head, Number::bits / 8) + g * Number::bits, x, whole);
+}
+template <class Number>
+PLANECAST_HOST_DEVICE void store_group(const device_pages& to, bool whole, std::uint32_t token,
+                                       std::uint32_t head, std::uint32_t g,
+                                       const packed_patterns& x) noexcept {
+  store_converted<Number>(
+      {true, to.held, to.sent_scale, to.scale},
+      [&](std::uint32_t bytes) { return to.rows.row(token, head, bytes); }, g, x, whole);
+}
+/// As of device_rows.
+inline bool whole_groups(const device_pages& of, std::uint32_t) noexcept {
+  return whole_groups(of.rows, value_bytes(of.held));
 }
 
 } // namespace planecast::inline v0::detail

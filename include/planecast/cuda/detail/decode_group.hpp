@@ -2,9 +2,9 @@
 #pragma once
 
 #include "planecast/code/scalars.hpp"
+#include "planecast/cuda/detail/convert_group.hpp"
 #include "planecast/cuda/detail/group_rulers.hpp"
 #include "planecast/cuda/detail/plane_parts.hpp"
-#include "planecast/cuda/device_rows.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -187,14 +187,14 @@ PLANECAST_HOST_DEVICE packed_patterns shown_group(tile_layout<Q, Planes> layout,
 
 /// The values of a stored tile, a thread's part of them. `aligned` says that the tile begins at a multiple of
 /// 16, `whole` that groups of channels lie at multiples of their bytes where they go.
-template <class Number, class Layout>
+template <class Number, class Layout, class Rows>
 PLANECAST_HOST_DEVICE void decode_stored(block_place at, Layout layout, const std::byte* tile, bool aligned,
-                                         const device_rows<std::byte>& to, std::uint32_t first,
-                                         std::uint32_t head, bool whole) noexcept {
+                                         const Rows& to, std::uint32_t first, std::uint32_t head,
+                                         bool whole) noexcept {
   const std::uint32_t groups = layout.shape.dim / group_size;
   for (std::uint32_t i = at.thread; i < layout.shape.tokens * groups; i += at.threads)
-    store_packed<Number>(to.row(first + i / groups, head, layout.value_bytes) + i % groups * Number::bits,
-                         load_packed<Number>(tile + tile_header_bytes + Number::bits * i, aligned), whole);
+    store_group<Number>(to, whole, first + i / groups, head, i % groups,
+                        load_packed<Number>(tile + tile_header_bytes + Number::bits * i, aligned));
 }
 
 /// Whether the bits of a token's last byte of tails that belong to none are zeros.

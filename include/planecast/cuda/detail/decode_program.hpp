@@ -12,14 +12,14 @@
 namespace planecast::inline v0::detail {
 
 /// A block shows what the first planes of its tile tell.
-template <class Number, quantizer Q, class Planes>
+template <class Number, quantizer Q, class Planes, class Rows = device_rows<std::byte>>
 struct decode_program {
   static constexpr std::uint32_t phases = 1;    ///< threads need nothing of each other
   static constexpr std::uint32_t threads = 128; ///< of a block: each has more to do, and finds its place once
   static constexpr std::uint32_t blocks_held = decoders_held<Q>;
 
   device_tiles<Q, Planes> from;
-  device_rows<std::byte> to;
+  Rows to;
   std::uint32_t planes;
   bool whole; ///< groups of channels lie at multiples of their bytes
 
@@ -55,8 +55,7 @@ struct decode_program {
             auto& by = rulers[i % sets];
             if (sets == 1)
               by.move_to(is);
-            store_packed<Number>(to.row(first + is, head, layout.value_bytes) + g * Number::bits,
-                                 shown_group(by, parts[i].codes(), bits), whole);
+            store_group<Number>(to, whole, first + is, head, g, shown_group(by, parts[i].codes(), bits));
           }
       }
     }
@@ -64,14 +63,14 @@ struct decode_program {
 };
 
 /// A block restores its tile's original values.
-template <class Number, quantizer Q, class Planes>
+template <class Number, quantizer Q, class Planes, class Rows = device_rows<std::byte>>
 struct decode_exact_program {
   static constexpr std::uint32_t phases = 3; ///< lengths of the groups' tails, where they begin, the values
   static constexpr std::uint32_t threads = 128; ///< of a block: each has more to do, and finds its place once
   static constexpr std::uint32_t blocks_held = decoders_held<Q>;
 
   device_tiles<Q, Planes> from;
-  device_rows<std::byte> to;
+  Rows to;
   std::uint32_t* corrupt; ///< becomes 1 where tails do not fit their cells
   bool whole;             ///< groups of channels lie at multiples of their bytes
   bool keep;              ///< the block's memory has room for what is known of the cells
@@ -171,7 +170,7 @@ private:
     packed_patterns x;
     if (!of.exact(tail_words::of(tails, tails + t.tail_bytes), begin(t, token, g), x))
       meet_or(*corrupt, 1);
-    store_packed<Number>(to.row(t.first + token, t.head, t.layout.value_bytes) + g * Number::bits, x, whole);
+    store_group<Number>(to, whole, t.first + token, t.head, g, x);
   }
 };
 

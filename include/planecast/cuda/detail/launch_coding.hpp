@@ -27,10 +27,10 @@ decltype(auto) launch_encode(const device_tiles<Q, Planes>& to, const device_row
 }
 
 /// The same of launching what decodes tiles exactly.
-template <class Number, quantizer Q, class Planes, class Launch>
-decltype(auto) launch_decode_exact(const device_tiles<Q, Planes>& from, const device_rows<std::byte>& to,
+template <class Number, quantizer Q, class Planes, class Rows, class Launch>
+decltype(auto) launch_decode_exact(const device_tiles<Q, Planes>& from, const Rows& to,
                                    std::uint32_t* corrupt, const cuda_tuning& how, Launch&& launch) {
-  using program = decode_exact_program<Number, Q, Planes>;
+  using program = decode_exact_program<Number, Q, Planes, Rows>;
   const auto room = [&](bool keep) { return program::memory_bytes(largest_tile(from), keep); };
   const bool keep = room(true) <= how.bytes_to_share;
   return launch(program{from, to, corrupt, whole_groups(to, from.value_bytes), keep}, from.tiles(),
