@@ -28,7 +28,8 @@ TEST_CASE("cuda: kernels code and decode in groups, and in other planes, as the 
   using in_twos = pc::planes<2, 2, 2, 2, pc::tail>;
   using uneven = pc::planes<2, 4, pc::tail>;
   kernels_do_as_plain_loops<pc::bf16, pc::per_channel_groups<64, 32>, in_twos>(device_rounds(100));
-  kernels_do_as_plain_loops<pc::e4m3, pc::per_channel_groups<64, 32>, in_twos>(device_rounds(100));
+  // 8 bits of codes and a tail never pay for values of 8: all such tiles would be stored.
+  kernels_do_as_plain_loops<pc::e4m3, pc::per_channel_groups<64, 32>, uneven>(device_rounds(100));
   kernels_do_as_plain_loops<pc::fp16, pc::per_token_groups<24>, uneven>(device_rounds(100));
 }
 TEST_CASE("cuda: kernels store verbatim tiles as they are") {

@@ -47,7 +47,8 @@ struct engine_array {
     memory.assign(first + value_bytes * static_cast<std::size_t>(rows.block) * count + 64, std::byte{0x5A});
     rows.first = memory.data() + first;
     if (kind == 1 || kind == 3) {
-      slots = shuffled<std::int64_t>(count * per_block, random);
+      // Without blocks a head's slots are those of one: behind them the next head's begin.
+      slots = shuffled<std::int64_t>(kind == 3 ? count * per_block : per_block, random);
       slots.resize(tokens);
       rows.slots = slots.data();
     } else if (kind == 2) {

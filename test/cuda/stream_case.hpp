@@ -15,6 +15,7 @@
 #include <memory>
 #include <numeric>
 #include <span>
+#include <utility>
 #include <vector>
 
 namespace planecast_test {
@@ -78,6 +79,24 @@ private:
   bool are_ = false;
 };
 
+/// Whether no byte is in two rows. Strides count values: where K and V share an array with gaps, narrower
+/// pages, which begin where the wider ones do, would be written over each other, in whatever order.
+inline bool rows_lie_apart(const planecast::geometry& g, const std::vector<planecast::kv_pages>& pages) {
+  std::vector<std::pair<const std::byte*, const std::byte*>> rows;
+  for (std::uint32_t l = 0; l < g.layers; ++l)
+    for (std::uint32_t t = 0; t < pages[l].tokens(); ++t)
+      for (std::uint32_t h = 0; h < g.heads(l); ++h)
+        for (const bool is_value : {false, true}) {
+          const std::byte* const row = is_value ? pages[l].value(t, h) : pages[l].key(t, h);
+          rows.emplace_back(row, row + (is_value ? g.value_dim : g.key_dim) * pages[l].value_bytes());
+        }
+  std::ranges::sort(rows);
+  for (std::size_t i = 1; i < rows.size(); ++i)
+    if (rows[i].first < rows[i - 1].second)
+      return false;
+  return true;
+}
+
 /// Whether tokens of two caches are the same, bit for bit.
 inline bool same_pages(const planecast::geometry& g, const std::vector<planecast::kv_pages>& a,
                        const std::vector<planecast::kv_pages>& b) {
@@ -107,9 +126,12 @@ void same_from_device(std::uint64_t seed, typename Backend::order engine, bool a
   const std::uint32_t n = test::random_tokens(random), first = random.one_in(3) ? random.below(n) : 0;
   test::both_ends ends(random, g, n);
   Twin source_there, target_there;
+  const other_pages other(g, random, always_other_pages);
   auto source = device_memory<Twin::template allocator>(g, n, random),
-       here_pages = device_memory<Twin::template allocator>(g, n, random),
-       there_pages = here_pages; // the same layout
+       here_pages = device_memory<Twin::template allocator>(g, n, random);
+  while (!rows_lie_apart(g, other(here_pages.pages())))
+    here_pages = device_memory<Twin::template allocator>(g, n, random);
+  auto there_pages = here_pages; // the same layout
   test::fill(source, g.dtype, random);
   ends.plan.until = Policy::tiers::bits(Policy::tiers::count - 1);
   const auto how = test::small_chunks(
@@ -121,7 +143,6 @@ void same_from_device(std::uint64_t seed, typename Backend::order engine, bool a
 
   host_pair here(g, how);
   device_pair device(g, how);
-  const other_pages other(g, random, always_other_pages);
   const auto pages = other(here_pages.pages()), pages_at_host = other(there_pages.pages());
   std::vector<kv_pages> pages_there =
       pages_at_host; // where values of another width lie, and then of what type

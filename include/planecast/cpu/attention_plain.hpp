@@ -21,6 +21,10 @@ inline constexpr float exp2_least = -125.0f, exp2_most = 127.0f;
 /// so that sums over tokens stay in their lanes. A tile is tokens × panel. Tiles and keys need no alignment.
 /// The other sets have the same members; their results differ in rounding alone.
 struct attention_plain {
+  // What every 64-bit machine has registers for. Before its uses: nvcc's front end gives g++ `float` for it in
+  // functions that stand before.
+  using fours [[gnu::vector_size(16)]] = float;
+
   static constexpr std::uint32_t lanes = 8;         ///< queries of a register
   static constexpr std::uint32_t panel = 2 * lanes; ///< queries of a tile
   static constexpr std::uint32_t rows = 2;          ///< tokens that logits() takes at a time
@@ -87,8 +91,6 @@ struct attention_plain {
   }
 
 private:
-  using fours [[gnu::vector_size(16)]] = float; // what every 64-bit machine has registers for
-
   static float exp2(float x) noexcept {
     if (x < exp2_least)
       return 0;
