@@ -78,6 +78,7 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/gather_rows_programs.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/group_finders.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/group_rulers.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/group_sums.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/judge_program.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/kept_codes.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/key_norm_program.hpp
@@ -91,8 +92,10 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/rounded.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/rounds.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/row_fours.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/row_places.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/score_program.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/score_target.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/show_tile.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/slot_tables.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/softmax_program.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/spare_memory.hpp
@@ -101,6 +104,7 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/upgrade_programs.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/warp_product.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/widened.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/word_bits.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/device.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/device_assembly.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/device_attention.hpp

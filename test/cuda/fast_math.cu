@@ -1,6 +1,7 @@
 // Kernels of each kind, for a look at what -use_fast_math makes of them.
 #include "planecast/cuda/accept.cuh"
 #include "planecast/cuda/detail/attention_program.hpp"
+#include "planecast/cuda/detail/base_program.hpp"
 #include "planecast/cuda/detail/convert_group.hpp"
 #include "planecast/cuda/detail/decode_program.hpp"
 #include "planecast/cuda/detail/encode_program.hpp"
@@ -8,7 +9,9 @@
 #include "planecast/cuda/detail/launch.cuh"
 #include "planecast/cuda/detail/launch_rounds.cuh"
 #include "planecast/cuda/detail/score_program.hpp"
+#include "planecast/cuda/detail/upgrade_programs.hpp"
 #include "planecast/policy/planes.hpp"
+#include "planecast/policy/precision_policy.hpp"
 #include "planecast/policy/quantizer.hpp"
 
 namespace cuda_fast_math {
@@ -16,6 +19,8 @@ namespace cuda_fast_math {
 namespace pc = planecast;
 using namespace planecast::detail;
 using planes = pc::planes<4, 4, pc::tail>;
+using policy = pc::precision_policy<pc::tiers<4, 8, pc::lossless>, pc::keys<pc::per_channel<64>>,
+                                    pc::values<pc::per_token>>;
 
 template <class... Programs>
 struct kernels {
@@ -45,7 +50,10 @@ struct convert_program {
 extern const kernels<
     encode_program<pc::bf16, pc::balanced, planes>, encode_program<pc::fp16, pc::per_token, planes>,
     decode_program<pc::bf16, pc::balanced, planes>, decode_exact_program<pc::fp16, pc::per_token, planes>,
-    key_norm_program<pc::bf16>, convert_program<pc::bf16>, convert_program<pc::e4m3>>
+    encode_program<pc::bf16, pc::per_channel<64>, planes>,
+    decode_exact_program<pc::bf16, pc::per_channel<64>, planes>, base_program<pc::bf16, policy, false>,
+    upgrade_lengths_program<pc::e4m3, policy>, upgrade_program<pc::bf16, policy>, key_norm_program<pc::bf16>,
+    convert_program<pc::bf16>, convert_program<pc::e4m3>>
     coding{};
 extern const kernels_with_rounds<attention_program<pc::fp16, pc::fp16, false>, score_program> attention{};
 extern const kernels<judge_program<float, float>,

@@ -18,7 +18,7 @@ instructions() {
   awk '
     /^[ \t]*\/\// || /^[ \t]*$/ { next }
     /\.entry/ { name = $0; ++kernels }
-    name !~ /code_program/ || !/neg\.ftz/ { gsub(/\.ftz\./, ".") } # a row may begin at a subnormal number
+    name !~ /(code|base|upgrade|lengths)_program/ || !/neg\.ftz/ { gsub(/\.ftz\./, ".") } # a row may begin at a subnormal number
     { if (name ~ /encode_program/) sub(/div\.approx\.f32/, "div.rn.f32"); print kernels ": " $0 }
   ' "$1"
 }

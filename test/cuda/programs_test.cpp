@@ -29,7 +29,9 @@ struct on_host {
   using allocator = std::allocator<T>;
 
   random_source random;
-  std::uint32_t threads = 1 + random.below(random.coin() ? 8 : 200);
+  // Any number; or warps, which have the groups of a token side by side where a power of two tells them.
+  std::uint32_t threads =
+      random.coin() ? 32 * (1 + random.below(6)) : 1 + random.below(random.coin() ? 8 : 200);
 
   template <class Number, class Q, class Planes>
   std::string encode(const pc::device_tiles<Q, Planes>& to, const pc::device_rows<const std::byte>& from,
@@ -45,9 +47,11 @@ struct on_host {
   std::string decode(const pc::device_tiles<Q, Planes>& from, std::uint32_t planes, const Rows& to,
                      bool whole) {
     return with_rows<Number>(to, [&](const auto& rows) {
-      using rows_type = std::remove_cvref_t<decltype(rows)>;
-      return ran(pc::detail::decode_program<Number, Q, Planes, rows_type>{from, rows, planes, whole},
-                 from.tiles(), 0);
+      using program = pc::detail::decode_program<Number, Q, Planes, std::remove_cvref_t<decltype(rows)>>;
+      std::uint32_t room = 0;
+      for (std::uint32_t page = 0; page < from.pages(); ++page)
+        room = std::max(room, program::memory_bytes(from.layout(page).shape));
+      return ran(program{from, rows, planes, whole}, from.tiles(), room);
     });
   }
   template <class Number, class Q, class Planes, class Rows>

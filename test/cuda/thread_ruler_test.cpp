@@ -32,14 +32,15 @@ std::string row_trouble(std::uint32_t least, std::uint32_t greatest, std::uint32
     const std::uint32_t q = line.code(order);
     if ((finder.code(value) & 0xFFu) != q)
       return "another cell";
-    pc::detail::cell_extent is;
-    if ((finder.code(value, is) & 0xFFu) != q || is.begin != line.first(q) ||
-        is.orders != line.first(q + 1) - line.first(q) || is.tail_bits() != line.tail_bits(q))
+    pc::detail::cell_ends is;
+    if ((finder.code(value, is) & 0xFFu) != q || is.begin >> 16 != line.first(q) ||
+        is.end >> 16 != line.first(q + 1) || pc::detail::tail_bits_of(is.extent() >> 16) != line.tail_bits(q))
       return "another extent, of a value";
     // A row of zeros has its only cell from −0 on, as column_rulers::exact_of says.
-    const auto of_cell =
-        extent_of(finder.divides() || value != 0 ? r : decltype(r){-0.0f, 0}, static_cast<float>(q) - 1);
-    if (of_cell.begin != is.begin || of_cell.orders != is.orders)
+    const auto cells = finder.divides() || value != 0 ? r : decltype(r){-0.0f, 0};
+    const float cell = static_cast<float>(q) - 1;
+    if (extent_of(cells, cell) != is.extent() ||
+        (finder.divides() && extent_of_several(cells, cell) != is.extent()))
       return "another extent, of a cell";
     ++found;
     return "";
@@ -71,6 +72,8 @@ void rows_are_as_defined(std::uint32_t count) {
                                   least + random.below(highest - least + 1),
                                   std::min(highest, Number::order(0) + random.below(20)), least}; // one cell
     CHECK(row_trouble<Number, Bits>(Number::order(Number::sign), Number::order(0), found) == ""); // zeros
+    CHECK(row_trouble<Number, Bits>(lowest, lowest, found) == "");
+    CHECK(row_trouble<Number, Bits>(highest, highest, found) == "");
     for (const std::uint32_t greatest : ends)
       if (greatest >= least) {
         CAPTURE(least);

@@ -37,6 +37,8 @@ struct some_tiles {
   explicit some_tiles(random_source& random) {
     are.page_tokens = Q::page_tokens != 0 ? Q::page_tokens : 16u << random.below(4);
     are.dim = 8 * (1 + random.below(random.below(10) == 0 ? 72 : 12));
+    if (random.below(4) == 0) // groups that are a power of two: those of a token are in one warp
+      are.dim = 16u << random.below(5);
     are.tokens = 1 + random.below(3 * are.page_tokens);
     are.first = random.coin() ? 0 : random.below(are.tokens);
     are.heads = 1 + random.below(3);

@@ -110,10 +110,9 @@ private:
       cuda_tuning how;
       if (const status s = detail::current_tuning(how); !s)
         return s;
-      return detail::launch(
-          detail::decode_program<Number, Q, Planes, Rows>{from, to, planes,
-                                                          detail::whole_groups(to, from.value_bytes)},
-          from.tiles(), 0, how, stream);
+      using program = detail::decode_program<Number, Q, Planes, Rows>;
+      return detail::launch(program{from, to, planes, detail::whole_groups(to, from.value_bytes)},
+                            from.tiles(), program::memory_bytes(detail::largest_tile(from)), how, stream);
     });
   }
   template <class Q, class Planes, class Rows>

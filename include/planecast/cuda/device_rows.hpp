@@ -34,6 +34,11 @@ struct device_rows {
   /// The first channel of a token's head, where a value has so many bytes.
   PLANECAST_HOST_DEVICE Byte* row(std::uint32_t of_token, std::uint32_t of_head,
                                   std::uint32_t value_bytes) const noexcept {
+    return first + values_before(of_token, of_head) * static_cast<std::int64_t>(value_bytes);
+  }
+  /// How many values it is behind slot 0, head 0, channel 0.
+  PLANECAST_HOST_DEVICE std::int64_t values_before(std::uint32_t of_token,
+                                                   std::uint32_t of_head) const noexcept {
     std::int64_t in_block = of_token, at = std::int64_t{of_head} * head; // of the slot, and what lies before
     if (slots != nullptr) {
       in_block = slots[of_token];
@@ -50,7 +55,7 @@ struct device_rows {
       at += std::int64_t{blocks != nullptr ? blocks[of_table] : static_cast<std::int32_t>(of_table)} * block;
       in_block = of_token % block_size;
     }
-    return first + (at + in_block * token) * static_cast<std::int64_t>(value_bytes);
+    return at + in_block * token;
   }
 };
 

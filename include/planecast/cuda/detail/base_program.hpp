@@ -2,9 +2,9 @@
 // pages.
 #pragma once
 
-#include "planecast/cuda/detail/columns.hpp"
-#include "planecast/cuda/detail/decode_group.hpp"
 #include "planecast/cuda/detail/kept_codes.hpp"
+#include "planecast/cuda/detail/row_places.hpp"
+#include "planecast/cuda/detail/show_tile.hpp"
 #include "planecast/cuda/device.hpp"
 
 #include <cstddef>
@@ -32,26 +32,33 @@ struct base_program {
 
   /// One phase.
   template <std::uint32_t Phase>
-  PLANECAST_HOST_DEVICE void run(block_place at, std::byte*) const noexcept {
+  PLANECAST_HOST_DEVICE void run(block_place at, std::byte* memory) const noexcept {
     const base_entry e = entries[at.block];
     const std::uint32_t page = e.tile % tiles.pages(), row = e.tile / tiles.pages(), head = row / 2;
     const bool is_value = row % 2 == 1;
     const std::byte* const from = payload + e.at;
     const bool aligned = e.at % 16 == 0;
+    const row_places<std::byte> places{layer.rows(is_value), memory};
     tiles.with_layout(is_value, page, [&](auto layout) {
-      if constexpr (Phase == 0)
+      if constexpr (Phase == 0) {
+        places.find(at, tiles.first_of(page), layout.shape.tokens, head);
         if (at.thread == 0)
           layer.stored[e.tile] = static_cast<std::uint8_t>(e.stored);
+      }
       if (e.stored != 0) {
         if constexpr (Phase == 1)
-          show_stored(at, layout, from, aligned, page, head, is_value);
+          show_stored(at, layout, from, aligned, places, is_value);
         return;
       }
       std::byte* const codes = tiles.codes(layer, head, is_value, page);
       if constexpr (Phase == 0)
         copy(at, codes, from, layout.plane_at(Layer::base_planes), aligned);
       else
-        show(at, layout, codes, page, head, is_value);
+        show_tile<Number>(at, layout, codes, Layer::base_planes,
+                          [&](std::uint32_t token, std::uint32_t g, const packed_patterns& x) {
+                            layer.template write_values<Number, MayConvert>(
+                                is_value, places.values_before(token), g, x);
+                          });
     });
   }
 
@@ -65,29 +72,12 @@ private:
       to[i] = from[i];
   }
   template <class Layout>
-  PLANECAST_HOST_DEVICE void show(block_place at, Layout layout, const std::byte* codes, std::uint32_t page,
-                                  std::uint32_t head, bool is_value) const noexcept {
-    const columns mine(at, layout.shape);
-    const std::uint32_t first = tiles.first_of(page);
-    for (std::uint32_t g = mine.first_group; g < mine.groups; g += mine.group_step) {
-      auto rulers = column_of<Number>(layout, codes, g);
-      for (std::uint32_t token = mine.first_token; token < mine.tokens; token += mine.token_step) {
-        rulers.move_to(token);
-        layer.template write<Number, MayConvert>(
-            is_value, first + token, head, g,
-            shown_group(rulers, load_codes(layout, codes, token, g, Layer::base_planes),
-                        Layer::planes::bits_before(Layer::base_planes)));
-      }
-    }
-  }
-  template <class Layout>
   PLANECAST_HOST_DEVICE void show_stored(block_place at, Layout layout, const std::byte* tile, bool aligned,
-                                         std::uint32_t page, std::uint32_t head,
-                                         bool is_value) const noexcept {
-    const std::uint32_t groups = layout.shape.dim / group_size, first = tiles.first_of(page);
+                                         const row_places<std::byte>& places, bool is_value) const noexcept {
+    const std::uint32_t groups = layout.shape.dim / group_size;
     for (std::uint32_t i = at.thread; i < layout.shape.tokens * groups; i += at.threads)
-      layer.template write<Number, MayConvert>(
-          is_value, first + i / groups, head, i % groups,
+      layer.template write_values<Number, MayConvert>(
+          is_value, places.values_before(i / groups), i % groups,
           load_packed<Number>(tile + tile_header_bytes + Number::bits * i, aligned));
   }
 };
@@ -96,12 +86,13 @@ private:
 template <class Number, class Layer, device Device>
 void launch_base(Device& on, const kept_tiles<Layer>& tiles, const kept_layer& layer,
                  const base_entry* entries, const std::byte* payload, std::uint32_t count) {
+  const std::uint32_t memory = row_places<std::byte>::bytes(tiles.page_tokens);
   if (layer.converts())
     on.launch(device_queue::code, base_program<Number, Layer, true>{tiles, layer, entries, payload}, count,
-              0);
+              memory);
   else
     on.launch(device_queue::code, base_program<Number, Layer, false>{tiles, layer, entries, payload}, count,
-              0);
+              memory);
 }
 
 } // namespace planecast::inline v0::detail

@@ -77,7 +77,8 @@ private:
     if (!keep)
       return;
     const auto f = finders_in_block<Number, Q, Planes>::of(low, width);
-    store_aligned(memory + in.finders + sizeof(kept_finder) * row, kept_finder{f.low, f.step, f.inverse, 0});
+    store_aligned(memory + in.finders + sizeof(kept_finder) * row,
+                  kept_finder{f.low, f.step, f.inverse, f.start});
   }
 
   using balance = balanced_cells<Number, Planes::code_bits>;

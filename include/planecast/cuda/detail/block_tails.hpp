@@ -26,8 +26,8 @@ struct block_tails {
   const columns& mine;
 
   PLANECAST_HOST_DEVICE void clear() const noexcept {
-    for (std::uint32_t i = at.thread; i < (in.tail_bytes + 4) / 4; i += at.threads)
-      part(in.tails)[i] = 0;
+    for (std::uint32_t i = 4 * at.thread; i < in.tail_words; i += 4 * at.threads)
+      store_aligned(memory + in.tails + 4 * i, four_words{}); // there is room behind the last
     for (std::uint32_t i = at.thread; i * room::sum_tokens < mine.tokens; i += at.threads)
       part(in.sums)[i] = 0;
   }
@@ -77,7 +77,13 @@ struct block_tails {
   PLANECAST_HOST_DEVICE void write(std::byte* tile, std::uint32_t tails_at) const noexcept {
     const std::uint32_t end = align_up(tails_at + bytes(), 4u) - tails_at;
     std::byte* const to = tile + tails_at;
-    if (tails_at % 4 == 0)
+    if (tails_at % 16 == 0) { // as it mostly is
+      const std::uint32_t fours = end / 16;
+      for (std::uint32_t i = at.thread; i < fours; i += at.threads)
+        store_aligned(to + 16 * i, load_aligned<four_words>(memory + in.tails + 16 * i));
+      for (std::uint32_t i = 4 * fours + at.thread; i < end / 4; i += at.threads)
+        store_aligned(to + 4 * i, part(in.tails)[i]);
+    } else if (tails_at % 4 == 0)
       for (std::uint32_t i = at.thread; i < end / 4; i += at.threads)
         store_aligned(to + 4 * i, part(in.tails)[i]);
     else
@@ -98,10 +104,10 @@ private:
     const std::uint32_t by = bit % 32,
                         word[3] = {low << by, static_cast<std::uint32_t>(bits << by >> 32),
                                    static_cast<std::uint32_t>(std::uint64_t{high} << by >> 32)};
-    PLANECAST_DEVICE_UNROLL
-    for (std::uint32_t i = 0; i < 3; ++i)
-      if (word[i] != 0)
-        meet_or(words[i], word[i]);
+    meet_or(words[0], word[0]);
+    meet_or(words[1], word[1]);
+    if (word[2] != 0) // as it is where many bits begin late in a word
+      meet_or(words[2], word[2]);
   }
 };
 

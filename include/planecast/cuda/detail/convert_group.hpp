@@ -66,22 +66,28 @@ PLANECAST_HOST_DEVICE void store_converted(const page_numbers& to, const Row& ro
   }
 }
 
-/// Group g of a token's head to where a call wants it: as it is, or converted. `whole` says that groups of
-/// channels lie at multiples of their bytes.
+/// Where the rows lie that a call writes to. @{
+PLANECAST_HOST_DEVICE inline const device_rows<std::byte>&
+rows_of(const device_rows<std::byte>& to) noexcept {
+  return to;
+}
+PLANECAST_HOST_DEVICE inline const device_rows<std::byte>& rows_of(const device_pages& to) noexcept {
+  return to.rows;
+} // @}
+/// Writes group g of the row that so many values lie before, as it is, or converted. `whole` says that groups
+/// of channels lie at multiples of their bytes. @{
 template <class Number>
-PLANECAST_HOST_DEVICE void store_group(const device_rows<std::byte>& to, bool whole, std::uint32_t token,
-                                       std::uint32_t head, std::uint32_t g,
-                                       const packed_patterns& x) noexcept {
-  store_packed<Number>(to.row(token, head, Number::bits / 8) + g * Number::bits, x, whole);
+PLANECAST_HOST_DEVICE void store_group(const device_rows<std::byte>& to, std::int64_t before, std::uint32_t g,
+                                       const packed_patterns& x, bool whole) noexcept {
+  store_packed<Number>(to.first + before * (Number::bits / 8) + g * Number::bits, x, whole);
 }
 template <class Number>
-PLANECAST_HOST_DEVICE void store_group(const device_pages& to, bool whole, std::uint32_t token,
-                                       std::uint32_t head, std::uint32_t g,
-                                       const packed_patterns& x) noexcept {
+PLANECAST_HOST_DEVICE void store_group(const device_pages& to, std::int64_t before, std::uint32_t g,
+                                       const packed_patterns& x, bool whole) noexcept {
   store_converted<Number>(
       {true, to.held, to.sent_scale, to.scale},
-      [&](std::uint32_t bytes) { return to.rows.row(token, head, bytes); }, g, x, whole);
-}
+      [&](std::uint32_t bytes) { return to.rows.first + before * bytes; }, g, x, whole);
+} // @}
 /// As of device_rows.
 inline bool whole_groups(const device_pages& of, std::uint32_t) noexcept {
   return whole_groups(of.rows, value_bytes(of.held));

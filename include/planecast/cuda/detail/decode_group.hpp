@@ -5,6 +5,7 @@
 #include "planecast/cuda/detail/convert_group.hpp"
 #include "planecast/cuda/detail/group_rulers.hpp"
 #include "planecast/cuda/detail/plane_parts.hpp"
+#include "planecast/cuda/detail/row_places.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -44,13 +45,23 @@ struct tail_words {
     const auto over = static_cast<std::uint32_t>(reinterpret_cast<std::uintptr_t>(from) % 4);
     return {from - over, from < end ? static_cast<std::uint32_t>(end - from + over + 3) / 4 : 0, 8 * over};
   }
+  /// Of so many bytes from a multiple of four on.
+  PLANECAST_HOST_DEVICE static tail_words of_aligned(const std::byte* from, std::uint32_t bytes) noexcept {
+    return {from, (bytes + 3) / 4, 0};
+  }
   /// 64 bits from a bit on.
   PLANECAST_HOST_DEVICE std::uint64_t at(std::uint32_t bit) const noexcept {
     const std::uint32_t from = before + bit, i = from / 32;
     std::uint32_t word[3];
-    PLANECAST_DEVICE_UNROLL
-    for (std::uint32_t k = 0; k < 3; ++k)
-      word[k] = i + k < words ? load_aligned<std::uint32_t>(first + 4 * std::size_t{i + k}) : 0;
+    if (words > 2 && i < words - 2) {
+      PLANECAST_DEVICE_UNROLL
+      for (std::uint32_t k = 0; k < 3; ++k)
+        word[k] = load_aligned<std::uint32_t>(first + 4 * std::size_t{i} + 4 * k);
+    } else {
+      PLANECAST_DEVICE_UNROLL
+      for (std::uint32_t k = 0; k < 3; ++k)
+        word[k] = i + k < words ? load_aligned<std::uint32_t>(first + 4 * std::size_t{i + k}) : 0;
+    }
     return std::uint64_t{shifted_out(word[1], word[2], from % 32)} << 32 |
            shifted_out(word[0], word[1], from % 32);
   }
@@ -67,6 +78,19 @@ private:
   }
 };
 
+/// How long the tails of a group are.
+struct tail_counts {
+  std::uint32_t of[group_size];
+
+  PLANECAST_HOST_DEVICE std::uint32_t all() const noexcept {
+    std::uint32_t sum = 0;
+    PLANECAST_DEVICE_UNROLL
+    for (std::uint32_t k = 0; k < group_size; ++k)
+      sum += of[k];
+    return sum;
+  }
+};
+
 /// Where the cells of a group's codes begin, and how many orders are in each. Tails are told with them.
 template <class Number, class Q, class Planes>
 struct group_cells {
@@ -77,12 +101,12 @@ struct group_cells {
   PLANECAST_HOST_DEVICE static group_cells find(const column_rulers<Number, Q, Planes>& rulers,
                                                 const std::byte* tile, const packed_codes& q) noexcept {
     group_cells c;
-    if (!has_guard(q.four[0]) && !has_guard(q.four[1])) {
+    // Rows of one cell are rare, but where channels that are zeros make them.
+    if ((balancing_quantizer<Q> || rulers.divide()) && !has_guard(q.four[0]) && !has_guard(q.four[1])) {
       PLANECAST_DEVICE_UNROLL
-      for (std::uint32_t k = 0; k < group_size; ++k) {
-        const cell_extent e = extent_of(rulers.exact_of(k), code_less(q, k, 1));
-        c.of[k] = e.begin | e.orders << 16;
-      }
+      for (std::uint32_t k = 0; k < group_size; ++k)
+        c.of[k] = balancing_quantizer<Q> ? extent_of(rulers.exact_of(k), code_less(q, k, 1))
+                                         : extent_of_several(rulers.of(k), code_less(q, k, 1));
     } else {
       PLANECAST_DEVICE_UNROLL
       for (std::uint32_t k = 0; k < group_size; ++k) {
@@ -106,21 +130,24 @@ struct group_cells {
     store_aligned(to + apart, four_words{{of[4], of[5], of[6], of[7]}});
   }
 
-  /// Bits of a tail.
-  PLANECAST_HOST_DEVICE std::uint32_t tail_bits(std::uint32_t k) const noexcept {
-    return cell_extent{0, of[k] >> 16}.tail_bits();
-  }
-  /// Of all of them.
-  PLANECAST_HOST_DEVICE std::uint32_t tail_bits() const noexcept {
-    std::uint32_t sum = 0;
+  /// Bits of each tail.
+  PLANECAST_HOST_DEVICE tail_counts counts() const noexcept {
+    tail_counts n;
     PLANECAST_DEVICE_UNROLL
     for (std::uint32_t k = 0; k < group_size; ++k)
-      sum += tail_bits(k);
-    return sum;
+      n.of[k] = tail_bits_of(of[k] >> 16);
+    return n;
   }
+  /// Of all of them.
+  PLANECAST_HOST_DEVICE std::uint32_t tail_bits() const noexcept { return counts().all(); }
   /// The original values, whose tails begin at a bit. False where a tail names a value outside of its cell,
   /// as only hostile bytes do.
   PLANECAST_HOST_DEVICE bool exact(const tail_words& tails, std::uint32_t bit,
+                                   packed_patterns& x) const noexcept {
+    return exact(tails, bit, counts(), x);
+  }
+  /// The same where it is known how long they are.
+  PLANECAST_HOST_DEVICE bool exact(const tail_words& tails, std::uint32_t bit, const tail_counts& counts,
                                    packed_patterns& x) const noexcept {
     bool good = true;
     PLANECAST_DEVICE_UNROLL
@@ -129,15 +156,17 @@ struct group_cells {
       std::uint32_t orders[4];
       PLANECAST_DEVICE_UNROLL
       for (std::uint32_t k = 0; k < 4; ++k) {
-        const std::uint32_t count = tail_bits(half + k);
-        const std::uint32_t rest = static_cast<std::uint32_t>(bits) & ((1u << count) - 1);
+        const std::uint32_t count = counts.of[half + k];
+        const std::uint32_t rest = lowest_bits(static_cast<std::uint32_t>(bits), count);
         good = good && rest < of[half + k] >> 16;
-        orders[k] = (of[half + k] + rest) & (2 * Number::sign - 1);
+        orders[k] = of[half + k] + rest;
         bits >>= count;
         bit += count;
       }
-      x.two[half / 2] = patterns_of<Number>(orders[0] | orders[1] << 16);
-      x.two[half / 2 + 1] = patterns_of<Number>(orders[2] | orders[3] << 16);
+      PLANECAST_DEVICE_UNROLL
+      for (std::uint32_t k = 0; k < 4; k += 2)
+        x.two[(half + k) / 2] = patterns_of<Number>(picked_bytes(orders[k], orders[k + 1], 0x5410) &
+                                                    (2 * Number::sign - 1) * 0x10001u);
     }
     return good;
   }
@@ -189,12 +218,12 @@ PLANECAST_HOST_DEVICE packed_patterns shown_group(tile_layout<Q, Planes> layout,
 /// 16, `whole` that groups of channels lie at multiples of their bytes where they go.
 template <class Number, class Layout, class Rows>
 PLANECAST_HOST_DEVICE void decode_stored(block_place at, Layout layout, const std::byte* tile, bool aligned,
-                                         const Rows& to, std::uint32_t first, std::uint32_t head,
+                                         const Rows& to, const row_places<std::byte>& places,
                                          bool whole) noexcept {
   const std::uint32_t groups = layout.shape.dim / group_size;
   for (std::uint32_t i = at.thread; i < layout.shape.tokens * groups; i += at.threads)
-    store_group<Number>(to, whole, first + i / groups, head, i % groups,
-                        load_packed<Number>(tile + tile_header_bytes + Number::bits * i, aligned));
+    store_group<Number>(to, places.values_before(i / groups), i % groups,
+                        load_packed<Number>(tile + tile_header_bytes + Number::bits * i, aligned), whole);
 }
 
 /// Whether the bits of a token's last byte of tails that belong to none are zeros.

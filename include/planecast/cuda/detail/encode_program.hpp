@@ -8,6 +8,7 @@
 #include "planecast/cuda/detail/find_extents.hpp"
 #include "planecast/cuda/detail/group_finders.hpp"
 #include "planecast/cuda/detail/plane_parts.hpp"
+#include "planecast/cuda/detail/row_places.hpp"
 #include "planecast/cuda/device_rows.hpp"
 #include "planecast/cuda/device_tiles.hpp"
 
@@ -126,6 +127,9 @@ public:
     PLANECAST_HOST_DEVICE std::byte* kept(std::uint32_t token, std::uint32_t g) const noexcept {
       return memory + in.values + 16 * (token * mine.groups + g);
     }
+    PLANECAST_HOST_DEVICE row_places<const std::byte> places() const noexcept {
+      return {program.from, memory + in.places};
+    }
     PLANECAST_HOST_DEVICE extents rows() const noexcept {
       return {layout, room::alone(program.keep), part<int>(in.least), part<int>(in.greatest),
               part<std::uint32_t>(in.any)};
@@ -142,8 +146,7 @@ public:
     }
 
     PLANECAST_HOST_DEVICE packed_patterns load(std::uint32_t token, std::uint32_t g) const noexcept {
-      return load_packed<Number>(program.from.row(first + token, head, layout.value_bytes) + g * Number::bits,
-                                 program.whole);
+      return load_packed<Number>(places().template of<Number>(token) + g * Number::bits, program.whole);
     }
     PLANECAST_HOST_DEVICE packed_patterns values(std::uint32_t token, std::uint32_t g) const noexcept {
       if (!program.keep)
@@ -153,6 +156,7 @@ public:
     }
 
     PLANECAST_HOST_DEVICE void clear() const noexcept {
+      places().find(at, first, mine.tokens, head);
       if constexpr (Planes::has_tail)
         tails().clear();
       for (std::uint32_t i = at.thread; i < layout.rows(); i += at.threads)
@@ -219,19 +223,20 @@ public:
     PLANECAST_HOST_DEVICE finders finders_of(std::uint32_t g) const noexcept {
       return {layout, program.keep ? memory + in.finders : nullptr, memory + in.prefix, g};
     }
-    PLANECAST_HOST_DEVICE coded_group coded(finders& by, std::uint32_t token, std::uint32_t g,
+    PLANECAST_HOST_DEVICE coded_group coded(finders& by, bool odd, std::uint32_t token, std::uint32_t g,
                                             const packed_patterns& x) const noexcept {
       by.move_to(token);
-      if (odd_flag() != 0 && !all_finite<Number>(x))
+      if (odd && !all_finite<Number>(x))
         return code_any_group<Number>(layout, memory + in.prefix, token, g, x);
       return code_group(by, x);
     }
     PLANECAST_HOST_DEVICE void code() const noexcept {
       if (stored_flag() != 0)
         return;
+      const bool odd = odd_flag() != 0;
       each([this](std::uint32_t g) { return finders_of(g); },
-           [this](finders& by, std::uint32_t token, std::uint32_t g) {
-             const coded_group group = coded(by, token, g, values(token, g));
+           [this, odd](finders& by, std::uint32_t token, std::uint32_t g) {
+             const coded_group group = coded(by, odd, token, g, values(token, g));
              store_codes(layout, tile(), token, g, group.codes);
              if constexpr (Planes::has_tail) {
                tails().tell(token, g, group.bits[0], group.bits[1]);
@@ -253,11 +258,12 @@ public:
     PLANECAST_HOST_DEVICE void place() const noexcept {
       if (stored())
         return;
+      const bool odd = odd_flag() != 0;
       each([this](std::uint32_t g) { return finders_of(g); },
-           [this](finders& by, std::uint32_t token, std::uint32_t g) {
+           [this, odd](finders& by, std::uint32_t token, std::uint32_t g) {
              if (program.keep)
                return tails().place(token, g, load_aligned<group_tails>(kept(token, g)));
-             const coded_group group = coded(by, token, g, load(token, g));
+             const coded_group group = coded(by, odd, token, g, load(token, g));
              tails().place(token, g, {{group.tails[0], group.tails[1]}});
            });
     }

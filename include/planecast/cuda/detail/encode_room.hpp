@@ -4,6 +4,7 @@
 #include "planecast/code/tile.hpp"
 #include "planecast/cuda/detail/columns.hpp"
 #include "planecast/cuda/detail/group_rulers.hpp"
+#include "planecast/cuda/detail/row_places.hpp"
 
 #include <cstdint>
 
@@ -25,7 +26,8 @@ struct encode_room {
   std::uint32_t sums;            ///< u32 of each sum_tokens tokens: bytes of their tails
   std::uint32_t ends;            ///< u32 of each token: where they end
   std::uint32_t tails;           ///< u32 words
-  std::uint32_t tail_bytes;      ///< of them: the tails of a tile that is not stored have no more
+  std::uint32_t tail_words;      ///< of them
+  std::uint32_t places;          ///< of each token: where its row is
   std::uint32_t values; ///< of each group 16 bytes, if they are kept: patterns, and later their tails
   std::uint32_t all;    ///< bytes in all
 
@@ -56,10 +58,13 @@ struct encode_room {
     lengths = take(4 * s.tokens * tailed);
     sums = take(4 * ((s.tokens + sum_tokens - 1) / sum_tokens) * tailed);
     ends = take(4 * s.tokens * tailed);
-    tail_bytes = Planes::has_tail && layout.stored_bytes() > layout.tails_at()
-                     ? layout.stored_bytes() - layout.tails_at()
-                     : 0;
-    tails = take(tail_bytes + 4);
+    const std::uint32_t tail_bytes = // of a tile that is not stored
+        Planes::has_tail && layout.stored_bytes() > layout.tails_at()
+            ? layout.stored_bytes() - layout.tails_at()
+            : 0;
+    tail_words = (tail_bytes + 11) / 4; // what a group puts there is two words at least
+    tails = take(4 * tail_words);
+    places = take(row_places<const std::byte>::bytes(s.tokens));
     values = take(keep ? 2 * s.values() : 0);
     all = at;
   }

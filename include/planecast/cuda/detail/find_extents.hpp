@@ -84,16 +84,16 @@ public:
     if constexpr (kind == row_kind::one)
       rows.tell(extent_of_group(x, finite), Q::scale_row(rows.layout.shape, token, g * group_size), word);
     else if (kind != row_kind::any && finite) {
-      if (const std::uint32_t row = Q::scale_row(rows.layout.shape, token, g * group_size); row != row_) {
+      const std::uint32_t row = Q::scale_row(rows.layout.shape, token, g * group_size);
+      if (kind == row_kind::each_of_some && row != row_) {
         finish(rows);
-        row_ = row;
-        least_ = greatest_ = x;
-      } else {
-        PLANECAST_DEVICE_UNROLL
-        for (std::uint32_t i = 0; i < group_size / 2; ++i) {
-          least_.two[i] = lesser_two<Number>(least_.two[i], x.two[i]);
-          greatest_.two[i] = greater_two<Number>(greatest_.two[i], x.two[i]);
-        }
+        *this = {};
+      }
+      row_ = row;
+      PLANECAST_DEVICE_UNROLL
+      for (std::uint32_t i = 0; i < group_size / 2; ++i) {
+        least_.two[i] = lesser_two<Number>(least_.two[i], x.two[i]);
+        greatest_.two[i] = greater_two<Number>(greatest_.two[i], x.two[i]);
       }
     } else {
       PLANECAST_DEVICE_UNROLL
@@ -110,9 +110,12 @@ public:
       if (row_ == none)
         return;
       PLANECAST_DEVICE_UNROLL
-      for (std::uint32_t k = 0; k < group_size; ++k)
-        rows.meet(row_ + k, static_cast<int>(Number::order(least_.of(k))),
-                  static_cast<int>(Number::order(greatest_.of(k))));
+      for (std::uint32_t k = 0; k < group_size; k += 2) {
+        const std::uint32_t least = orders_of<Number>(least_.two[k / 2]),
+                            greatest = orders_of<Number>(greatest_.two[k / 2]);
+        rows.meet(row_ + k, static_cast<int>(least & 0xFFFFu), static_cast<int>(greatest & 0xFFFFu));
+        rows.meet(row_ + k + 1, static_cast<int>(least >> 16), static_cast<int>(greatest >> 16));
+      }
     }
   }
 
@@ -141,8 +144,11 @@ private:
     return found;
   }
 
+  // Nothing yet: any finite value is less, and greater.
+  static constexpr std::uint32_t last = Number::greatest * 0x10001u, first = last | Number::sign * 0x10001u;
+
   std::uint32_t row_ = none;
-  packed_patterns least_{}, greatest_{};
+  packed_patterns least_{{last, last, last, last}}, greatest_{{first, first, first, first}};
 };
 
 /// The greatest size of each channel of a column, as a pattern without its sign.

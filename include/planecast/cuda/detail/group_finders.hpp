@@ -11,7 +11,7 @@ namespace planecast::inline v0::detail {
 /// What a block's memory keeps of a scale row: a cell_finder's numbers, those of a balanced row before its
 /// channels' powers.
 struct alignas(16) kept_finder {
-  float low, step, inverse, unused;
+  float low, step, inverse, start;
 };
 
 /// A source of finders: those that the block's memory keeps, or else the scalars in it.
@@ -31,7 +31,7 @@ struct finders_in_block {
       return of(load_aligned<std::uint16_t>(scalars + layout.low_at(row)),
                 load_aligned<std::uint16_t>(scalars + layout.step_at(row)));
     const auto kept = load_aligned<kept_finder>(finders + sizeof(kept_finder) * row);
-    return {kept.low, kept.step, kept.inverse};
+    return {kept.low, kept.step, kept.inverse, kept.start};
   }
   template <std::uint32_t Count>
   PLANECAST_HOST_DEVICE void eight(const tile_layout<Q, Planes>& layout, std::uint32_t first,
@@ -58,8 +58,8 @@ public:
       if (!this->exponents().is(k) || !f.divides())
         return cell_finder<Number>::of(-0.0f, 0);
       const float power = this->exponents().power(k);
-      return {balanced_low(f.low, power), product_of(f.step, power),
-              product_of(f.inverse, this->exponents().inverse(k))};
+      return cell_finder<Number>::of(balanced_low(f.low, power), product_of(f.step, power),
+                                     product_of(f.inverse, this->exponents().inverse(k)));
     }
     return f;
   }
@@ -80,15 +80,24 @@ PLANECAST_HOST_DEVICE coded_group code_group(const column_finders<Number, Q, Pla
   coded_group out{};
   std::uint32_t code[group_size], rest[group_size], count[group_size];
   PLANECAST_DEVICE_UNROLL
-  for (std::uint32_t k = 0; k < group_size; ++k) {
-    const float value = value_of<Number>(x.of(k));
+  for (std::uint32_t k = 0; k < group_size; k += 2) {
+    const float first = value_of<Number>(x.of(k)), second = value_of<Number>(x.of(k + 1));
     if constexpr (Planes::has_tail) {
-      cell_extent cell;
-      code[k] = finders.of(k).code(value, cell);
-      rest[k] = (orders_of<Number>(x.two[k / 2]) >> 16 * (k % 2) & 0xFFFFu) - cell.begin;
-      count[k] = cell.tail_bits();
-    } else
-      code[k] = finders.of(k).code(value);
+      cell_ends of[2];
+      code[k] = finders.of(k).code(first, of[0]);
+      code[k + 1] = finders.of(k + 1).code(second, of[1]);
+      // Both in the halves of a word: what is left of the values, and one value less than the cells have.
+      const std::uint32_t begins = picked_bytes(of[0].begin, of[1].begin, 0x7632),
+                          rests = orders_of<Number>(x.two[k / 2]) - begins,
+                          others = picked_bytes(of[0].end, of[1].end, 0x7632) - begins - 0x10001u;
+      rest[k] = rests & 0xFFFFu;
+      rest[k + 1] = rests >> 16;
+      count[k] = highest_bit(others & 0xFFFFu) + 1;
+      count[k + 1] = highest_bit(others >> 16) + 1;
+    } else {
+      code[k] = finders.of(k).code(first);
+      code[k + 1] = finders.of(k + 1).code(second);
+    }
   }
   PLANECAST_DEVICE_UNROLL
   for (std::uint32_t k = 0; k < group_size; k += 4)

@@ -177,6 +177,14 @@ public:
     }
     return r;
   }
+  /// Whether all have several cells.
+  PLANECAST_HOST_DEVICE bool divide() const noexcept {
+    bool all = true;
+    PLANECAST_DEVICE_UNROLL
+    for (std::uint32_t k = 0; k < group_size; ++k)
+      all = all && of(k).divides();
+    return all;
+  }
   /// The same where it is asked for cells, of which the only one of a row of zeros begins with −0.
   PLANECAST_HOST_DEVICE thread_ruler<Number> exact_of(std::uint32_t k) const noexcept {
     const thread_ruler<Number> r = of(k);

@@ -33,8 +33,14 @@ struct kept_layer {
   template <class Number, bool MayConvert = true>
   PLANECAST_HOST_DEVICE void write(bool is_value, std::uint32_t token, std::uint32_t head, std::uint32_t g,
                                    const packed_patterns& x) const noexcept {
+    write_values<Number, MayConvert>(is_value, rows(is_value).values_before(token, head), g, x);
+  }
+  /// The same where it is known how many values lie before the token's.
+  template <class Number, bool MayConvert = true>
+  PLANECAST_HOST_DEVICE void write_values(bool is_value, std::int64_t before, std::uint32_t g,
+                                          const packed_patterns& x) const noexcept {
     const page_numbers& to = is_value ? value_numbers : key_numbers;
-    const auto row = [&](std::uint32_t value_bytes) { return rows(is_value).row(token, head, value_bytes); };
+    const auto row = [&](std::uint32_t value_bytes) { return rows(is_value).first + before * value_bytes; };
     if (MayConvert && to.converts)
       store_converted<Number>(to, row, g, x, whole(is_value));
     else

@@ -3,6 +3,7 @@
 
 #include "planecast/cache/number.hpp"
 #include "planecast/cuda/detail/block_program.hpp"
+#include "planecast/cuda/detail/word_bits.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -92,30 +93,20 @@ PLANECAST_HOST_DEVICE void store_packed(std::byte* to, const packed_patterns& x,
   }
 }
 
-/// Four bytes of eight: nibble i of `which` names byte i of what is returned, 0 to 3 in a and 4 to 7 in b.
-PLANECAST_HOST_DEVICE inline std::uint32_t picked_bytes(std::uint32_t a, std::uint32_t b,
-                                                        std::uint32_t which) noexcept {
-#if PLANECAST_ON_DEVICE
-  return __byte_perm(a, b, which);
-#else
-  const std::uint64_t all = std::uint64_t{b} << 32 | a;
-  std::uint32_t picked = 0;
-  for (std::uint32_t i = 0; i < 4; ++i)
-    picked |= static_cast<std::uint32_t>(all >> 8 * (which >> 4 * i & 7u) & 0xFFu) << 8 * i;
-  return picked;
-#endif
-}
-
 /// Where patterns stand among all, two at a time, and back.
 template <class Number>
 PLANECAST_HOST_DEVICE std::uint32_t orders_of(std::uint32_t two) noexcept {
-  constexpr std::uint32_t sign = Number::sign * 0x10001u;
+  constexpr std::uint32_t sign = Number::sign * 0x10001u, size = (Number::sign - 1) * 0x10001u;
+  if constexpr (Number::bits == 16)
+    return flipped_where(two, filled_with_signs(two), size);
   const std::uint32_t negative = two >> (Number::bits - 1) & 0x10001u;
   return two ^ sign ^ negative * (Number::sign - 1);
 }
 template <class Number>
 PLANECAST_HOST_DEVICE std::uint32_t patterns_of(std::uint32_t orders) noexcept {
-  constexpr std::uint32_t sign = Number::sign * 0x10001u;
+  constexpr std::uint32_t sign = Number::sign * 0x10001u, size = (Number::sign - 1) * 0x10001u;
+  if constexpr (Number::bits == 16)
+    return flipped_but_where(orders, filled_with_signs(orders), size);
   const std::uint32_t negative = ~orders >> (Number::bits - 1) & 0x10001u;
   return orders ^ sign ^ negative * (Number::sign - 1);
 }
@@ -206,27 +197,27 @@ PLANECAST_HOST_DEVICE std::uint32_t nearest_two(float first, float second) noexc
   return std::uint32_t{Number::nearest(first)} | std::uint32_t{Number::nearest(second)} << 16;
 }
 
-/// Number::ceil_order(−x). There a zero counts as the format's −0; here it does if x is +0, and as +0 if x is
-/// −0.
+/// Number::ceil_order(−x) in the upper half of a word, below which anything may stand. There a zero counts as
+/// the format's −0; here it does if x is +0, and as +0 if x is −0.
 /// Preconditions: x is not NaN.
 template <class Number>
-PLANECAST_HOST_DEVICE std::uint32_t order_above_minus(float x) noexcept {
+PLANECAST_HOST_DEVICE std::uint32_t high_order_above_minus(float x) noexcept {
   const auto bits = bit_cast<std::uint32_t>(x);
   if constexpr (Number::id == number::bf16) {
     // Minus x is positive: rounded up in size; else cut off.
-    const std::uint32_t positive = 0u - (bits >> 31);
-    return ((bits ^ (~positive & 0x7FFFFFFFu)) + (positive & 0xFFFFu)) >> 16;
+    const std::uint32_t positive = 0u - (bits >> 31), size = bits ^ (~positive & 0x7FFFFFFFu);
+    return product_and_sum(positive, 0u - 0xFFFFu, size);
   }
 #if PLANECAST_ON_DEVICE
   if constexpr (Number::id == number::fp16) {
     std::uint16_t up;
     asm("cvt.rp.f16.f32 %0, %1;" : "=h"(up) : "f"(bit_cast<float>(bits ^ 0x80000000u)));
-    return Number::order(up);
+    return std::uint32_t{Number::order(up)} << 16;
   }
 #endif
   if (bits == 0x80000000u)
-    return Number::order(0);
-  return Number::ceil_order(bit_cast<float>(bits ^ 0x80000000u));
+    return std::uint32_t{Number::order(0)} << 16;
+  return std::uint32_t{Number::ceil_order(bit_cast<float>(bits ^ 0x80000000u))} << 16;
 }
 
 } // namespace planecast::inline v0::detail

@@ -57,6 +57,16 @@ PLANECAST_HOST_DEVICE inline float negated(float x) noexcept {
   return -x;
 #endif
 }
+// 1 where a is not above b, else 0. Of zeros none is above the other.
+PLANECAST_HOST_DEVICE inline float not_above(float a, float b) noexcept {
+#if PLANECAST_ON_DEVICE
+  float y;
+  asm("set.le.f32.f32 %0, %1, %2;" : "=f"(y) : "f"(a), "f"(b));
+  return y;
+#else
+  return a <= b ? 1.0f : 0.0f;
+#endif
+}
 // a · b + c, rounded once.
 PLANECAST_HOST_DEVICE inline float fused(float a, float b, float c) noexcept {
 #if PLANECAST_ON_DEVICE
