@@ -11,6 +11,11 @@ target_compile_options(planecast_development INTERFACE
 if(PLANECAST_WARNINGS_AS_ERRORS)
   target_compile_options(planecast_development INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Werror>)
 endif()
+if(PLANECAST_TEST_PRECOMPILED)
+  # As the rest of that option: g++ is done sooner where it does not look for memory to give back from the start.
+  target_compile_options(planecast_development INTERFACE
+    $<$<COMPILE_LANG_AND_ID:CXX,GNU>:SHELL:--param ggc-min-heapsize=600000>)
+endif()
 if(PLANECAST_SANITIZE)
   if(PLANECAST_SANITIZE STREQUAL thread AND CMAKE_CXX_COMPILER_ID STREQUAL GNU)
     # g++ warns that it does not see through the fences in Asio; they guard nothing that we share.

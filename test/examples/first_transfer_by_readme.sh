@@ -1,6 +1,6 @@
 #!/bin/sh
-# What README.md says under "The first transfer", done in an empty folder: its CMakeLists.txt, its commands. Only
-# `git clone …` is replaced by a link to this checkout.
+# What README.md says under "The first transfer", done in an empty folder: its CMakeLists.txt, its commands; the program
+# must print what stands there. Only `git clone …` is replaced by a link to this checkout.
 # sh first_transfer_by_readme.sh CHECKOUT FOLDER
 set -eu
 top=$1
@@ -15,3 +15,5 @@ echo "$section" | awk '/^```sh/ {inside = 1; next} /^```/ {inside = 0} inside' |
 grep -q 'build/hello' commands.sh
 cat commands.sh
 sh -eu commands.sh
+says=$(echo "$section" | awk '/^\$ build\/hello/ {inside = 1; next} /^```/ {inside = 0} inside')
+[ -n "$says" ] && [ "$(build/hello)" = "$says" ] || { echo "this is not what README.md says it prints"; exit 1; }

@@ -44,7 +44,7 @@ run_consumer(${WORK}/consumer-loopback)
 if(SOCKET)
   run_consumer(${WORK}/consumer-socket)
 endif()
-if(STREAM)
+if(STREAM AND NOT STREAM STREQUAL "SEEN")
   run_consumer(${WORK}/consumer-stream)
 endif()
 
