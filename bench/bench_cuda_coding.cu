@@ -121,8 +121,9 @@ void add_half(const std::string& of) {
       auto in = std::make_shared<layer<Q, exact>>(dim, paged);
       return operation{raw, raw + in->coded_bytes(), [in](cudaStream_t s) { return in->encode(s); }, {}};
     });
-    for (const std::uint32_t count : {1u, 2u}) // refining: the codes that are there, and the plane that came
-      add((count == 1 ? "decode_anchor" : "refine") + name, [=] {
+    for (const std::uint32_t count :
+         {1u, 2u}) // with both: what refining costs where the plane is in its place
+      add((count == 1 ? "decode_anchor" : "decode_planes") + name, [=] {
         auto in = std::make_shared<layer<Q, planes>>(dim, paged);
         return operation{raw,
                          raw + in->planes_bytes(count),

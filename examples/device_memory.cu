@@ -86,7 +86,7 @@ int main() {
     pc::check(pc::device_importance::attention_mass(
         attention, {.scores = mass, .weight = 1.0f / model.layers, .add = l > 0}, room, room_bytes, engine));
   }
-  pc::check(shot.plan(pc::budget::of_raw(0.5), pc::device_given_scores(mass, tokens, engine)));
+  pc::check(shot.plan(pc::budget::of_raw(0.5), pc::scores_from_device(mass, tokens, engine)));
   for (const pc::event e : {pc::first_light, pc::focused}) {
     while (!kv.reached(e)) { // one thread drives both ends here
       pc::check(kv.poll());

@@ -11,8 +11,6 @@
 #include <cstdint>
 #include <cuda_runtime.h>
 #include <doctest/doctest.h>
-#include <span>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -122,24 +120,9 @@ TEST_CASE("cuda: scores in device memory are taken from there, behind what the s
           cudaSuccess);
   const auto* const scores = reinterpret_cast<const float*>(there.begin());
 
-  const pc::device_given_layer_scores by_layer(scores, layers, tokens, stream);
-  CHECK(by_layer.layers() == layers);
-  const pc::device_given_scores first(scores, tokens, stream);
-  std::vector<float> got(300);
-  for (const std::uint32_t from : {0u, 123u, tokens - 300}) {
-    for (std::uint32_t l = 0; l < layers; ++l) {
-      by_layer.score(l, from, got);
-      CHECK(std::equal(got.begin(), got.end(), of_all.begin() + l * tokens + from));
-    }
-    first.score(from, got);
-    CHECK(std::equal(got.begin(), got.end(), of_all.begin() + from));
-  }
-  CHECK(pc::rank_tokens(first, tokens).tokens ==
-        pc::rank_tokens(std::span<const float>(of_all.data(), tokens)).tokens);
-  first.score(tokens, {});
-  CHECK_THROWS_AS(first.score(tokens - 299, got), std::invalid_argument);
-  CHECK_THROWS_AS(by_layer.score(layers, 0, got), std::invalid_argument);
-  CHECK_THROWS_AS(pc::device_given_scores(nullptr, tokens, stream).score(0, got), pc::error);
+  CHECK((pc::scores_from_device(scores, of_all.size(), stream) == of_all));
+  CHECK(pc::scores_from_device(scores, 0, stream).empty());
+  CHECK_THROWS_AS((void)pc::scores_from_device(nullptr, tokens, stream), pc::error);
   CHECK(cudaGetLastError() == cudaSuccess);
 }
 

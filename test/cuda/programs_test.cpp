@@ -137,6 +137,41 @@ TEST_CASE("block programs: into rows of another type of numbers") {
   rows_hold_another_type<pc::fp16, pc::per_token, standard>(rounds(60, 20));
   rows_hold_another_type<pc::e4m3, pc::per_token, short_code>(rounds(60, 20));
 }
+// What has arrived of a plane is copied into its place: then one plane more is decoded.
+TEST_CASE("block programs: a plane moves from one tile's place into another's") {
+  for (std::uint32_t k = 0; k < rounds(20, 5); ++k) {
+    const std::uint64_t seed = first_seed() + k;
+    CAPTURE(seed);
+    random_source random(seed);
+    some_tiles<pc::bf16, pc::per_channel<64>, standard, std::allocator> sent(random);
+    auto arrived = sent; // the same shape
+    arrived.are.bytes = reinterpret_cast<std::byte*>(
+        (reinterpret_cast<std::uintptr_t>(arrived.memory.data()) + 15) / 16 * 16);
+    arrived.are.coded = arrived.coded.data();
+    engine_array<std::allocator> from(sent.are.tokens, sent.are.heads, sent.are.dim, 2, random),
+        whole(sent.are.tokens, sent.are.heads, sent.are.dim, 2, random);
+    fill_hard(sent, from, random);
+    on_host run{random_source(~seed)};
+    REQUIRE(run.encode<pc::bf16>(sent.are, from.source(), from.whole()) == "");
+    std::copy(sent.coded.begin(), sent.coded.end(), arrived.coded.begin());
+    const auto bring = [&](auto&& first, auto&& last) { // bytes of each tile, from and up to
+      sent.each([&](std::uint32_t tile, std::uint32_t, auto layout, std::uint32_t) {
+        const std::uint32_t all = sent.coded[tile].stored ? layout.stored_bytes() : last(layout);
+        const std::uint32_t begin = sent.coded[tile].stored ? 0 : first(layout);
+        std::copy(sent.are.tile(tile) + begin, sent.are.tile(tile) + all, arrived.are.tile(tile) + begin);
+      });
+    };
+    const auto shown = [&](const auto& tiles, std::uint32_t planes) {
+      std::fill(whole.memory.begin(), whole.memory.end(), std::byte{0x5A});
+      CHECK(run.decode<pc::bf16>(tiles, planes, whole.rows, whole.whole()) == "");
+      return whole.memory;
+    };
+    bring([](auto) { return 0u; }, [](auto layout) { return layout.plane_at(1); });
+    CHECK((shown(arrived.are, 1) == shown(sent.are, 1)));
+    bring([](auto layout) { return layout.plane_at(1); }, [](auto layout) { return layout.tails_at(); });
+    CHECK((shown(arrived.are, 2) == shown(sent.are, 2)));
+  }
+}
 TEST_CASE("block programs: the golden tiles") {
   std::uint32_t found = 0;
   CHECK(golden_trouble(on_host{random_source(1)}, found) == "");

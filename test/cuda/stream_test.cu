@@ -1,6 +1,7 @@
 // Streams from and to a GPU's memory: what crosses and what arrives is what it is from the processor's,
 // whatever else the GPU does meanwhile.
 #include "planecast/cuda/cuda.cuh"
+#include "planecast/cuda/given_scores.cuh"
 #include "planecast/planecast.hpp"
 
 #include "cuda/device_cache.cuh"
@@ -215,8 +216,11 @@ TEST_CASE("GPU stream: while its caller captures a graph, a request goes on and 
   device_pair streams(small);
   auto kv = streams.in.expect({.id = 1, .tokens = 100}, request.pages, engine);
   auto shot = streams.out.open({.id = 1, .tokens = 100});
-  const guarded_memory word(4, 0);
+  const guarded_memory word(4, 0), scores(100 * sizeof(float), 0);
   REQUIRE(word.made() == cudaSuccess);
+  REQUIRE(scores.made() == cudaSuccess);
+  const auto* const first_score = reinterpret_cast<const float*>(scores.begin());
+  REQUIRE(cudaMemsetAsync(scores.begin(), 0, scores.bytes(), engine) == cudaSuccess);
   const auto nodes_of = [&](auto&& meanwhile) {
     cudaGraph_t graph = nullptr;
     std::size_t nodes = ~std::size_t{0};
@@ -231,13 +235,14 @@ TEST_CASE("GPU stream: while its caller captures a graph, a request goes on and 
   CHECK(nodes_of([&] {
           for (std::uint32_t l = 0; l < small.layers; ++l)
             CHECK(shot.put(l, request.layers[l], engine).ok());
-          CHECK(shot.plan(pc::budget::base()).ok());
+          CHECK(shot.plan(pc::budget::base(), pc::scores_from_device(first_score, 100, engine)).ok());
           CHECK(streams.run(kv, [&] { return kv.reached(pc::focused); }));
         }) == 1);
   CHECK(request.arrived());
   CHECK(nodes_of([&] { // from the stream that is captured nothing can be put
           auto refused = streams.out.open({.id = 2, .tokens = 100});
           CHECK((refused.put(0, request.layers[0], captured) == pc::errc::device));
+          CHECK_THROWS_AS((void)pc::scores_from_device(first_score, 100, captured), pc::error);
         }) == 1);
   CHECK(cudaGetLastError() == cudaSuccess);
 }

@@ -24,7 +24,7 @@ namespace planecast::inline v0 {
 /// Coding on a GPU, for every quantizer whose functions are marked PLANECAST_HOST_DEVICE, and every layout
 /// of planes. It holds nothing; all of it is static.
 /// Preconditions: the stream belongs to the current device, as does all memory that is named; the tiles and
-/// the rows say the same heads, channels and width of a value, and keep what their own comments ask for.
+/// the rows say the same heads and channels, and keep what their own comments ask for.
 /// Errors: `device` where CUDA's runtime refuses, `limit` where a block has not enough shared memory for a
 /// tile so large; then nothing was enqueued. Nothing throws.
 /// Stream behaviour: calls only enqueue, one kernel each. They do not wait, allocate or use another stream,
@@ -47,7 +47,8 @@ struct cuda {
   template <class Policy>
   using assembly = device_assembly<Policy, place>; ///< at the receiver
 
-  /// Codes all tiles: planes, tails, their ends, and what became of each tile. Reads the rows once.
+  /// Codes all tiles: planes, tails, their ends, and what became of each tile. Reads the rows once where a
+  /// block's memory has room for a tile's values (cuda_tuning::bytes_to_share), and else three times.
   template <quantizer Q, class Planes>
   static status encode(number dtype, const device_tiles<Q, Planes>& to,
                        const device_rows<const std::byte>& from, cudaStream_t stream) noexcept {

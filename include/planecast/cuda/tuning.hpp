@@ -6,7 +6,8 @@
 namespace planecast::inline v0 {
 
 /// How kernels are launched, those on tensor cores apart. What a block can have is CUDA's; the rest is a
-/// first guess, which no device has been asked about.
+/// first guess, which no device has been asked about. Blocks that code tiles have 128 threads on every
+/// architecture, and as many of them share a multiprocessor as their registers let.
 struct cuda_tuning {
   std::uint32_t threads = 256;      ///< of a block, where a kernel does not want fewer
   std::uint32_t block_bytes = 0;    ///< of shared memory that a block can have at most

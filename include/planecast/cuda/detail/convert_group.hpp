@@ -36,8 +36,10 @@ PLANECAST_HOST_DEVICE packed_patterns converted_group(const packed_patterns& x, 
   packed_patterns y{};
   PLANECAST_DEVICE_UNROLL
   for (std::uint32_t k = 0; k < group_size; ++k) {
-    const float value = From::value(static_cast<std::uint16_t>(x.of(k))),
-                scaled = quotient_of(product_of(value, times), over);
+    const float value = From::value(static_cast<std::uint16_t>(x.of(k)));
+    float scaled = value; // a division takes a device long
+    if (times != 1 || over != 1)
+      scaled = quotient_of(product_of(value, times), over);
     const bool nan = (bit_cast<std::uint32_t>(value) & 0x7FFFFFFFu) > 0x7F800000u;
     y.two[k / 2] |= std::uint32_t{To::from_fp32(nan ? value : scaled)} << 16 * (k % 2);
   }

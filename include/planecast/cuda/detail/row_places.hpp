@@ -1,6 +1,7 @@
 // Where the rows of a tile's tokens are: found once by a block, for all groups of channels.
 #pragma once
 
+#include "planecast/cache/bytes.hpp"
 #include "planecast/cuda/detail/block_program.hpp"
 #include "planecast/cuda/device_rows.hpp"
 
