@@ -16,10 +16,10 @@ namespace planecast::inline v0 {
 /// Preconditions: the rows are of values of that type, not of the tiles'.
 /// Example: `device_pages{.rows = rows, .held = number::fp8_e4m3, .scale = k_scale}`
 struct device_pages {
-  device_rows<std::byte> rows;
-  number held = number::bf16; ///< in the rows
-  float scale = 1;            ///< of fp8 that is held: from 2⁻¹⁰⁰ to 2¹⁰⁰
-  float sent_scale = 1;       ///< of fp8 that tiles hold: likewise
+  device_rows<std::byte> rows; ///< where they lie
+  number held = number::bf16;  ///< in the rows
+  float scale = 1;             ///< of fp8 that is held: from 2⁻¹⁰⁰ to 2¹⁰⁰
+  float sent_scale = 1;        ///< of fp8 that tiles hold: likewise
 
   /// Whether the scales are in range, and only fp8 has one.
   [[nodiscard]] constexpr bool may_take(number dtype) const noexcept {
