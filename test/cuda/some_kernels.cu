@@ -40,6 +40,7 @@ extern const of_quantizer<pc::e5m2, pc::per_token, pc::planes<4, pc::tail>> shor
 extern const kernels<decode_program<pc::bf16, pc::per_channel<64>, policy::planes, pc::device_pages>,
                      decode_exact_program<pc::bf16, pc::per_channel<64>, policy::planes, pc::device_pages>>
     converting_kernels{};
+extern const kernels<decode_exact_program<pc::fp16, pc::per_channel<64>, policy::planes>> half_kernels{};
 extern const kernels<judge_program<pc::bf16, float>, softmax_program<true, pc::bf16, float>,
                      race_program<acceptance::greedy, pc::target_kind::logits, pc::bf16, float>,
                      race_program<acceptance::rejection, pc::target_kind::logits, pc::bf16, float>,

@@ -71,7 +71,9 @@ struct decode_exact_program {
   /// threads side by side can say how long their groups' tails are.
   static constexpr std::uint32_t phases = 4;
   static constexpr std::uint32_t threads = 128; ///< of a block: each has more to do, and finds its place once
-  static constexpr std::uint32_t blocks_held = decoders_held<Q>;
+  // With six, ptxas of CUDA 13.0 spills registers where fp16 has a ruler for each channel.
+  static constexpr std::uint32_t blocks_held =
+      Number::id == number::fp16 && rows_of_group<Q> == row_kind::each ? 5 : decoders_held<Q>;
 
   device_tiles<Q, Planes> from;
   Rows to;
