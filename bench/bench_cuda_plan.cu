@@ -21,11 +21,6 @@ namespace {
 
 constexpr std::uint32_t tokens = 32768, kv_heads = 8, group = 4, window = 32, dim = 128, page = 16;
 
-void check_status(const pc::status& s) {
-  if (!s.ok())
-    throw std::runtime_error(s.message());
-}
-
 template <class T>
 void upload(const on_device<T>& to, const std::vector<T>& from) {
   check(cudaMemcpy(to.get(), from.data(), to.bytes(), cudaMemcpyHostToDevice));
@@ -76,7 +71,7 @@ struct layer {
                   .dim = dim,
                   .softmax_lse = given ? lse.get() : nullptr};
     is.how.window_size = window;
-    check_status(pc::device_importance::attention_mass_bytes(is, workspace_bytes));
+    check(pc::device_importance::attention_mass_bytes(is, workspace_bytes));
     workspace = std::make_unique<on_device<std::byte>>(workspace_bytes);
     check(cudaDeviceSynchronize());
   }
@@ -130,8 +125,8 @@ struct upgrades {
     are.chunk_bytes = 512 << 10;
     are.header_bytes = 64;
     are.available = std::accumulate(of_upgrades.begin(), of_upgrades.end(), std::uint64_t{0}) / 2;
-    check_status(pc::device_order::rank_bytes(tokens, {}, 0, rank_bytes));
-    check_status(pc::device_order::cut_bytes(are, cut_bytes));
+    check(pc::device_order::rank_bytes(tokens, {}, 0, rank_bytes));
+    check(pc::device_order::cut_bytes(are, cut_bytes));
     rank_room = std::make_unique<on_device<std::byte>>(rank_bytes);
     cut_room = std::make_unique<on_device<std::byte>>(cut_bytes);
     check(cudaDeviceSynchronize());

@@ -27,11 +27,6 @@ const pc::geometry model{
 constexpr std::uint32_t tokens = 16384;
 constexpr std::size_t half = std::size_t{tokens} * 8 * 128; // values of a layer's keys
 
-void check_status(const pc::status& s) {
-  if (!s.ok())
-    throw std::runtime_error(s.message());
-}
-
 // The caches of both ends, the ends, and requests one after the other.
 class transfers {
 public:
@@ -78,14 +73,13 @@ public:
       return std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
     };
     for (std::uint32_t l = 0; l < model.layers; ++l)
-      check_status(
-          shot.put(l, {layer(cache_, l), strides, layer(cache_, l) + half, strides, tokens}, engine_));
-    check_status(shot.plan(pc::budget::everything()));
+      check(shot.put(l, {layer(cache_, l), strides, layer(cache_, l) + half, strides, tokens}, engine_));
+    check(shot.plan(pc::budget::everything()));
     t.coded = since();
     t.coded_bytes = shot.bytes_held();
     while (!kv.reached(pc::focused)) {
-      check_status(kv.poll());
-      check_status(out_->progress(pc::deadline::passed()));
+      check(kv.poll());
+      check(out_->progress(pc::deadline::passed()));
     }
     t.arrived = since();
     t.copy = copy(t.coded_bytes);

@@ -216,9 +216,9 @@ target_sources(planecast_cuda INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOU
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/launch.cuh
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/launch_rounds.cuh
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/gather.cuh
-  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/given_scores.cuh
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/importance.cuh
-  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/order.cuh)
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/order.cuh
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/scores_from_device.cuh)
 
 # TCP, on standalone Asio (Debian: libasio-dev) and threads. The headers are installed in any case; who links
 # them finds Asio on the machine at hand, and where it is not there, there is no planecast::socket.

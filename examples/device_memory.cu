@@ -1,8 +1,8 @@
 // From one GPU's memory to another's, here the same: the caches of both nodes lie in device memory, and which
 // tokens matter is found there.
 #include <planecast/cuda/cuda.cuh>
-#include <planecast/cuda/given_scores.cuh>
 #include <planecast/cuda/importance.cuh>
+#include <planecast/cuda/scores_from_device.cuh>
 #include <planecast/planecast.hpp>
 
 #include <cstdint>

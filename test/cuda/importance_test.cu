@@ -1,6 +1,6 @@
 // Scores that kernels make on a device: the CPU's, but for rounding.
-#include "planecast/cuda/given_scores.cuh"
 #include "planecast/cuda/importance.cuh"
+#include "planecast/cuda/scores_from_device.cuh"
 
 #include "cuda/attention_case.hpp"
 #include "cuda/device_cache.cuh"

@@ -1,7 +1,7 @@
 // Streams from and to a GPU's memory: what crosses and what arrives is what it is from the processor's,
 // whatever else the GPU does meanwhile.
 #include "planecast/cuda/cuda.cuh"
-#include "planecast/cuda/given_scores.cuh"
+#include "planecast/cuda/scores_from_device.cuh"
 #include "planecast/planecast.hpp"
 
 #include "cuda/device_cache.cuh"

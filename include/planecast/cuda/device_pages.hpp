@@ -6,7 +6,6 @@
 #include "planecast/cuda/device_rows.hpp"
 
 #include <cstddef>
-#include <cstdint>
 
 namespace planecast::inline v0 {
 
