@@ -155,6 +155,7 @@ int main(int count, char** arguments) {
   add_coding();
   add_acceptance();
   add_plan();
+  add_refining();
   add_stream();
 
   benchmark::Initialize(&count, arguments);

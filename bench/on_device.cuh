@@ -68,6 +68,7 @@ struct operation {
 void add_acceptance();
 void add_coding();
 void add_plan();
+void add_refining();
 void add_stream();
 
 inline constexpr std::size_t copied_bytes = std::size_t{512} << 20;

@@ -77,6 +77,7 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/gather_program.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/gather_rows_programs.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/group_finders.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/group_lanes.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/group_rulers.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/group_sums.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/judge_program.hpp
@@ -99,8 +100,11 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/slot_tables.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/softmax_program.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/spare_memory.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/staging.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/store_program.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/thread_ruler.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/upgrade_frame.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/upgrade_parts.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/upgrade_programs.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/warp_product.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/widened.hpp

@@ -22,6 +22,8 @@ using planes = pc::planes<4, 4, pc::tail>;
 using policy = pc::precision_policy<pc::tiers<4, 8, pc::lossless>, pc::keys<pc::per_channel<64>>,
                                     pc::values<pc::per_token>>;
 
+using tiles = kept_tiles<policy, policy::page_tokens>;
+
 template <class... Programs>
 struct kernels {
   const void* of[sizeof...(Programs)] = {reinterpret_cast<const void*>(&run_program<Programs>)...};
@@ -51,9 +53,10 @@ extern const kernels<
     encode_program<pc::bf16, pc::balanced, planes>, encode_program<pc::fp16, pc::per_token, planes>,
     decode_program<pc::bf16, pc::balanced, planes>, decode_exact_program<pc::fp16, pc::per_token, planes>,
     encode_program<pc::bf16, pc::per_channel<64>, planes>,
-    decode_exact_program<pc::bf16, pc::per_channel<64>, planes>, base_program<pc::bf16, policy, false>,
-    upgrade_lengths_program<pc::e4m3, policy>, upgrade_program<pc::bf16, policy>, key_norm_program<pc::bf16>,
-    convert_program<pc::bf16>, convert_program<pc::e4m3>>
+    decode_exact_program<pc::bf16, pc::per_channel<64>, planes>, base_program<pc::bf16, tiles, false>,
+    upgrade_lengths_program<pc::e4m3, tiles>, upgrade_program<pc::bf16, tiles, 1, false>,
+    upgrade_program<pc::fp16, tiles, 2, false>, key_norm_program<pc::bf16>, convert_program<pc::bf16>,
+    convert_program<pc::e4m3>>
     coding{};
 extern const kernels_with_rounds<attention_program<pc::fp16, pc::fp16, false>, score_program> attention{};
 extern const kernels<judge_program<float, float>,

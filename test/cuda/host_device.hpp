@@ -85,7 +85,9 @@ public:
   }
   template <class Program>
   void launch(planecast::device_queue q, const Program& program, std::uint32_t blocks, std::uint32_t bytes) {
-    const std::uint32_t threads = tuning().threads;
+    std::uint32_t threads = tuning().threads;
+    if constexpr (requires { Program::threads; }) // as a device does it, at times
+      threads = random_.below(4) == 0 ? Program::threads : threads;
     add(q, [=, this] {
       ++programs;
       if (!run_on_host(program, blocks, threads, bytes, random_))

@@ -23,9 +23,12 @@ template <class... Programs>
 struct kernels {
   const void* of[sizeof...(Programs)] = {reinterpret_cast<const void*>(&run_program<Programs>)...};
 };
+using tiles = kept_tiles<policy, policy::page_tokens>;
 template <class Number>
-using of_number = kernels<base_program<Number, policy>, base_program<Number, policy, false>,
-                          upgrade_lengths_program<Number, policy>, upgrade_program<Number, policy>,
+using of_number = kernels<base_program<Number, tiles>, base_program<Number, tiles, false>,
+                          upgrade_lengths_program<Number, tiles>, upgrade_program<Number, tiles, 1>,
+                          upgrade_program<Number, tiles, 1, false>, upgrade_program<Number, tiles, 2>,
+                          upgrade_program<Number, tiles, 2, false>,
                           store_program<Number, policy::key_quantizer, policy::planes>>;
 template <class Number, class Q, class Planes>
 using of_quantizer = kernels<encode_program<Number, Q, Planes>, decode_program<Number, Q, Planes>,
@@ -46,6 +49,6 @@ extern const kernels<judge_program<pc::bf16, float>, softmax_program<true, pc::b
                      race_program<acceptance::rejection, pc::target_kind::logits, pc::bf16, float>,
                      race_program<acceptance::rejection, pc::target_kind::probabilities, pc::fp16, pc::fp16>>
     narrow_row_kernels{};
-extern const kernels<upgrade_begins_program, starts_program, pack_program> other_kernels{};
+extern const kernels<starts_program, pack_program> other_kernels{};
 
 } // namespace cuda_some_kernels

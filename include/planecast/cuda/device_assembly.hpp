@@ -7,9 +7,12 @@
 #include "planecast/cuda/detail/base_program.hpp"
 #include "planecast/cuda/detail/launch_upgrades.hpp"
 #include "planecast/cuda/detail/slot_tables.hpp"
+#include "planecast/cuda/detail/staging.hpp"
+#include "planecast/cuda/detail/upgrade_parts.hpp"
 #include "planecast/cuda/device.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -64,7 +67,6 @@ public:
     settle();
     codes_.reset();
     stored_.reset();
-    layers_there_.reset();
     tables_ = {};
   }
 
@@ -84,15 +86,16 @@ public:
         continue;
       entries.push_back(
           {i, static_cast<std::uint32_t>(tile.bytes.data() - payload.data()), tile.stored ? 1u : 0u});
+      stored_in_[layer] += tile.stored ? 1 : 0;
       this->take_tile(layer, tile);
     }
     begin();
     if (!entries.empty()) {
-      const auto there = bring(payload), list = bring(std::as_bytes(std::span(entries)));
-      map().with_policy(layer, [&]<class Layer>(Layer) {
+      const auto [there, list] = bring<2>({payload, std::as_bytes(std::span(entries))});
+      map().with_policy(layer, [&]<class Layer>(Layer layer_policy) {
         with_format(map().shape.dtype, [&]<class Number>(Number) {
-          detail::launch_base<Number>(*on_, tiles<Layer>(), layers_[layer],
-                                      reinterpret_cast<const detail::base_entry*>(list.get()), there.get(),
+          detail::launch_base<Number>(*on_, tiles(layer_policy), layers_[layer],
+                                      reinterpret_cast<const detail::base_entry*>(list), there,
                                       static_cast<std::uint32_t>(entries.size()));
         });
       });
@@ -107,27 +110,12 @@ public:
   /// Preconditions: the base is complete; every token is one of the map's and holds just the planes below.
   status place_upgrade(std::uint32_t plane, const detail::listed_items& items,
                        std::span<const std::byte> payload) {
-    std::vector<std::uint32_t> tokens;
-    std::vector<detail::upgrade_list> lists;
-    std::uint64_t rows = 0;
-    for (std::uint32_t layer = 0; layer < map().shape.layers; ++layer) {
-      const std::span<const std::uint32_t> own = items.of(layer);
-      const bool as_before = layer > 0 && own.data() == items.of(layer - 1).data() &&
-                             own.size() == items.of(layer - 1).size(); // an empty one begins where others do
-      const auto at = as_before ? lists.back().first : static_cast<std::uint32_t>(tokens.size());
-      if (!as_before)
-        tokens.insert(tokens.end(), own.begin(), own.end());
-      lists.push_back({at, static_cast<std::uint32_t>(own.size()), rows});
-      rows += std::uint64_t{2} * map().shape.heads(layer) * own.size();
-    }
+    detail::listed_plane taken(plane, map().shape.layers, items);
     begin();
-    if (rows > 0)
-      take_rows(plane, lists, rows, tokens, payload);
-    else if (!payload.empty())
-      return {errc::corrupt, "upgrade: bytes beyond its tokens"};
+    if (const status s = take_rows(taken, payload); !s.ok())
+      return s;
     this->take_plane(plane, items);
-    for (std::uint32_t layer = 0; layer < map().shape.layers; ++layer)
-      unchecked_planes_.push_back({plane, layer, {items.of(layer).begin(), items.of(layer).end()}});
+    unchecked_planes_.push_back(std::move(taken));
     return {};
   }
 
@@ -137,7 +125,7 @@ public:
   status finish() {
     if (!unchecked_)
       return {};
-    on_->to_host(device_queue::code, corrupt_here_.get(), corrupt_.get(), 4);
+    on_->to_host(device_queue::code, corrupt_here_.get(), reinterpret_cast<const std::byte*>(corrupt_), 4);
     drain();
     unchecked_ = is_behind_ = false;
     std::uint32_t corrupt = 0;
@@ -145,13 +133,13 @@ public:
     const auto taken = std::exchange(unchecked_planes_, {});
     if (corrupt == 0)
       return {};
-    for (const auto& [plane, layer, tokens] : taken)
-      this->lose_plane(plane, layer, tokens);
+    for (const detail::listed_plane& of : taken)
+      for (std::uint32_t layer = 0; layer < map().shape.layers; ++layer)
+        this->lose_plane(of.plane, layer, of.of(layer));
     return {errc::corrupt, "upgrade: a plane that does not fit what came before it"};
   }
 
 private:
-  static constexpr std::uint64_t most_rows = 1u << 18; // that are worked on at a time
   static constexpr std::uint64_t most_staged = std::uint64_t{64} << 20;
 
   std::uint32_t policy_of(std::uint32_t layer) const {
@@ -168,56 +156,40 @@ private:
   void prepare(const std::vector<kv_pages>& pages) {
     codes_ = on_->memory(std::max<std::uint64_t>(this->code_bytes(), 1));
     stored_ = on_->memory(map().all_tiles());
+    stored_in_.resize(map().shape.layers);
     for (std::uint32_t layer = 0; layer < map().shape.layers; ++layer) {
       const kv_pages view = pages[layer].receiving(map().shape.dtype);
       const auto keys = tables_.rows(*on_, view, false), values = tables_.rows(*on_, view, true);
       const std::uint32_t heads = map().shape.heads(layer), width = view.value_bytes();
-      most_heads_ = std::max(most_heads_, heads);
       layers_.push_back({keys, values, codes_.get() + this->codes_at(layer),
                          reinterpret_cast<std::uint8_t*>(stored_.get()) + this->number(layer, 0), heads,
                          policy_of(layer), detail::whole_groups(keys, width),
                          detail::whole_groups(values, width), detail::numbers_of(view, false),
                          detail::numbers_of(view, true)});
+      converts_ = converts_ || layers_.back().converts();
     }
-    layers_there_ = bring(std::as_bytes(std::span(layers_)));
-    const std::uint32_t nothing[2] = {0, 0};
-    corrupt_ = bring(std::as_bytes(std::span(nothing)));
+    const std::uint32_t good = 0;
+    const auto there = bring<2>({std::as_bytes(std::span(layers_)), std::as_bytes(std::span(&good, 1))});
+    there_ = staged_.last();
+    layers_there_ = reinterpret_cast<const detail::kept_layer*>(there[0]);
+    corrupt_ = reinterpret_cast<std::uint32_t*>(there[1]);
     corrupt_here_ = on_->pinned(4);
   }
 
   template <class Layer>
-  detail::kept_tiles<Layer> tiles() const noexcept {
+  detail::kept_tiles<Layer, Policy::page_tokens> tiles(Layer) const noexcept {
     const geometry& shape = map().shape;
-    return {map().tokens,  map().first,     Policy::page_tokens,
-            shape.key_dim, shape.value_dim, value_bytes(shape.dtype)};
+    return {map().tokens, map().first, shape.key_dim, shape.value_dim, value_bytes(shape.dtype)};
   }
 
-  // Copies to the device, through pinned memory that stays until finish(), with zeros up to a whole word:
-  // kernels read words.
-  std::shared_ptr<std::byte> bring(std::span<const std::byte> bytes) {
-    const std::size_t whole = detail::align_up(bytes.size(), std::size_t{4});
-    auto here = on_->pinned(whole), there = on_->memory(whole);
-    std::memcpy(here.get(), bytes.data(), bytes.size());
-    std::memset(here.get() + bytes.size(), 0, whole - bytes.size());
-    on_->to_device(device_queue::code, there.get(), here.get(), whole);
-    keep(std::move(here), whole);
-    keep(there, whole);
-    return there;
-  }
-  template <class T>
-  T* room(std::size_t count) {
-    const std::size_t bytes = std::max<std::size_t>(sizeof(T) * count, 1);
-    keep(on_->memory(bytes), bytes);
-    return reinterpret_cast<T*>(staged_.back().get());
-  }
-  void keep(std::shared_ptr<std::byte> memory, std::uint64_t bytes) {
-    staged_.push_back(std::move(memory));
-    staged_bytes_ += bytes;
+  template <std::size_t N>
+  std::array<std::byte*, N> bring(const std::array<std::span<const std::byte>, N>& things) {
     unchecked_ = true;
+    return staged_.bring(*on_, things);
   }
   // Before something is taken: behind the caller's work, and with room for it.
   void begin() {
-    if (staged_bytes_ > most_staged)
+    if (staged_.bytes() > most_staged)
       drain();
     if (!std::exchange(is_behind_, true))
       on_->after(device_queue::code, behind_);
@@ -225,76 +197,66 @@ private:
   // Waits, and lets go of what was in use.
   void drain() {
     on_->wait(on_->set(device_queue::code));
-    staged_.clear();
-    staged_bytes_ = 0;
+    staged_.release();
   }
 
-  void take_rows(std::uint32_t plane, std::span<const detail::upgrade_list> lists, std::uint64_t all_rows,
-                 std::span<const std::uint32_t> tokens, std::span<const std::byte> payload) {
-    const std::uint32_t per_layer = 2 * most_heads_,
-                        all = static_cast<std::uint32_t>(lists.size()) * per_layer;
-    const auto rows_of = [&](std::uint32_t segment) -> std::uint64_t {
-      const std::uint32_t layer = segment / per_layer;
-      return segment / 2 % most_heads_ < layers_[layer].heads ? lists[layer].count : 0;
-    };
-    const std::uint64_t none = 0;
-    detail::upgrade_frame frame{};
-    frame.layers = reinterpret_cast<const detail::kept_layer*>(layers_there_.get());
-    frame.lists = reinterpret_cast<const detail::upgrade_list*>(bring(std::as_bytes(lists)).get());
-    frame.tokens = reinterpret_cast<const std::uint32_t*>(bring(std::as_bytes(tokens)).get());
-    frame.most_heads = most_heads_;
-    frame.most_groups = std::max(map().shape.key_dim, map().shape.value_dim) / detail::group_size;
-    frame.plane = plane;
-    frame.payload = payload.empty() ? nullptr : bring(payload).get();
-    frame.payload_bytes = static_cast<std::uint32_t>(payload.size());
-    frame.taken = reinterpret_cast<std::uint64_t*>(bring(std::as_bytes(std::span(&none, 1))).get());
-    frame.corrupt = reinterpret_cast<std::uint32_t*>(corrupt_.get());
-    std::uint64_t most = 0; // rows of a segment, then of those that are worked on at a time
-    for (std::uint32_t layer = 0; layer < lists.size(); ++layer)
-      most = std::max<std::uint64_t>(most, lists[layer].count);
-    most = std::max(most, most_rows);
-    most = std::min(most, all_rows);
-    frame.bits = room<std::uint32_t>(plane == planes::fixed ? most * frame.most_groups : 1);
-    frame.bytes = room<std::uint32_t>(most);
-    frame.row_at = room<std::uint32_t>(most);
-    frame.begins = room<std::uint32_t>(all);
-    for (std::uint32_t first = 0; first < all; first += frame.segments) {
-      std::uint64_t rows = rows_of(first);
-      frame.segments = 1;
-      while (first + frame.segments < all && rows + rows_of(first + frame.segments) <= most_rows)
-        rows += rows_of(first + frame.segments++);
-      frame.first_segment = first;
-      frame.last = first + frame.segments == all;
-      with_format(map().shape.dtype, [&]<class Number>(Number) {
-        detail::launch_upgrades<Number, Policy>(*on_, frame,
-                                                [&]<class Layer>(Layer) { return tiles<Layer>(); });
-      });
-      frame.rows_before += rows;
-    }
+  status take_rows(const detail::listed_plane& of, std::span<const std::byte> payload) {
+    const bool tails = of.plane == planes::fixed;
+    const detail::upgrade_parts parts(
+        map(), of,
+        [&](std::uint32_t layer, std::uint32_t tile) { return this->has_stored_tile(layer, tile); },
+        [&](std::uint32_t layer) { return stored_in_[layer] != 0; });
+    const std::size_t count = parts.of.size();
+    if (!tails && parts.bytes > payload.size())
+      return {errc::corrupt, "upgrade: a row is cut short"};
+    if (count == 0 ? !payload.empty() : !tails && parts.bytes < payload.size())
+      return {errc::corrupt, "upgrade: bytes beyond its tokens"};
+    if (count == 0)
+      return {};
+    const std::vector<std::uint64_t> zeros(tails ? count / detail::upgrade_frame::many + 1 : 0);
+    const auto [list, tokens, many, there] =
+        bring<4>({std::as_bytes(std::span(parts.of)), std::as_bytes(std::span(of.tokens)),
+                  std::as_bytes(std::span(zeros)), payload});
+    const detail::upgrade_frame frame{
+        .layers = layers_there_,
+        .parts = reinterpret_cast<const detail::upgrade_part*>(list),
+        .count = static_cast<std::uint32_t>(count),
+        .payload_bytes = static_cast<std::uint32_t>(payload.size()),
+        .tokens = reinterpret_cast<const std::uint32_t*>(tokens),
+        .payload = there,
+        .row_bytes =
+            staged_.template room<std::uint16_t>(*on_, tails ? count * detail::upgrade_rows::most : 0),
+        .part_bytes = staged_.template room<std::uint32_t>(*on_, tails ? count : 0),
+        .many_bytes = reinterpret_cast<std::uint64_t*>(many),
+        .corrupt = corrupt_};
+    with_format(map().shape.dtype, [&]<class Number>(Number) {
+      detail::launch_upgrades<Number, Policy>(
+          [&](const auto& program, std::uint32_t blocks, std::uint32_t memory) {
+            on_->launch(device_queue::code, program, blocks, memory);
+          },
+          of.plane, frame, converts_, [&](auto layer_policy) { return tiles(layer_policy); });
+    });
+    return {};
   }
   // Nothing that is under way may outlive the memory it works on.
   void settle() noexcept {
     on_->finish(device_queue::code);
-    staged_.clear();
-    staged_bytes_ = 0;
+    staged_.release();
   }
-
-  struct unchecked_plane {
-    std::uint32_t plane, layer;
-    std::vector<std::uint32_t> tokens;
-  };
 
   std::shared_ptr<Device> on_;
   detail::slot_tables<Device> tables_;
   std::vector<detail::kept_layer> layers_;
-  std::uint32_t most_heads_ = 0;
-  std::shared_ptr<std::byte> codes_, stored_, layers_there_, corrupt_, corrupt_here_;
-  std::vector<std::shared_ptr<std::byte>> staged_; // in use until the device has done what it was told
-  std::uint64_t staged_bytes_ = 0;
-  order behind_;           // whose work is waited for
-  bool is_behind_ = false; // whether it is, since finish()
-  bool unchecked_ = false; // whether something was taken since
-  std::vector<unchecked_plane> unchecked_planes_;
+  bool converts_ = false;                // whether any of them does
+  std::vector<std::uint32_t> stored_in_; // of each layer: tiles that are stored
+  std::shared_ptr<std::byte> codes_, stored_, there_, corrupt_here_;
+  const detail::kept_layer* layers_there_ = nullptr; // in there_, with what follows
+  std::uint32_t* corrupt_ = nullptr;
+  detail::staging<Device> staged_; // in use until the device has done what it was told
+  order behind_;                   // whose work is waited for
+  bool is_behind_ = false;         // whether it is, since finish()
+  bool unchecked_ = false;         // whether something was taken since
+  std::vector<detail::listed_plane> unchecked_planes_;
 };
 
 } // namespace planecast::inline v0

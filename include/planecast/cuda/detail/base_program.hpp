@@ -20,12 +20,12 @@ struct base_entry {
 };
 
 /// A block takes the tile of an entry. It converts where the pages ask for it, or they never do.
-template <class Number, class Layer, bool MayConvert = true>
+template <class Number, class Tiles, bool MayConvert = true>
 struct base_program {
   static constexpr std::uint32_t phases = 2;    ///< the codes, then what they tell
   static constexpr std::uint32_t threads = 128; ///< of a block, as where tiles are decoded
 
-  kept_tiles<Layer> tiles;
+  Tiles tiles;
   kept_layer layer;
   const base_entry* entries;
   const std::byte* payload; ///< begins at a multiple of 16
@@ -52,9 +52,9 @@ struct base_program {
       }
       std::byte* const codes = tiles.codes(layer, head, is_value, page);
       if constexpr (Phase == 0)
-        copy(at, codes, from, layout.plane_at(Layer::base_planes), aligned);
+        copy(at, codes, from, layout.plane_at(Tiles::base_planes), aligned);
       else
-        show_tile<Number>(at, layout, codes, Layer::base_planes,
+        show_tile<Number>(at, layout, codes, Tiles::base_planes,
                           [&](std::uint32_t token, std::uint32_t g, const packed_patterns& x) {
                             layer.template write_values<Number, MayConvert>(
                                 is_value, places.values_before(token), g, x);
@@ -83,15 +83,15 @@ private:
 };
 
 /// Enqueues it for some entries.
-template <class Number, class Layer, device Device>
-void launch_base(Device& on, const kept_tiles<Layer>& tiles, const kept_layer& layer,
-                 const base_entry* entries, const std::byte* payload, std::uint32_t count) {
-  const std::uint32_t memory = row_places<std::byte>::bytes(tiles.page_tokens);
+template <class Number, class Tiles, device Device>
+void launch_base(Device& on, const Tiles& tiles, const kept_layer& layer, const base_entry* entries,
+                 const std::byte* payload, std::uint32_t count) {
+  const std::uint32_t memory = row_places<std::byte>::bytes(Tiles::page_tokens);
   if (layer.converts())
-    on.launch(device_queue::code, base_program<Number, Layer, true>{tiles, layer, entries, payload}, count,
+    on.launch(device_queue::code, base_program<Number, Tiles, true>{tiles, layer, entries, payload}, count,
               memory);
   else
-    on.launch(device_queue::code, base_program<Number, Layer, false>{tiles, layer, entries, payload}, count,
+    on.launch(device_queue::code, base_program<Number, Tiles, false>{tiles, layer, entries, payload}, count,
               memory);
 }
 

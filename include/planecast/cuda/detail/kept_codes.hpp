@@ -50,14 +50,15 @@ struct kept_layer {
 
 /// How the tiles of a request's layers lie that have one policy: as tile_map and arrived_planes say it of the
 /// host's.
-template <class Layer>
+template <class Layer, std::uint32_t PageTokens>
 struct kept_tiles {
   using planes = typename Layer::planes;
   using key_layout = tile_layout<typename Layer::key_quantizer, planes>;
   using value_layout = tile_layout<typename Layer::value_quantizer, planes>;
+  static constexpr std::uint32_t base_planes = Layer::base_planes; ///< that a layer's base holds
+  static constexpr std::uint32_t page_tokens = PageTokens;         ///< of a page that is whole
 
   std::uint32_t tokens, first; ///< of the sequence, and the first that is carried
-  std::uint32_t page_tokens;
   std::uint32_t key_dim, value_dim, value_bytes;
 
   PLANECAST_HOST_DEVICE std::uint32_t pages() const noexcept {
@@ -72,15 +73,24 @@ struct kept_tiles {
   PLANECAST_HOST_DEVICE std::uint32_t dim(bool is_value) const noexcept {
     return is_value ? value_dim : key_dim;
   }
+  /// Tokens of a page that are carried.
+  PLANECAST_HOST_DEVICE std::uint32_t tokens_of(std::uint32_t page) const noexcept {
+    return min(tokens, (first / page_tokens + page + 1) * page_tokens) - first_of(page);
+  }
+  /// Calls f with a layout, of the type that keys' or values' tiles have.
+  template <class F>
+  PLANECAST_HOST_DEVICE void with_layout_type(bool is_value, F&& f) const noexcept {
+    if (is_value)
+      f(value_layout{});
+    else
+      f(key_layout{});
+  }
   /// Calls f with the layout of a page's tile.
   template <class F>
   PLANECAST_HOST_DEVICE void with_layout(bool is_value, std::uint32_t page, F&& f) const noexcept {
-    const std::uint32_t end = min(tokens, (first / page_tokens + page + 1) * page_tokens),
-                        count = end - first_of(page);
-    if (is_value)
-      f(value_layout{{count, value_dim}, value_bytes});
-    else
-      f(key_layout{{count, key_dim}, value_bytes});
+    with_layout_type(is_value, [&]<class Layout>(Layout) {
+      f(Layout{{tokens_of(page), dim(is_value)}, value_bytes});
+    });
   }
   /// A tile's number in its layer.
   PLANECAST_HOST_DEVICE std::uint32_t number(std::uint32_t head, bool is_value,

@@ -2,32 +2,56 @@
 #pragma once
 
 #include "planecast/cuda/detail/upgrade_programs.hpp"
-#include "planecast/cuda/device.hpp"
 
 #include <cstdint>
+#include <utility>
 
 namespace planecast::inline v0::detail {
 
-/// Enqueues them, for the layers of each policy. tiles_of(policy) says how its tiles lie.
-template <class Number, class Policy, device Device, class TilesOf>
-void launch_upgrades(Device& on, const upgrade_frame& frame, TilesOf&& tiles_of) {
-  const std::uint32_t threads = on.tuning().threads;
-  const auto each_policy = [](auto&& f) {
-    std::uint32_t number = 0;
-    Policy::with_each([&]<class Layer>(Layer) { f(Layer{}, number++); });
+/// Calls f(tiles, number) for each policy that layers have, and that sends such a plane above its base.
+template <class Policy, std::uint32_t Plane, class TilesOf, class F>
+void with_each_tiles(const TilesOf& tiles_of, const F& f) {
+  std::uint32_t number = 0;
+  Policy::with_each([&]<class Layer>(Layer layer) {
+    if constexpr (Plane >= Layer::base_planes)
+      f(tiles_of(layer), number);
+    ++number;
+  });
+}
+/// Launches the programs that take a frame of one plane.
+template <class Number, class Policy, std::uint32_t Plane, class Launch, class TilesOf>
+void launch_plane(const Launch& launch, const upgrade_frame& frame, bool converts, const TilesOf& tiles_of) {
+  const auto each = [&](auto&& program_of) {
+    with_each_tiles<Policy, Plane>(tiles_of, [&](const auto& tiles, std::uint32_t number) {
+      const auto program = program_of(tiles, number);
+      launch(program, frame.count, program.memory_bytes);
+    });
   };
-  each_policy([&]<class Layer>(Layer layer, std::uint32_t number) {
-    using program = upgrade_lengths_program<Number, Layer>;
-    on.launch(device_queue::code, program{tiles_of(layer), frame, number}, frame.segments,
-              program::memory_bytes);
-  });
-  on.launch(device_queue::code, upgrade_begins_program{frame}, 1,
-            upgrade_begins_program::memory_bytes(threads));
-  each_policy([&]<class Layer>(Layer layer, std::uint32_t number) {
-    using program = upgrade_program<Number, Layer>;
-    on.launch(device_queue::code, program{tiles_of(layer), frame, number}, frame.segments,
-              program::memory_bytes(threads));
-  });
+  if constexpr (Plane == Policy::planes::fixed)
+    each([&]<class Tiles>(const Tiles& tiles, std::uint32_t number) {
+      return upgrade_lengths_program<Number, Tiles>{tiles, frame, number};
+    });
+  if (converts)
+    each([&]<class Tiles>(const Tiles& tiles, std::uint32_t number) {
+      return upgrade_program<Number, Tiles, Plane, true>{tiles, frame, number};
+    });
+  else
+    each([&]<class Tiles>(const Tiles& tiles, std::uint32_t number) {
+      return upgrade_program<Number, Tiles, Plane, false>{tiles, frame, number};
+    });
+}
+/// Likewise, whichever plane above the base it is. launch(program, blocks, bytes) enqueues a program whose
+/// blocks have so many bytes of memory, tiles_of(policy) says how tiles of its layers lie.
+template <class Number, class Policy, class Launch, class TilesOf>
+void launch_upgrades(const Launch& launch, std::uint32_t plane, const upgrade_frame& frame, bool converts,
+                     const TilesOf& tiles_of) {
+  [&]<std::uint32_t... P>(std::integer_sequence<std::uint32_t, P...>) {
+    ((plane == Policy::base_planes + P
+          ? launch_plane<Number, Policy, Policy::base_planes + P>(launch, frame, converts, tiles_of)
+          : void()),
+     ...);
+  }
+  (std::make_integer_sequence<std::uint32_t, Policy::planes::count - Policy::base_planes>{});
 }
 
 } // namespace planecast::inline v0::detail

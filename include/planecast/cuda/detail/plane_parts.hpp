@@ -38,6 +38,17 @@ struct plane_part {
         x.word[i / 4] |= static_cast<std::uint32_t>(from[i]) << 8 * (i % 4);
     return x;
   }
+  /// From a multiple of its bytes, of which a plane has one, two, four or eight.
+  PLANECAST_HOST_DEVICE static plane_part of_aligned(const std::byte* from, std::uint32_t width) noexcept {
+    if (width == 8) {
+      const auto both = load_aligned<two_words>(from);
+      return {{both.of[0], both.of[1]}};
+    }
+    return {{width == 4   ? load_aligned<std::uint32_t>(from)
+             : width == 2 ? load_aligned<std::uint16_t>(from)
+                          : static_cast<std::uint32_t>(*from),
+             0}};
+  }
   template <class Q, class Planes>
   PLANECAST_HOST_DEVICE void store(tile_layout<Q, Planes> layout, std::byte* tile, std::uint32_t p,
                                    std::uint32_t token, std::uint32_t g) const noexcept {

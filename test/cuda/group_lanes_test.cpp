@@ -1,0 +1,58 @@
+// Threads of a warp have the groups of a row as the instructions that they ask each other by take it.
+#include "planecast/cuda/detail/group_lanes.hpp"
+
+#include <cstdint>
+#include <doctest/doctest.h>
+#include <utility>
+#include <vector>
+
+namespace cuda_group_lanes_test {
+
+using planecast::detail::group_lanes;
+
+TEST_CASE("group lanes: each group of each row is one thread's, its neighbours in the row beside it") {
+  for (std::uint32_t groups = 1; groups <= 80; ++groups)
+    for (const std::uint32_t threads : {32u, 128u, 256u})
+      for (const std::uint32_t rows : {1u, 2u, 7u, 64u}) {
+        CAPTURE(groups);
+        CAPTURE(threads);
+        CAPTURE(rows);
+        std::vector<std::uint32_t> found(groups * rows);
+        std::vector<std::vector<std::uint32_t>> asked(threads); // rows, in the order of their turns
+        bool beside = true, in_range = true;
+        for (std::uint32_t thread = 0; thread < threads; ++thread) {
+          const group_lanes mine({thread, threads, 0}, groups);
+          // Lanes of a row are a part of a warp that begins at a multiple of their number, a power of two.
+          beside = beside && 32 % mine.lanes == 0 && mine.lane == thread % mine.lanes &&
+                   mine.row == thread / mine.lanes && mine.rows_before == thread % 32 / mine.lanes;
+          mine.each(rows, [&](std::uint32_t row, bool there) {
+            asked[thread].push_back(row);
+            in_range = in_range && row < rows;
+            for (std::uint32_t g = mine.lane; there && in_range && g < mine.groups; g += mine.lanes)
+              ++found[row * groups + g];
+          });
+        }
+        CHECK(beside);
+        CHECK(in_range);
+        CHECK((found == std::vector<std::uint32_t>(groups * rows, 1)));
+        bool together = true; // all threads of a warp go round as often
+        for (std::uint32_t thread = 0; thread < threads; ++thread)
+          together = together && asked[thread].size() == asked[thread / 32 * 32].size();
+        CHECK(together);
+      }
+}
+TEST_CASE("group lanes: as many threads as groups, where they are a power of two") {
+  for (const auto& [groups, lanes] : std::vector<std::pair<std::uint32_t, std::uint32_t>>{
+           {1, 1}, {2, 2}, {3, 4}, {8, 8}, {9, 16}, {12, 16}, {16, 16}, {17, 32}, {32, 32}, {72, 32}})
+    CHECK(group_lanes({0, 128, 0}, groups).lanes == lanes);
+}
+TEST_CASE("group lanes: sums are those of the groups before, and of all") {
+  const group_lanes mine({5, 64, 0}, 24);
+  const auto number = [](std::uint32_t g) { return g + 1; };
+  std::uint32_t turns = 0;
+  CHECK(mine.before(5, number(5), turns, number) == 15);
+  CHECK(mine.before(40, 0, turns, number) == 300); // no such group: all are before it
+  CHECK(mine.sum(number(5), number) == 300);
+}
+
+} // namespace cuda_group_lanes_test
