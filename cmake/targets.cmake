@@ -79,7 +79,6 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/group_finders.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/group_lanes.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/group_rulers.hpp
-  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/group_sums.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/judge_program.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/kept_codes.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/key_norm_program.hpp

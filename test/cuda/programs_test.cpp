@@ -29,7 +29,6 @@ struct on_host {
   using allocator = std::allocator<T>;
 
   random_source random;
-  // Any number; or warps, which have the groups of a token side by side where a power of two tells them.
   std::uint32_t threads =
       random.coin() ? 32 * (1 + random.below(6)) : 1 + random.below(random.coin() ? 8 : 200);
 
@@ -57,14 +56,14 @@ struct on_host {
   template <class Number, class Q, class Planes, class Rows>
   std::string decode_exact(const pc::device_tiles<Q, Planes>& from, const Rows& to, std::uint32_t* corrupt,
                            bool whole) {
-    const bool keep = random.coin();
+    threads = (threads + 31) / 32 * 32; // whole warps, which have the groups of a token side by side
     return with_rows<Number>(to, [&](const auto& rows) {
       using program =
           pc::detail::decode_exact_program<Number, Q, Planes, std::remove_cvref_t<decltype(rows)>>;
       std::uint32_t room = 0;
       for (std::uint32_t page = 0; page < from.pages(); ++page)
-        room = std::max(room, program::memory_bytes(from.layout(page).shape, keep));
-      return ran(program{from, rows, corrupt, whole, keep}, from.tiles(), room);
+        room = std::max(room, program::memory_bytes(from.layout(page).shape));
+      return ran(program{from, rows, corrupt, whole}, from.tiles(), room);
     });
   }
 
@@ -201,7 +200,7 @@ TEST_CASE("block programs: what a tile asks of a block's memory") {
   CHECK(bytes(pc::tile_layout<pc::per_channel<256>, standard>{{256, 576}}, false) <= most);
   CHECK(bytes(pc::tile_layout<pc::per_channel<64>, standard>{{64, 128}}, true) <= shared / 2);
   CHECK(bytes(pc::tile_layout<pc::per_token, standard>{{128, 128}}, true) <= shared);
-  CHECK(pc::detail::decode_exact_program<pc::bf16, pc::per_token, standard>::memory_bytes({128, 128}, true) <=
+  CHECK(pc::detail::decode_exact_program<pc::bf16, pc::per_token, standard>::memory_bytes({128, 128}) <=
         shared);
 }
 

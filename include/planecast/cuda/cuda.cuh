@@ -123,10 +123,9 @@ private:
       cuda_tuning how;
       if (const status s = detail::current_tuning(how); !s)
         return s;
-      return detail::launch_decode_exact<Number>(
-          from, to, corrupt, how, [&](const auto& program, std::uint32_t blocks, std::uint32_t bytes) {
-            return detail::launch(program, blocks, bytes, how, stream);
-          });
+      using program = detail::decode_exact_program<Number, Q, Planes, Rows>;
+      return detail::launch(program{from, to, corrupt, detail::whole_groups(to, from.value_bytes)},
+                            from.tiles(), program::memory_bytes(detail::largest_tile(from)), how, stream);
     });
   }
 };

@@ -118,18 +118,6 @@ struct group_cells {
     return c;
   }
 
-  /// In a block's memory: two parts so many bytes apart, so that threads of a warp do not wait for each
-  /// other.
-  PLANECAST_HOST_DEVICE static group_cells load(const std::byte* from, std::uint32_t apart) noexcept {
-    const auto first = load_aligned<four_words>(from), last = load_aligned<four_words>(from + apart);
-    return {
-        {first.of[0], first.of[1], first.of[2], first.of[3], last.of[0], last.of[1], last.of[2], last.of[3]}};
-  }
-  PLANECAST_HOST_DEVICE void store(std::byte* to, std::uint32_t apart) const noexcept {
-    store_aligned(to, four_words{{of[0], of[1], of[2], of[3]}});
-    store_aligned(to + apart, four_words{{of[4], of[5], of[6], of[7]}});
-  }
-
   /// Bits of each tail.
   PLANECAST_HOST_DEVICE tail_counts counts() const noexcept {
     tail_counts n;

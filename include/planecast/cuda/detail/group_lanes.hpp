@@ -36,6 +36,22 @@ struct group_lanes {
     for (std::uint32_t next = row; next < rows + rows_before; next += step)
       f(min(next, rows - 1), next < rows);
   }
+  /// The same, group by group: calls f(row, g, there, turns), where there may be no such group. `turns` is
+  /// for before().
+  template <class F>
+  PLANECAST_HOST_DEVICE void each_group(std::uint32_t rows, const F& f) const noexcept {
+    std::uint32_t g = lane, turns = 0;
+    PLANECAST_DEVICE_NO_UNROLL
+    for (std::uint32_t next = row; next < rows + rows_before;) {
+      f(min(next, rows - 1), g, next < rows && g < groups, turns);
+      g += lanes;
+      if (g >= groups + lane) { // all others of the warp, too
+        g = lane;
+        turns = 0;
+        next += step;
+      }
+    }
+  }
   /// The sum over the row's groups, of which `mine` are this thread's. All threads of a warp ask at once. On
   /// the host number(g) says what a group has.
   template <class F>
@@ -72,7 +88,8 @@ struct group_lanes {
                    : "+r"(sum)
                    : "r"(back), "r"(within), "n"(all));
     const std::uint32_t those = turns + sum - mine;
-    turns += __shfl_sync(all, sum, static_cast<int>(lanes) - 1, static_cast<int>(lanes));
+    if (groups > lanes) // then a row has all lanes
+      turns += __shfl_sync(all, sum, 31);
     return those;
 #else
     (void)mine;

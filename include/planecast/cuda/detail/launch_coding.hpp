@@ -26,17 +26,4 @@ decltype(auto) launch_encode(const device_tiles<Q, Planes>& to, const device_row
   return launch(program{to, from, whole_groups(from, to.value_bytes), keep}, to.tiles(), room(keep));
 }
 
-/// The same of launching what decodes tiles exactly.
-template <class Number, quantizer Q, class Planes, class Rows, class Launch>
-decltype(auto) launch_decode_exact(const device_tiles<Q, Planes>& from, const Rows& to,
-                                   std::uint32_t* corrupt, const cuda_tuning& how, Launch&& launch) {
-  using program = decode_exact_program<Number, Q, Planes, Rows>;
-  const tile_shape largest = largest_tile(from);
-  const auto room = [&](bool keep) { return program::memory_bytes(largest, keep); };
-  const block_place first{0, program::threads, 0};
-  const bool keep = room(true) <= how.bytes_to_share && !group_sums::possible(first, columns(first, largest));
-  return launch(program{from, to, corrupt, whole_groups(to, from.value_bytes), keep}, from.tiles(),
-                room(keep));
-}
-
 } // namespace planecast::inline v0::detail
