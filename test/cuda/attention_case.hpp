@@ -23,6 +23,26 @@
 
 namespace planecast_test {
 
+/// Any shape of up to so many tokens.
+inline planecast::device_attention attention_shape(random_source& random, std::uint32_t most_tokens) {
+  using namespace planecast;
+  constexpr std::uint32_t dims[] = {8, 16, 24, 64, 72, 128, 256};
+  device_attention a;
+  a.queries.dim = dims[random.below(std::size(dims))];
+  a.tokens = random.below(8) == 0 ? 1 : 1 + random.below(random.coin() ? 60 : most_tokens);
+  a.kv_heads = 1 + random.below(3);
+  a.queries.heads = a.kv_heads * (1 + random.below(random.below(4) == 0 ? 12 : 4));
+  a.how.window_size = random.below(4) == 0 ? 1 + random.below(150) : 1 + random.below(40);
+  const std::uint32_t window = std::min(a.how.window_size, a.tokens);
+  a.queries.rows = std::min(a.tokens, window + (random.coin() ? 0 : random.below(10)));
+  a.how.scale = random.below(3) == 0 ? 0.3f / std::sqrt(static_cast<float>(a.queries.dim)) : 0;
+  a.how.head_reduction = random.coin() ? score_reduction::mean : score_reduction::sum;
+  a.how.window_reduction = random.coin() ? score_reduction::mean : score_reduction::sum;
+  a.how.kernel_size = random.coin() ? 0 : 2 * random.below(5) + 1;
+  a.how.pooling = random.coin() ? score_pooling::avg : score_pooling::max;
+  return a;
+}
+
 /// A layer in memory that the runner reaches, and the CPU's view of the same numbers. With Wide queries are
 /// fp32, and Query is the format that they are multiplied in.
 template <class Key, class Query, template <class> class Allocator, bool Wide = false>
@@ -36,7 +56,9 @@ struct attention_layer {
   std::vector<std::uint16_t> plain_keys; // tokens × KV heads × channels, of the queries' format
 
   attention_layer(random_source& random, std::uint32_t most_tokens)
-      : is(shape(random, most_tokens)),
+      : attention_layer(random, attention_shape(random, most_tokens)) {}
+  attention_layer(random_source& random, const planecast::device_attention& of_shape)
+      : is(as_stored(of_shape)),
         keys(is.tokens, is.kv_heads, is.queries.dim, planecast::value_bytes(Key::id), random) {
     is.keys = keys.source();
     const std::uint32_t dim = is.queries.dim, heads = is.queries.heads, rows = is.queries.rows;
@@ -131,25 +153,10 @@ private:
     else
       return double{Query::value(query(row, head, channel))};
   }
-  static planecast::device_attention shape(random_source& random, std::uint32_t most_tokens) {
-    using namespace planecast;
-    constexpr std::uint32_t dims[] = {8, 16, 24, 64, 72, 128, 256};
-    device_attention a;
+  static planecast::device_attention as_stored(planecast::device_attention a) {
     a.dtype = Key::id;
     if (!Wide)
       a.queries.dtype = Query::id;
-    a.queries.dim = dims[random.below(std::size(dims))];
-    a.tokens = random.below(8) == 0 ? 1 : 1 + random.below(random.coin() ? 60 : most_tokens);
-    a.kv_heads = 1 + random.below(3);
-    a.queries.heads = a.kv_heads * (1 + random.below(random.below(4) == 0 ? 12 : 4));
-    a.how.window_size = random.below(4) == 0 ? 1 + random.below(150) : 1 + random.below(40);
-    const std::uint32_t window = std::min(a.how.window_size, a.tokens);
-    a.queries.rows = std::min(a.tokens, window + (random.coin() ? 0 : random.below(10)));
-    a.how.scale = random.below(3) == 0 ? 0.3f / std::sqrt(static_cast<float>(a.queries.dim)) : 0;
-    a.how.head_reduction = random.coin() ? score_reduction::mean : score_reduction::sum;
-    a.how.window_reduction = random.coin() ? score_reduction::mean : score_reduction::sum;
-    a.how.kernel_size = random.coin() ? 0 : 2 * random.below(5) + 1;
-    a.how.pooling = random.coin() ? score_pooling::avg : score_pooling::max;
     return a;
   }
   void find_lse(random_source& random) {
@@ -189,10 +196,9 @@ private:
 /// which says what goes wrong there. Scores are within 2 · 10⁻⁴ of themselves of the CPU's: each is within
 /// 10⁻⁴ of the definition.
 template <class Key, class Query, bool Wide = false, class Runner>
-std::string attention_trouble(Runner&& run, std::uint64_t seed, std::uint32_t most_tokens) {
+std::string attention_trouble(Runner&& run, random_source& random, const planecast::device_attention& shape) {
   using runner = std::remove_cvref_t<Runner>;
-  random_source random(seed);
-  attention_layer<Key, Query, runner::template allocator, Wide> layer(random, most_tokens);
+  attention_layer<Key, Query, runner::template allocator, Wide> layer(random, shape);
   const std::vector<float> expected = layer.by_cpu();
   constexpr float poison = -3.5f;
   std::vector<float, typename runner::template allocator<float>> scores(expected.size() + 8, poison);
@@ -218,6 +224,25 @@ std::string attention_trouble(Runner&& run, std::uint64_t seed, std::uint32_t mo
   return not_finite[0] != 0 ? "finite scores that are not finite"
          : not_one[0] != 0  ? "attention that does not add up"
                             : "";
+}
+/// Of any shape.
+template <class Key, class Query, bool Wide = false, class Runner>
+std::string attention_trouble(Runner&& run, std::uint64_t seed, std::uint32_t most_tokens) {
+  random_source random(seed);
+  const planecast::device_attention shape = attention_shape(random, most_tokens);
+  return attention_trouble<Key, Query, Wide>(run, random, shape);
+}
+/// Of a sequence as long as any: one head, two that share it, a short window.
+template <class Runner>
+std::string long_attention_trouble(Runner&& run, std::uint64_t seed, std::uint32_t tokens) {
+  random_source random(seed);
+  planecast::device_attention shape;
+  shape.tokens = tokens;
+  shape.kv_heads = 1;
+  shape.queries.dim = 64;
+  shape.queries.heads = 2;
+  shape.queries.rows = shape.how.window_size = 16;
+  return attention_trouble<planecast::bf16, planecast::bf16>(run, random, shape);
 }
 
 } // namespace planecast_test

@@ -8,6 +8,7 @@
 #include "planecast/cuda/detail/key_norm_program.hpp"
 #include "planecast/cuda/detail/launch.cuh"
 #include "planecast/cuda/detail/launch_rounds.cuh"
+#include "planecast/cuda/detail/order_programs.hpp"
 #include "planecast/cuda/detail/score_program.hpp"
 #include "planecast/cuda/detail/upgrade_programs.hpp"
 #include "planecast/policy/planes.hpp"
@@ -51,14 +52,17 @@ struct convert_program {
 
 extern const kernels<
     encode_program<pc::bf16, pc::balanced, planes>, encode_program<pc::fp16, pc::per_token, planes>,
-    decode_program<pc::bf16, pc::balanced, planes>, decode_exact_program<pc::fp16, pc::per_token, planes>,
+    encode_program<pc::e4m3, pc::per_token, planes>, decode_program<pc::bf16, pc::balanced, planes>,
+    decode_exact_program<pc::fp16, pc::per_token, planes>,
     encode_program<pc::bf16, pc::per_channel<64>, planes>,
     decode_exact_program<pc::bf16, pc::per_channel<64>, planes>, base_program<pc::bf16, tiles, false>,
     upgrade_lengths_program<pc::e4m3, tiles>, upgrade_program<pc::bf16, tiles, 1, false>,
-    upgrade_program<pc::fp16, tiles, 2, false>, key_norm_program<pc::bf16>, convert_program<pc::bf16>,
-    convert_program<pc::e4m3>>
+    upgrade_program<pc::fp16, tiles, 2, false>, key_norm_program<pc::bf16>, order_program,
+    convert_program<pc::bf16>, convert_program<pc::e4m3>>
     coding{};
-extern const kernels_with_rounds<attention_program<pc::fp16, pc::fp16, false>, score_program> attention{};
+extern const kernels_with_rounds<attention_program<pc::fp16, pc::fp16, false>,
+                                 attention_program<pc::e5m2, pc::bf16, true>, score_program>
+    attention{};
 extern const kernels<judge_program<float, float>,
                      race_program<acceptance::gumbel, pc::target_kind::logits, float, float>,
                      race_program<acceptance::rejection, pc::target_kind::probabilities, pc::fp16, float>,

@@ -120,6 +120,10 @@ void attention_is_the_cpus(std::uint32_t count) {
 
 } // namespace
 
+TEST_CASE("cuda importance: blocks sum attention of a long sequence as the CPU does") {
+  on_host run{random_source(~first_seed())}; // a million tokens pass, too, and take a minute
+  CHECK(long_attention_trouble(run, first_seed(), rounds(20'000, 3'000)) == "");
+}
 TEST_CASE("cuda importance: blocks sum attention as the CPU does") {
   attention_is_the_cpus<pc::bf16, pc::bf16>(rounds(40, 5));
   attention_is_the_cpus<pc::fp16, pc::fp16>(rounds(15, 3));
