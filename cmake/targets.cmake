@@ -84,6 +84,7 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/key_norm_program.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/launch_coding.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/launch_upgrades.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/listed_plane.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/order_programs.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/pack_program.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/packed.hpp

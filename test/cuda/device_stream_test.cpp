@@ -231,8 +231,61 @@ TEST_CASE("device stream: bad bytes are corrupt to a device as they are to the p
   CHECK(found.refused > 20);
 }
 
+// Frames of more parts than are worked on at a time, of rows that have many groups.
+TEST_CASE("device stream: where parts of a frame begin hangs on all before them") {
+  planecast_test::frames_taken found;
+  const auto take = [&](std::uint64_t seed, const geometry& g, std::uint32_t n) {
+    CAPTURE(seed);
+    host_device::next = {.seed = seed};
+    host_device::engine engine;
+    test::dice random(seed);
+    planecast_test::bad_bytes_to_device<test::default_policy, host_device>(random, g, n, true, &engine,
+                                                                           found);
+    CHECK_FALSE(host_device::written_beyond);
+  };
+  for (std::uint64_t seed = 0; seed < rounds(12, 3); ++seed)
+    take(seed, {number::bf16, 2, 36, 576, 8}, 3);
+  CHECK(found.taken > 10);
+}
+TEST_CASE(
+    "device stream: what is written waits for the engine, also behind a frame with nothing for a device") {
+  const geometry g{number::bf16, 1, 1, 16, 16};
+  constexpr std::uint32_t n = 128; // two pages, of which the first is stored
+  std::vector<std::uint16_t> from(std::size_t{n} * 16), to(2 * from.size());
+  test::dice random(3);
+  for (std::size_t i = 0; i < from.size(); ++i)
+    from[i] = i < from.size() / 2 ? 0x7F80 : bf16::nearest(static_cast<float>(random.between(1, 1000)));
+  const kv_strides nhd = kv_strides::nhd(1, 16);
+  coded_cache<test::default_policy, cpu> sent({g, n}, coding::planes);
+  sent.put(0, kv_view(from.data(), nhd, from.data(), nhd, n));
+  host_device::next = {.seed = 4};
+  host_device::engine engine;
+  device_assembly<test::default_policy, host_device> taken(
+      std::make_shared<host_device>(), {g, n}, {kv_pages(to.data(), nhd, &to[from.size()], nhd, n)}, &engine);
+  std::vector<std::byte> bytes;
+  const auto gather = [&](std::span<const std::byte> piece) {
+    bytes.insert(bytes.end(), piece.begin(), piece.end());
+  };
+  sent.give_base(0, 0, sent.map().tiles(0), gather);
+  REQUIRE(taken.place_base(0, 0, sent.map().tiles(0), bytes).ok());
+  REQUIRE(taken.finish().ok());
+  for (const std::uint32_t token : {0u, 64u}) {
+    CAPTURE(token);
+    const std::array<std::uint32_t, 1> one{token};
+    const detail::listed_items items(1, one);
+    bytes.clear();
+    sent.give_upgrade(1, items, gather);
+    CHECK(bytes.empty() == (token == 0));
+    const std::uint16_t before = to[std::size_t{token} * 16];
+    engine.add([&, before, at = std::size_t{token} * 16] { CHECK(to[at] == before); });
+    REQUIRE(taken.place_upgrade(1, items, bytes).ok());
+    REQUIRE(taken.finish().ok());
+  }
+  CHECK(engine.done == 2);
+}
+
 // Tails of values that are all alike take no bytes, so that one frame may be about any number of rows.
-TEST_CASE("device stream: frames of more rows than are worked on at a time") {
+TEST_CASE("device stream: a frame of many rows without bytes") {
   const geometry g{number::bf16, 1, 4, 8, 8};
   const std::uint32_t n = 33000;
   host_device::next = {.seed = 5};

@@ -24,6 +24,13 @@
 
 namespace planecast_test {
 
+class host_device;
+} // namespace planecast_test
+/// So few that frames of tests have more.
+template <>
+inline constexpr std::size_t planecast::detail::parts_at_a_time<planecast_test::host_device> = 70;
+namespace planecast_test {
+
 /// What chance does to a device.
 struct host_device_options {
   std::uint64_t seed = 1;

@@ -202,14 +202,12 @@ struct frames_taken {
 };
 
 /// Any frames, as a bad peer may send them: what the processor's assembly takes a device takes, and what the
-/// one calls corrupt the other does.
+/// one calls corrupt the other does. With `whole` the base is good, and each
+/// plane comes in one frame.
 template <class Policy, class Device, class Twin = no_twin>
-void bad_bytes_to_device(std::uint64_t seed, typename Device::order engine, frames_taken& found) {
+void bad_bytes_to_device(test::dice& random, const planecast::geometry& g, std::uint32_t n, bool whole,
+                         typename Device::order engine, frames_taken& found) {
   using namespace planecast;
-  CAPTURE(seed);
-  test::dice random(seed);
-  const geometry g = test::random_geometry(random);
-  const std::uint32_t n = random.between(1, 130);
   Twin there;
   auto source = device_memory<Twin::template allocator>(g, n, random),
        here = device_memory<Twin::template allocator>(g, n, random), at_host = here;
@@ -222,12 +220,12 @@ void bad_bytes_to_device(std::uint64_t seed, typename Device::order engine, fram
   const auto device = std::make_shared<Device>();
   assembly<Policy, cpu> on_host({g, n}, here.pages());
   device_assembly<Policy, Device> on_device(device, {g, n}, pages, engine);
-  bool good = true; // so far
+  bool good = true, spoils = !whole; // so far; whether frames are spoiled
   const auto take = [&](auto&& payload_of, auto&& place) {
     std::vector<std::byte> bytes;
     payload_of(
         [&](std::span<const std::byte> piece) { bytes.insert(bytes.end(), piece.begin(), piece.end()); });
-    if (random.one_in(4)) {
+    if (spoils && random.one_in(4)) {
       const std::size_t at = bytes.empty() ? 0 : random.below(static_cast<std::uint32_t>(bytes.size()));
       if (random.one_in(2) && !bytes.empty())
         bytes[at] ^= std::byte{1} << random.below(8);
@@ -254,6 +252,7 @@ void bad_bytes_to_device(std::uint64_t seed, typename Device::order engine, fram
     take([&](auto&& sink) { sent.give_base(l, 0, tiles, sink); },
          [&](auto& to, std::span<const std::byte> bytes) { return to.place_base(l, 0, tiles, bytes); });
   }
+  spoils = true;
   const item_map map{g.layers, n}; // tokens of a layer each: a frame may lack any of the layers
   std::vector<std::uint32_t> tokens(map.count());
   std::iota(tokens.begin(), tokens.end(), 0u);
@@ -261,7 +260,7 @@ void bad_bytes_to_device(std::uint64_t seed, typename Device::order engine, fram
     std::shuffle(tokens.begin(), tokens.end(), random.engine());
   for (std::uint32_t plane = 1; plane < 3 && good; ++plane)
     for (std::uint32_t first = 0; first < map.count() && good;) {
-      const std::uint32_t count = random.between(1, map.count() - first);
+      const std::uint32_t count = whole ? map.count() : random.between(1, map.count() - first);
       const detail::listed_items items(map, std::span(tokens).subspan(first, count));
       take([&](auto&& sink) { sent.give_upgrade(plane, items, sink); },
            [&](auto& to, std::span<const std::byte> bytes) { return to.place_upgrade(plane, items, bytes); });
@@ -273,6 +272,15 @@ void bad_bytes_to_device(std::uint64_t seed, typename Device::order engine, fram
   if (good)
     CHECK(on_device.all_hold(2));
   there.fetch(); // nothing beside the pages was written
+}
+/// The same of any shape.
+template <class Policy, class Device, class Twin = no_twin>
+void bad_bytes_to_device(std::uint64_t seed, typename Device::order engine, frames_taken& found) {
+  CAPTURE(seed);
+  test::dice random(seed);
+  const planecast::geometry g = test::random_geometry(random);
+  const std::uint32_t n = random.between(1, 130);
+  bad_bytes_to_device<Policy, Device, Twin>(random, g, n, false, engine, found);
 }
 
 } // namespace planecast_test

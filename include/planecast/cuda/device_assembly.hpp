@@ -89,9 +89,10 @@ public:
       stored_in_[layer] += tile.stored ? 1 : 0;
       this->take_tile(layer, tile);
     }
-    begin();
     if (!entries.empty()) {
-      const auto [there, list] = bring<2>({payload, std::as_bytes(std::span(entries))});
+      begin();
+      const auto [there, list] =
+          staged_.template bring<2>(*on_, {payload, std::as_bytes(std::span(entries))});
       map().with_policy(layer, [&]<class Layer>(Layer layer_policy) {
         with_format(map().shape.dtype, [&]<class Number>(Number) {
           detail::launch_base<Number>(*on_, tiles(layer_policy), layers_[layer],
@@ -111,7 +112,7 @@ public:
   status place_upgrade(std::uint32_t plane, const detail::listed_items& items,
                        std::span<const std::byte> payload) {
     detail::listed_plane taken(plane, map().shape.layers, items);
-    begin();
+    unchecked_planes_.reserve(unchecked_planes_.size() + 1); // nothing fails once it counts as there
     if (const status s = take_rows(taken, payload); !s.ok())
       return s;
     this->take_plane(plane, items);
@@ -123,11 +124,13 @@ public:
   /// Errors: `corrupt` if a plane was not what it should be; planes that were taken since the last call then
   /// count as not there.
   status finish() {
-    if (!unchecked_)
+    if (!is_behind_) { // nothing was enqueued
+      unchecked_planes_.clear();
       return {};
+    }
     on_->to_host(device_queue::code, corrupt_here_.get(), reinterpret_cast<const std::byte*>(corrupt_), 4);
     drain();
-    unchecked_ = is_behind_ = false;
+    is_behind_ = false;
     std::uint32_t corrupt = 0;
     std::memcpy(&corrupt, corrupt_here_.get(), 4);
     const auto taken = std::exchange(unchecked_planes_, {});
@@ -160,17 +163,17 @@ private:
     for (std::uint32_t layer = 0; layer < map().shape.layers; ++layer) {
       const kv_pages view = pages[layer].receiving(map().shape.dtype);
       const auto keys = tables_.rows(*on_, view, false), values = tables_.rows(*on_, view, true);
-      const std::uint32_t heads = map().shape.heads(layer), width = view.value_bytes();
+      const std::uint32_t width = view.value_bytes();
       layers_.push_back({keys, values, codes_.get() + this->codes_at(layer),
-                         reinterpret_cast<std::uint8_t*>(stored_.get()) + this->number(layer, 0), heads,
+                         reinterpret_cast<std::uint8_t*>(stored_.get()) + this->number(layer, 0),
                          policy_of(layer), detail::whole_groups(keys, width),
                          detail::whole_groups(values, width), detail::numbers_of(view, false),
                          detail::numbers_of(view, true)});
       converts_ = converts_ || layers_.back().converts();
     }
     const std::uint32_t good = 0;
-    const auto there = bring<2>({std::as_bytes(std::span(layers_)), std::as_bytes(std::span(&good, 1))});
-    there_ = staged_.last();
+    const auto there = constants_.template bring<2>(
+        *on_, {std::as_bytes(std::span(layers_)), std::as_bytes(std::span(&good, 1))});
     layers_there_ = reinterpret_cast<const detail::kept_layer*>(there[0]);
     corrupt_ = reinterpret_cast<std::uint32_t*>(there[1]);
     corrupt_here_ = on_->pinned(4);
@@ -182,11 +185,6 @@ private:
     return {map().tokens, map().first, shape.key_dim, shape.value_dim, value_bytes(shape.dtype)};
   }
 
-  template <std::size_t N>
-  std::array<std::byte*, N> bring(const std::array<std::span<const std::byte>, N>& things) {
-    unchecked_ = true;
-    return staged_.bring(*on_, things);
-  }
   // Before something is taken: behind the caller's work, and with room for it.
   void begin() {
     if (staged_.bytes() > most_staged)
@@ -201,42 +199,61 @@ private:
   }
 
   status take_rows(const detail::listed_plane& of, std::span<const std::byte> payload) {
-    const bool tails = of.plane == planes::fixed;
-    const detail::upgrade_parts parts(
+    detail::upgrade_cutter cutter(
         map(), of,
         [&](std::uint32_t layer, std::uint32_t tile) { return this->has_stored_tile(layer, tile); },
         [&](std::uint32_t layer) { return stored_in_[layer] != 0; });
-    const std::size_t count = parts.of.size();
-    if (!tails && parts.bytes > payload.size())
+    const bool tails = of.plane == planes::fixed;
+    detail::upgrade_frame frame{};
+    frame.layers = layers_there_;
+    frame.payload_bytes = static_cast<std::uint32_t>(payload.size());
+    frame.corrupt = corrupt_;
+    while (!cutter.done() && cutter.bytes() <= payload.size()) {
+      const auto parts = cutter.next(detail::parts_at_a_time<Device>, payload.size());
+      if (parts.empty() || cutter.bytes() > payload.size())
+        break;
+      if (frame.tokens == nullptr)
+        begin();
+      bring_parts(frame, parts, tails, of.tokens, payload);
+      frame.last = cutter.done();
+      with_format(map().shape.dtype, [&]<class Number>(Number) {
+        detail::launch_upgrades<Number, Policy>(
+            [&](const auto& program, std::uint32_t blocks, std::uint32_t memory) {
+              on_->launch(device_queue::code, program, blocks, memory);
+            },
+            of.plane, frame, converts_, [&](auto layer_policy) { return tiles(layer_policy); });
+      });
+    }
+    if (cutter.bytes() > payload.size())
       return {errc::corrupt, "upgrade: a row is cut short"};
-    if (count == 0 ? !payload.empty() : !tails && parts.bytes < payload.size())
+    if (cutter.bytes() < payload.size() && (!tails || frame.tokens == nullptr))
       return {errc::corrupt, "upgrade: bytes beyond its tokens"};
-    if (count == 0)
-      return {};
-    const std::vector<std::uint64_t> zeros(tails ? count / detail::upgrade_frame::many + 1 : 0);
-    const auto [list, tokens, many, there] =
-        bring<4>({std::as_bytes(std::span(parts.of)), std::as_bytes(std::span(of.tokens)),
-                  std::as_bytes(std::span(zeros)), payload});
-    const detail::upgrade_frame frame{
-        .layers = layers_there_,
-        .parts = reinterpret_cast<const detail::upgrade_part*>(list),
-        .count = static_cast<std::uint32_t>(count),
-        .payload_bytes = static_cast<std::uint32_t>(payload.size()),
-        .tokens = reinterpret_cast<const std::uint32_t*>(tokens),
-        .payload = there,
-        .row_bytes =
-            staged_.template room<std::uint16_t>(*on_, tails ? count * detail::upgrade_rows::most : 0),
-        .part_bytes = staged_.template room<std::uint32_t>(*on_, tails ? count : 0),
-        .many_bytes = reinterpret_cast<std::uint64_t*>(many),
-        .corrupt = corrupt_};
-    with_format(map().shape.dtype, [&]<class Number>(Number) {
-      detail::launch_upgrades<Number, Policy>(
-          [&](const auto& program, std::uint32_t blocks, std::uint32_t memory) {
-            on_->launch(device_queue::code, program, blocks, memory);
-          },
-          of.plane, frame, converts_, [&](auto layer_policy) { return tiles(layer_policy); });
-    });
     return {};
+  }
+  // Some parts; with the first all else that they need.
+  void bring_parts(detail::upgrade_frame& frame, std::span<const detail::upgrade_part> parts, bool tails,
+                   std::span<const std::uint32_t> tokens, std::span<const std::byte> payload) {
+    const bool first = frame.tokens == nullptr;
+    // Of tails: bytes before the first parts, then those so far, and those of many parts each.
+    const std::vector<std::uint64_t> zeros(tails ? 2 + parts.size() / detail::upgrade_frame::many + 1 : 0);
+    const std::span<const std::byte> nothing;
+    const auto there =
+        staged_.template bring<4>(*on_, {std::as_bytes(parts), std::as_bytes(std::span(zeros)),
+                                         first ? std::as_bytes(tokens) : nothing, first ? payload : nothing});
+    frame.count = static_cast<std::uint32_t>(parts.size());
+    frame.parts = reinterpret_cast<const detail::upgrade_part*>(there[0]);
+    auto* const sums = reinterpret_cast<std::uint64_t*>(there[1]);
+    frame.bytes_before = first ? sums : frame.bytes_so_far;
+    frame.bytes_so_far = sums + 1;
+    frame.many_bytes = sums + 2;
+    if (!first)
+      return;
+    frame.tokens = reinterpret_cast<const std::uint32_t*>(there[2]);
+    frame.payload = there[3];
+    if (tails) {
+      frame.row_bytes = staged_.template room<std::uint16_t>(*on_, parts.size() * detail::upgrade_rows::most);
+      frame.part_bytes = staged_.template room<std::uint32_t>(*on_, parts.size());
+    }
   }
   // Nothing that is under way may outlive the memory it works on.
   void settle() noexcept {
@@ -249,13 +266,13 @@ private:
   std::vector<detail::kept_layer> layers_;
   bool converts_ = false;                // whether any of them does
   std::vector<std::uint32_t> stored_in_; // of each layer: tiles that are stored
-  std::shared_ptr<std::byte> codes_, stored_, there_, corrupt_here_;
-  const detail::kept_layer* layers_there_ = nullptr; // in there_, with what follows
+  std::shared_ptr<std::byte> codes_, stored_, corrupt_here_;
+  detail::staging<Device> constants_; // what follows
+  const detail::kept_layer* layers_there_ = nullptr;
   std::uint32_t* corrupt_ = nullptr;
   detail::staging<Device> staged_; // in use until the device has done what it was told
   order behind_;                   // whose work is waited for
-  bool is_behind_ = false;         // whether it is, since finish()
-  bool unchecked_ = false;         // whether something was taken since
+  bool is_behind_ = false;         // whether it is, since finish(): something was enqueued
   std::vector<detail::listed_plane> unchecked_planes_;
 };
 

@@ -43,7 +43,7 @@ struct tail_words {
   /// Of the bytes from `from` up to `end`.
   PLANECAST_HOST_DEVICE static tail_words of(const std::byte* from, const std::byte* end) noexcept {
     const auto over = static_cast<std::uint32_t>(reinterpret_cast<std::uintptr_t>(from) % 4);
-    return {from - over, from < end ? static_cast<std::uint32_t>(end - from + over + 3) / 4 : 0, 8 * over};
+    return {from - over, from < end ? static_cast<std::uint32_t>((end - from + over + 3) / 4) : 0, 8 * over};
   }
   /// Of so many bytes from a multiple of four on.
   PLANECAST_HOST_DEVICE static tail_words of_aligned(const std::byte* from, std::uint32_t bytes) noexcept {
@@ -128,13 +128,8 @@ struct group_cells {
   }
   /// Of all of them.
   PLANECAST_HOST_DEVICE std::uint32_t tail_bits() const noexcept { return counts().all(); }
-  /// The original values, whose tails begin at a bit. False where a tail names a value outside of its cell,
-  /// as only hostile bytes do.
-  PLANECAST_HOST_DEVICE bool exact(const tail_words& tails, std::uint32_t bit,
-                                   packed_patterns& x) const noexcept {
-    return exact(tails, bit, counts(), x);
-  }
-  /// The same where it is known how long they are.
+  /// The original values, whose tails begin at a bit, and how long these are. False where a tail names a
+  /// value outside of its cell, as only hostile bytes do.
   PLANECAST_HOST_DEVICE bool exact(const tail_words& tails, std::uint32_t bit, const tail_counts& counts,
                                    packed_patterns& x) const noexcept {
     bool good = true;
@@ -193,25 +188,15 @@ PLANECAST_HOST_DEVICE group_cells<Number, Q, Planes> cells_of(tile_layout<Q, Pla
   return group_cells<Number, Q, Planes>::find(rulers_of<Number>(layout, tile, token, g), tile,
                                               load_codes(layout, tile, token, g, Planes::fixed));
 }
-/// What the first planes tell of it.
-template <class Number, class Q, class Planes>
-PLANECAST_HOST_DEVICE packed_patterns shown_group(tile_layout<Q, Planes> layout, const std::byte* tile,
-                                                  std::uint32_t token, std::uint32_t g,
-                                                  std::uint32_t planes) noexcept {
-  return shown_group(rulers_of<Number>(layout, tile, token, g), load_codes(layout, tile, token, g, planes),
-                     Planes::bits_before(planes));
-}
-
-/// The values of a stored tile, a thread's part of them. `aligned` says that the tile begins at a multiple of
-/// 16, `whole` that groups of channels lie at multiples of their bytes where they go.
+/// The values of a stored tile at rest, a thread's part of them. `whole` says that groups of channels lie at
+/// multiples of their bytes where they go.
 template <class Number, class Layout, class Rows>
-PLANECAST_HOST_DEVICE void decode_stored(block_place at, Layout layout, const std::byte* tile, bool aligned,
-                                         const Rows& to, const row_places<std::byte>& places,
-                                         bool whole) noexcept {
+PLANECAST_HOST_DEVICE void decode_stored(block_place at, Layout layout, const std::byte* tile, const Rows& to,
+                                         const row_places<std::byte>& places, bool whole) noexcept {
   const std::uint32_t groups = layout.shape.dim / group_size;
   for (std::uint32_t i = at.thread; i < layout.shape.tokens * groups; i += at.threads)
     store_group<Number>(to, places.values_before(i / groups), i % groups,
-                        load_packed<Number>(tile + tile_header_bytes + Number::bits * i, aligned), whole);
+                        load_packed<Number>(tile + tile_header_bytes + Number::bits * i, true), whole);
 }
 
 /// Whether the bits of a token's last byte of tails that belong to none are zeros.

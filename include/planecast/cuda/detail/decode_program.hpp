@@ -55,7 +55,7 @@ private:
     const tile_layout<Q, Planes> layout = t.layout;
     const std::byte* const tile = from.tile(t.at.block);
     if (from.coded[t.at.block].stored)
-      return decode_stored<Number>(t.at, layout, tile, true, to, places, whole);
+      return decode_stored<Number>(t.at, layout, tile, to, places, whole);
     show_tile<Number>(t.at, layout, tile, planes,
                       [&](std::uint32_t token, std::uint32_t g, const packed_patterns& x) {
                         store_group<Number>(to, places.values_before(token), g, x, whole);
@@ -116,7 +116,7 @@ struct decode_exact_program {
         tails_of(t, token).first = first_of(t, token);
     } else if constexpr (Phase == 1) {
       if (t.stored)
-        decode_stored<Number>(t.at, t.layout, t.tile, true, to, places(t), whole);
+        decode_stored<Number>(t.at, t.layout, t.tile, to, places(t), whole);
       else
         restore(t);
     } else

@@ -15,9 +15,8 @@ struct kept_layer {
   device_rows<std::byte> keys, values; ///< the engine's pages
   std::byte* codes;                    ///< of its tiles: see kept_tiles
   std::uint8_t* stored;                ///< of each tile, by its number: 1 if it is stored
-  std::uint32_t heads;
-  std::uint32_t policy;          ///< which of the policies that layers have is its own
-  bool whole_keys, whole_values; ///< groups of channels lie at multiples of their bytes
+  std::uint32_t policy;                ///< which of the policies that layers have is its own
+  bool whole_keys, whole_values;       ///< groups of channels lie at multiples of their bytes
   page_numbers key_numbers, value_numbers;
 
   PLANECAST_HOST_DEVICE const device_rows<std::byte>& rows(bool is_value) const noexcept {
@@ -28,14 +27,8 @@ struct kept_layer {
   }
   /// Whether any of the pages hold something else than is sent.
   [[nodiscard]] bool converts() const noexcept { return key_numbers.converts || value_numbers.converts; }
-  /// Writes a group of a token's head into the pages. A kernel that never has to convert takes fewer
-  /// registers.
-  template <class Number, bool MayConvert = true>
-  PLANECAST_HOST_DEVICE void write(bool is_value, std::uint32_t token, std::uint32_t head, std::uint32_t g,
-                                   const packed_patterns& x) const noexcept {
-    write_values<Number, MayConvert>(is_value, rows(is_value).values_before(token, head), g, x);
-  }
-  /// The same where it is known how many values lie before the token's.
+  /// Writes a group of the row that so many values lie before into the pages. A kernel that never has to
+  /// convert takes fewer registers.
   template <class Number, bool MayConvert = true>
   PLANECAST_HOST_DEVICE void write_values(bool is_value, std::int64_t before, std::uint32_t g,
                                           const packed_patterns& x) const noexcept {

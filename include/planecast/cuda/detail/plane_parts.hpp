@@ -38,12 +38,8 @@ struct plane_part {
         x.word[i / 4] |= static_cast<std::uint32_t>(from[i]) << 8 * (i % 4);
     return x;
   }
-  /// From a multiple of its bytes, of which a plane has one, two, four or eight.
+  /// From a multiple of its bytes, of which a plane behind another has one, two or four.
   PLANECAST_HOST_DEVICE static plane_part of_aligned(const std::byte* from, std::uint32_t width) noexcept {
-    if (width == 8) {
-      const auto both = load_aligned<two_words>(from);
-      return {{both.of[0], both.of[1]}};
-    }
     return {{width == 4   ? load_aligned<std::uint32_t>(from)
              : width == 2 ? load_aligned<std::uint16_t>(from)
                           : static_cast<std::uint32_t>(*from),

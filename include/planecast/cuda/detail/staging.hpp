@@ -15,8 +15,8 @@
 
 namespace planecast::inline v0::detail {
 
-/// Brings bytes to a device through pinned memory, and keeps that and what programs work in until they are
-/// known to be done with it.
+/// Brings bytes to a device through pinned memory, and keeps that, and what programs work in, until it is
+/// told that they are done with it.
 template <device Device>
 class staging {
 public:
@@ -30,6 +30,7 @@ public:
     for (const auto& thing : things)
       all += align_up(thing.size(), alignment);
     auto here = on.pinned(all), there = on.memory(all);
+    held_.reserve(held_.size() + 2); // nothing fails once the copy is under way
     std::array<std::byte*, N> at;
     std::size_t before = 0;
     for (std::size_t i = 0; i < N; ++i) {
@@ -51,8 +52,6 @@ public:
     keep(on.memory(bytes), bytes);
     return reinterpret_cast<T*>(held_.back().get());
   }
-  /// What was last brought, or given as room, for who keeps it longer.
-  [[nodiscard]] const std::shared_ptr<std::byte>& last() const noexcept { return held_.back(); }
   /// Bytes that are kept.
   [[nodiscard]] std::uint64_t bytes() const noexcept { return bytes_; }
   /// Lets go of it.

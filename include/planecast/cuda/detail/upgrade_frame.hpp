@@ -20,7 +20,7 @@ struct upgrade_part {
   std::uint32_t begin;        ///< in the payload; of tails it is found
 };
 
-/// A frame in device memory, and room to work on it.
+/// Some parts of a frame in device memory, and room to work on them.
 struct upgrade_frame {
   const kept_layer* layers;
   const upgrade_part* parts; ///< in the frame's order
@@ -29,10 +29,13 @@ struct upgrade_frame {
   const std::uint32_t* tokens; ///< by position
   const std::byte* payload;    ///< begins at a multiple of 16
   // The rest is for tails.
-  std::uint16_t* row_bytes;  ///< of each row of a part, upgrade_rows::most for each part
-  std::uint32_t* part_bytes; ///< of each part
-  std::uint64_t* many_bytes; ///< of so many parts together, zeros at first
-  std::uint32_t* corrupt;    ///< becomes 1 where tails are not what their rows ask for
+  std::uint16_t* row_bytes;          ///< of each row of a part, upgrade_rows::most for each part
+  std::uint32_t* part_bytes;         ///< of each part
+  std::uint64_t* many_bytes;         ///< of so many parts together, zeros at first
+  const std::uint64_t* bytes_before; ///< of the frame's parts before these
+  std::uint64_t* bytes_so_far;       ///< becomes the same with these
+  bool last;                         ///< no parts follow
+  std::uint32_t* corrupt;            ///< becomes 1 where tails are not what their rows ask for
 
   static constexpr std::uint32_t many = 64; ///< parts whose bytes are added up
 };

@@ -119,7 +119,7 @@ struct upgrade_program {
       return;
     if constexpr (Phase == 0) {
       if (takes_tails && t.at.thread == 0)
-        begin(t) = 0;
+        begin(t) = *frame.bytes_before;
       t.rows.find(t.at, tiles, frame, t.layer, t.part, [&](std::uint32_t row) -> std::uint32_t {
         if constexpr (takes_tails)
           return frame.row_bytes[std::size_t{t.at.block} * upgrade_rows::most + row];
@@ -180,8 +180,11 @@ private:
   template <class LayoutOf>
   PLANECAST_HOST_DEVICE void take_tails(const upgrade_thread& t, const LayoutOf& layout_of) const noexcept {
     const std::uint64_t first = begin(t), all = frame.payload_bytes;
-    if (t.at.block + 1 == frame.count && t.at.thread == 0 && first + frame.part_bytes[t.at.block] != all)
-      meet_or(*frame.corrupt, 1);
+    if (t.at.block + 1 == frame.count && t.at.thread == 0) {
+      *frame.bytes_so_far = first + frame.part_bytes[t.at.block];
+      if (frame.last && *frame.bytes_so_far != all)
+        meet_or(*frame.corrupt, 1);
+    }
     const group_lanes lanes(t.at, t.groups(tiles));
     lanes.each(t.part.count, [&](std::uint32_t number, bool there) {
       const upgrade_row row = t.rows.of(number);
