@@ -95,8 +95,7 @@ private:
     cudaStream_t stream = nullptr;
     cudaEvent_t begin = nullptr, end = nullptr;
   } queue_;
-  on_device<uint4> from_, to_;
-  on_device<std::byte> flush_;
+  on_device<uint4> from_, to_, flush_;
   unsigned blocks_ = 0;
 };
 

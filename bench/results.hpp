@@ -33,7 +33,8 @@ double seconds(F&& work) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
 
-/// Prints the table, and keeps what the counters say for a file.
+/// Prints the table, and writes what the counters say into a file, anew after each benchmark: what has run is
+/// there whatever happens to the next. One that fails stands there with its error.
 class results : public benchmark::ConsoleReporter {
 public:
   /// Takes `--json FILE` and `--commit NAME` out of the arguments.
@@ -57,8 +58,12 @@ public:
 
   void ReportRuns(const std::vector<Run>& runs) override {
     for (const Run& run : runs) {
-      failed_ = failed_ || has_failed(run);
       std::string line = "    {\"name\": \"" + run.benchmark_name() + "\"";
+      if (has_failed(run)) {
+        failed_ = true;
+        lines_.push_back(line + ", \"error\": " + quoted(error_of(run)) + "}");
+        continue;
+      }
       line += ", \"cpu_ms\": " + number(run.cpu_accumulated_time * 1e3 /
                                         static_cast<double>(std::max<std::int64_t>(1, run.iterations)));
       for (const auto& [name, counter] : run.counters)
@@ -68,12 +73,17 @@ public:
       lines_.push_back(line + "}");
     }
     ConsoleReporter::ReportRuns(runs);
+    write();
   }
 
-  /// Writes the file, if one was asked for. Returns what main() shall.
-  int finish() const {
-    if (path_.empty() || failed_)
-      return failed_ ? 1 : 0;
+  /// Returns what main() shall: not 0 where a benchmark failed, or the file could not be written.
+  int finish() const { return write() && !failed_ ? 0 : 1; }
+
+private:
+  // Whether the file is whole, if one was asked for.
+  bool write() const {
+    if (path_.empty())
+      return true;
     std::ofstream out(path_);
     out << "{\n" << context(commit_);
     for (const auto& [name, value] : notes_)
@@ -82,10 +92,8 @@ public:
     for (std::size_t i = 0; i < lines_.size(); ++i)
       out << lines_[i] << (i + 1 < lines_.size() ? ",\n" : "\n");
     out << "  ]\n}\n";
-    return out.flush() ? 0 : 1;
+    return static_cast<bool>(out.flush());
   }
-
-private:
   // Google Benchmark up to 1.7 says so by a bool, later ones by what was skipped, and how.
   template <class R>
   static bool has_failed(const R& run) {
@@ -93,6 +101,13 @@ private:
       return run.error_occurred;
     else
       return run.skipped != decltype(run.skipped){};
+  }
+  template <class R>
+  static std::string error_of(const R& run) {
+    if constexpr (requires { run.error_message; })
+      return run.error_message;
+    else
+      return run.skip_message;
   }
   static std::string number(double value) {
     char text[32];
