@@ -208,8 +208,8 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/transport/transport.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/version.hpp)
 
-# Kernels, for nvcc. It does not link planecast::planecast, whose C++20 CMake below 3.26 would refuse for nvcc: the flag
-# is passed instead, to the units that nvcc compiles.
+# Kernels, for nvcc, beside planecast::planecast. CMake 3.25 does not know nvcc's C++20: the flag is passed to the units
+# that it compiles.
 add_library(planecast_cuda INTERFACE)
 add_library(planecast::cuda ALIAS planecast_cuda)
 target_compile_options(planecast_cuda INTERFACE $<$<COMPILE_LANGUAGE:CUDA>:-std=c++20>)

@@ -31,9 +31,9 @@ namespace planecast::inline v0 {
 /// and can be captured in a graph.
 /// Example: test/cuda/code_test.cu.
 ///
-/// Planes of a tile are apart from each other (tile_layout::plane_at): what has arrived of one is copied into
-/// its place, from where another tile of that layout has it or from a frame, and decode() with one plane more
-/// refines the values, from the codes alone.
+/// To refine, copy what has arrived of a plane to its place and decode with one plane more: planes of a tile
+/// are apart from each other (tile_layout::plane_at), and values come from the codes alone. From plane to
+/// plane, between tiles of one layout, it is a copy likewise.
 ///
 /// As the backend of a stream it keeps caches in the device that is current when a stream's end is made:
 /// views then point to device memory, their slots to the host's. Coding and copies run in CUDA streams of
@@ -64,7 +64,9 @@ struct cuda {
   }
 
   /// Writes the values that the first planes tell, those of stored tiles exactly.
-  /// Preconditions: the tiles' scalars are valid, the planes in place; 1 ≤ planes ≤ the fixed planes.
+  /// Preconditions: encode() wrote the tiles, or what came of them from elsewhere, of which valid_scalars()
+  /// holds on the host; `coded` is as it was left there; the planes are in place; 1 ≤ planes ≤ the fixed
+  /// ones.
   template <quantizer Q, class Planes>
   static status decode(number dtype, const device_tiles<Q, Planes>& from, std::uint32_t planes,
                        const device_rows<std::byte>& to, cudaStream_t stream) noexcept {
@@ -84,7 +86,7 @@ struct cuda {
 
   /// Writes the original values. Where tails do not fit their cells, *corrupt becomes 1, in device memory; it
   /// is not cleared. The values then mean nothing.
-  /// Preconditions: as decode(); the tails are in place.
+  /// Preconditions: as decode(); tails and tail_ends are in place; `corrupt` is not null.
   template <quantizer Q, class Planes>
   requires(Planes::has_tail) static status
       decode_exact(number dtype, const device_tiles<Q, Planes>& from, const device_rows<std::byte>& to,

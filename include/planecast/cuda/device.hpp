@@ -27,12 +27,11 @@ enum class device_queue : std::uint8_t {
 ///     to_device(queue, to, from, n)         Copies from pinned memory, and back into it.
 ///     to_host(queue, to, from, n)
 ///     launch(queue, program, blocks, n)     Runs a block program; its blocks have n bytes of memory each.
-///     set(queue) → mark                     A mark behind what was enqueued so far: has it passed? wait for
-///     passed(mark), wait(mark)              it.
-///     follow(queue, mark)                   What is enqueued from now on waits for a mark in the other
-///     after(queue, order)                   queue; for what the caller has enqueued so far in one of its
-///     own. finish(queue)                         Waits for all that was enqueued; takes nothing that could
-///     be
+///     set(queue) → mark                     A mark behind what was enqueued so far.
+///     passed(mark), wait(mark)              Whether it has passed, and until it has.
+///     follow(queue, mark)                   What is enqueued from now on waits for a mark in another queue.
+///     after(queue, order)                   It waits for what the caller has enqueued in its own so far.
+///     finish(queue)                         Waits for all that was enqueued. It takes nothing that could be
 ///                                           lacking, and throws nothing.
 ///     reaches(pointer)                      Whether its programs can use an address.
 ///     tuning()                              How programs are launched.

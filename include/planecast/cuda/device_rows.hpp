@@ -15,8 +15,11 @@ namespace planecast::inline v0 {
 /// A slot's number is block · block_size + offset. Token t lies in slot t, or where one of the two tables
 /// says: `slots` (vLLM's slot_mapping of a sequence) or `blocks` (its block table, SGLang's and FlashInfer's
 /// page indices), both in device memory.
-/// Preconditions: at most one of the tables is set, and `blocks` only with a block_size; the table has an
-/// entry for every token that a call reads, none of them negative; the array has their slots.
+/// Where `first` lies at a multiple of eight values' bytes, and the steps of tokens, heads and blocks are
+/// multiples of eight values, channels are read and written eight at a time; else one at a time.
+/// Preconditions: values lie at multiples of their bytes; at most one of the tables is set, and `blocks` only
+/// with a block_size; the table has an entry for every token that a call reads, none of them negative (as
+/// vLLM's slot mapping has for tokens that are to be skipped: leave them out); the array has their slots.
 /// Example:
 ///
 ///     device_rows<const std::byte>{.first = keys, .token = 8 * 128, .head = 128, .block = 16 * 8 * 128,

@@ -38,7 +38,8 @@ namespace planecast::inline v0 {
 struct device_importance {
   // What launches kernels is a template: a unit compiles those that it calls, and no others.
 
-  /// Bytes of workspace that attention_mass() takes on the current device.
+  /// Bytes of workspace that attention_mass() takes on the current device, for the same shape and options,
+  /// and a softmax_lse that is null if it is there. Memory is not looked at.
   static status attention_mass_bytes(const device_attention& of, std::size_t& bytes) noexcept {
     bytes = 0;
     if (of.tokens == 0)
