@@ -25,11 +25,15 @@ constexpr std::uint32_t layers = 8, tokens = 16384, heads = 8, dim = 128, page =
 constexpr std::size_t half = std::size_t{tokens} * heads * dim; // values of a layer's keys
 static_assert(2 * half * layers * 2 == copied_bytes);
 
-__global__ void find_other(const std::uint16_t* a, const std::uint16_t* b, std::uint32_t* found) {
-  for (std::size_t i = blockIdx.x * std::size_t{blockDim.x} + threadIdx.x; i < half;
-       i += std::size_t{gridDim.x} * blockDim.x)
-    if (a[i] != b[i])
+// Whether the listed tokens' rows are others.
+__global__ void find_other(const std::uint16_t* a, const std::uint16_t* b, const std::uint32_t* listed,
+                           std::size_t values, std::uint32_t* found) {
+  for (std::size_t i = blockIdx.x * std::size_t{blockDim.x} + threadIdx.x; i < values;
+       i += std::size_t{gridDim.x} * blockDim.x) {
+    const std::size_t at = listed[i / (heads * dim)] * std::size_t{heads * dim} + i % (heads * dim);
+    if (a[at] != b[at])
       *found = 1;
+  }
 }
 
 // A layer's keys, or its values: the same for all layers, each of which keeps codes of its own.
@@ -38,13 +42,11 @@ struct coded_half {
   on_device<std::uint16_t> values, shown;
   pc::device_tiles<Q, planes> tiles{.tokens = tokens, .heads = heads, .dim = dim, .page_tokens = page};
   on_device<std::byte> memory;
-  on_device<std::uint32_t> ends, corrupt;
+  on_device<std::uint32_t> ends;
   on_device<pc::encoded_tile> coded;
-  std::vector<pc::encoded_tile> are;
 
   explicit coded_half(std::uint32_t seed)
-      : values(half), shown(half), memory(tiles.memory_bytes()), ends(tiles.ends()), corrupt(1),
-        coded(tiles.tiles()) {
+      : values(half), shown(half), memory(tiles.memory_bytes()), ends(tiles.ends()), coded(tiles.tiles()) {
     tiles.bytes = memory.get();
     tiles.tail_ends = ends.get();
     tiles.coded = coded.get();
@@ -55,8 +57,7 @@ struct coded_half {
       x = pc::bf16::nearest(normal(engine));
     values.fill(some);
     check(pc::cuda::encode(pc::number::bf16, tiles, rows<const std::byte>(values.get()), nullptr));
-    are = coded.read();
-    for (const pc::encoded_tile& t : are)
+    for (const pc::encoded_tile& t : coded.read())
       if (t.stored)
         throw std::runtime_error("a tile is stored as it is");
   }
@@ -64,25 +65,27 @@ struct coded_half {
   static pc::device_rows<Byte> rows(std::uint16_t* of) {
     return {.first = reinterpret_cast<Byte*>(of), .token = std::ptrdiff_t{heads} * dim, .head = dim};
   }
-  // What the first planes tell; with the tails, the values.
-  void show(std::uint32_t count) const {
-    check(count == planes::count
-              ? pc::cuda::decode_exact(pc::number::bf16, tiles, rows<std::byte>(shown.get()), corrupt.get(),
-                                       nullptr)
-              : pc::cuda::decode(pc::number::bf16, tiles, count, rows<std::byte>(shown.get()), nullptr));
-  }
-  // Bytes of a plane of a tile, or of its tails.
-  std::size_t plane_bytes(std::uint32_t plane, std::uint32_t tile) const {
-    const auto layout = tiles.layout(0);
-    return plane == planes::fixed ? are[tile].bytes - layout.tails_at() : page * layout.row_bytes(plane);
+  // What there should be with a plane more: the values, or what decode() says.
+  const std::uint16_t* expected(std::uint32_t plane) const {
+    if (plane == planes::fixed)
+      return values.get();
+    check(pc::cuda::decode(pc::number::bf16, tiles, plane + 1, rows<std::byte>(shown.get()), nullptr));
+    return shown.get();
   }
 };
 
-// Layers as a receiver keeps them, and a frame of one plane of all tokens.
+// What a frame is of.
+struct frame_kind {
+  std::uint32_t plane;
+  std::uint32_t tokens; // that are listed
+  bool shuffled;        // else one after the other
+};
+
+// Layers as a receiver keeps them, and a frame.
 class receiver {
 public:
-  receiver(std::uint32_t plane, bool shuffled)
-      : plane_(plane), keys_(1), values_(2), pages_(2 * half * layers), layers_there_(layers),
+  explicit receiver(const frame_kind& kind)
+      : plane_(kind.plane), keys_(1), values_(2), pages_(2 * half * layers), layers_there_(layers),
         stored_(std::size_t{2} * heads * tiles_.pages() * layers), corrupt_(1) {
     check(cudaMemset(stored_.get(), 0, stored_.bytes()));
     check(cudaMemset(corrupt_.get(), 0, 4));
@@ -94,21 +97,21 @@ public:
       std::byte* codes = codes_->get() + l * codes_->bytes() / layers;
       are.push_back({coded_half<pc::per_token>::rows<std::byte>(pages_.get() + 2 * l * half),
                      coded_half<pc::per_token>::rows<std::byte>(pages_.get() + (2 * l + 1) * half), codes,
-                     stored_.get() + l * stored_.count() / layers, heads, 0, true, true,
-                     pc::detail::page_numbers{}, pc::detail::page_numbers{}});
+                     stored_.get() + l * stored_.count() / layers, 0, true, true, pc::detail::page_numbers{},
+                     pc::detail::page_numbers{}});
       for (std::uint32_t h = 0; h < heads; ++h) {
         codes = keep(codes, keys_, h);
         codes = keep(codes, values_, h);
       }
     }
     check(cudaMemcpy(layers_there_.get(), are.data(), layers_there_.bytes(), cudaMemcpyHostToDevice));
-    make_frame(shuffled);
+    make_frame(kind);
     check(cudaDeviceSynchronize());
   }
 
   operation refining() {
-    return {copied_bytes, moved_bytes(), [this](cudaStream_t s) { return run(s); },
-            [this] { return in_order_ ? trouble() : ""; }};
+    return {value_bytes(), moved_bytes(), [this](cudaStream_t s) { return run(s); },
+            [this] { return trouble(); }};
   }
 
 private:
@@ -124,57 +127,64 @@ private:
                        of.tiles.layout(0).plane_at(plane_), pages, cudaMemcpyDeviceToDevice));
     return to + pitch * pages;
   }
-  void make_frame(bool shuffled) {
+  void make_frame(const frame_kind& kind) {
     std::vector<std::uint32_t> listed(tokens);
     std::iota(listed.begin(), listed.end(), 0u);
-    in_order_ = !shuffled;
-    if (shuffled) // the rows are others then, of the same length if they have one
+    if (kind.shuffled)
       std::shuffle(listed.begin(), listed.end(), std::mt19937(3));
+    listed.resize(kind.tokens);
+    std::vector<std::byte> of_layer; // the same for all
+    const auto keys = keys_.memory.read(), values = values_.memory.read();
+    const auto key_ends = keys_.ends.read(), value_ends = values_.ends.read();
+    for (std::uint32_t h = 0; h < heads; ++h) {
+      add_rows(of_layer, keys_, keys, key_ends, h, listed);
+      add_rows(of_layer, values_, values, value_ends, h, listed);
+    }
+    payload_ = std::make_unique<on_device<std::byte>>(layers * of_layer.size());
+    payload_->fill(of_layer);
+
     const pc::detail::listed_plane listing(plane_, layers, pc::detail::listed_items(layers, listed));
-    const pc::detail::upgrade_parts parts(
+    pc::detail::upgrade_cutter cutter(
         map_, listing, [](std::uint32_t, std::uint32_t) { return false; },
         [](std::uint32_t) { return false; });
-    std::size_t bytes = 0;
-    each_piece([&](const std::byte*, std::size_t piece) { bytes += piece; });
-    payload_ = std::make_unique<on_device<std::byte>>(bytes);
-    std::byte* to = payload_->get();
-    each_piece([&](const std::byte* from, std::size_t piece) {
-      check(cudaMemcpyAsync(to, from, piece, cudaMemcpyDeviceToDevice));
-      to += piece;
-    });
-    parts_ = std::make_unique<on_device<pc::detail::upgrade_part>>(parts.of.size());
-    parts_->fill(parts.of);
-    listed_ = std::make_unique<on_device<std::uint32_t>>(tokens);
+    const auto parts = cutter.next(~std::size_t{0}, ~std::uint64_t{0});
+    parts_ = std::make_unique<on_device<pc::detail::upgrade_part>>(parts.size());
+    parts_->fill(parts);
+    listed_ = std::make_unique<on_device<std::uint32_t>>(listed.size());
     listed_->fill(listed);
-    row_bytes_ = std::make_unique<on_device<std::uint16_t>>(parts.of.size() * pc::detail::upgrade_rows::most);
-    part_bytes_ = std::make_unique<on_device<std::uint32_t>>(parts.of.size());
-    many_bytes_ =
-        std::make_unique<on_device<std::uint64_t>>(parts.of.size() / pc::detail::upgrade_frame::many + 1);
+    row_bytes_ = std::make_unique<on_device<std::uint16_t>>(parts.size() * pc::detail::upgrade_rows::most);
+    part_bytes_ = std::make_unique<on_device<std::uint32_t>>(parts.size());
+    sums_ =
+        std::make_unique<on_device<std::uint64_t>>(2 + parts.size() / pc::detail::upgrade_frame::many + 1);
     frame_ = {layers_there_.get(),
               parts_->get(),
-              static_cast<std::uint32_t>(parts.of.size()),
-              static_cast<std::uint32_t>(bytes),
+              static_cast<std::uint32_t>(parts.size()),
+              static_cast<std::uint32_t>(payload_->bytes()),
               listed_->get(),
               payload_->get(),
               row_bytes_->get(),
               part_bytes_->get(),
-              many_bytes_->get(),
+              sums_->get() + 2,
+              sums_->get(),
+              sums_->get() + 1,
+              true,
               corrupt_.get()};
   }
-  // A plane's rows of pages that follow each other in the frame.
-  template <class F>
-  void each_piece(const F& f) const {
-    for (std::uint32_t l = 0; l < layers; ++l)
-      for (std::uint32_t h = 0; h < heads; ++h) {
-        each_piece_of(keys_, h, f);
-        each_piece_of(values_, h, f);
-      }
-  }
-  template <class Q, class F>
-  void each_piece_of(const coded_half<Q>& of, std::uint32_t head, const F& f) const {
-    for (std::uint32_t p = 0; p < tiles_.pages(); ++p) {
-      const std::uint32_t tile = head * tiles_.pages() + p;
-      f(of.tiles.tile(tile) + of.tiles.layout(0).plane_at(plane_), of.plane_bytes(plane_, tile));
+  // A head's rows of the plane.
+  template <class Q>
+  void add_rows(std::vector<std::byte>& to, const coded_half<Q>& of, const std::vector<std::byte>& memory,
+                const std::vector<std::uint32_t>& ends, std::uint32_t head,
+                const std::vector<std::uint32_t>& listed) const {
+    const auto layout = of.tiles.layout(0);
+    for (const std::uint32_t token : listed) {
+      const std::uint32_t number = head * tiles_.pages() + token / page, row = token % page;
+      const std::uint32_t* const end = &ends[std::size_t{head} * tokens + token];
+      const bool tails = plane_ == planes::fixed;
+      const std::uint32_t first = tails ? layout.tails_at() + (row == 0 ? 0 : end[-1])
+                                        : layout.plane_row_at(plane_, row),
+                          last = tails ? layout.tails_at() + *end : first + layout.row_bytes(plane_);
+      const std::byte* const tile = memory.data() + number * of.tiles.stride();
+      to.insert(to.end(), tile + first, tile + last);
     }
   }
 
@@ -182,7 +192,7 @@ private:
     pc::cuda_tuning how;
     pc::status result = pc::detail::current_tuning(how);
     if (plane_ == planes::fixed)
-      check(cudaMemsetAsync(many_bytes_->get(), 0, many_bytes_->bytes(), stream));
+      check(cudaMemsetAsync(sums_->get(), 0, sums_->bytes(), stream));
     pc::detail::launch_upgrades<pc::bf16, policy>(
         [&](const auto& program, std::uint32_t blocks, std::uint32_t bytes) {
           if (result.ok())
@@ -191,27 +201,32 @@ private:
         plane_, frame_, false, [&](policy) { return tiles_; });
     return result;
   }
+  double value_bytes() const {
+    return 2.0 * 2 * heads * dim * layers * static_cast<double>(listed_->count());
+  }
   // The frame, the codes, of which it is the last plane that is written, and the values.
   double moved_bytes() const {
-    return static_cast<double>(payload_->bytes()) + static_cast<double>(codes_->bytes()) + copied_bytes;
+    const double part = static_cast<double>(listed_->count()) / tokens;
+    return static_cast<double>(payload_->bytes()) + part * static_cast<double>(codes_->bytes()) +
+           value_bytes();
   }
   std::string trouble() const {
     if (corrupt_.read()[0] != 0)
       return "its own frame is corrupt to it";
-    keys_.show(plane_ + 1);
-    values_.show(plane_ + 1);
+    const std::uint16_t *const keys = keys_.expected(plane_), *const values = values_.expected(plane_);
     on_device<std::uint32_t> other(1);
     check(cudaMemset(other.get(), 0, 4));
     for (std::uint32_t l = 0; l < layers; ++l) {
-      find_other<<<1024, 256>>>(pages_.get() + 2 * l * half, keys_.shown.get(), other.get());
-      find_other<<<1024, 256>>>(pages_.get() + (2 * l + 1) * half, values_.shown.get(), other.get());
+      find_other<<<1024, 256>>>(pages_.get() + 2 * l * half, keys, listed_->get(),
+                                listed_->count() * heads * dim, other.get());
+      find_other<<<1024, 256>>>(pages_.get() + (2 * l + 1) * half, values, listed_->get(),
+                                listed_->count() * heads * dim, other.get());
     }
     check(cudaGetLastError());
     return other.read()[0] != 0 ? "what was refined is not what decoding its tiles gives" : "";
   }
 
   std::uint32_t plane_;
-  bool in_order_ = true;
   kept tiles_{tokens, 0, dim, dim, 2};
   pc::tile_map<policy> map_{{pc::number::bf16, layers, heads, dim, dim}, tokens};
   coded_half<policy::key_quantizer> keys_;
@@ -224,24 +239,28 @@ private:
   std::unique_ptr<on_device<pc::detail::upgrade_part>> parts_;
   std::unique_ptr<on_device<std::uint32_t>> listed_, part_bytes_;
   std::unique_ptr<on_device<std::uint16_t>> row_bytes_;
-  std::unique_ptr<on_device<std::uint64_t>> many_bytes_;
+  std::unique_ptr<on_device<std::uint64_t>> sums_;
   pc::detail::upgrade_frame frame_{};
 };
 
 } // namespace
 
 void add_refining() {
-  const auto of = [](std::uint32_t plane, bool shuffled) {
+  const auto of = [](frame_kind kind) {
     return [=] {
-      auto in = std::make_shared<receiver>(plane, shuffled);
+      auto in = std::make_shared<receiver>(kind);
       operation is = in->refining();
       is.run = [in, run = is.run](cudaStream_t s) { return run(s); };
       return is;
     };
   };
-  add("refine/plane:1", of(1, false));
-  add("refine/plane:1/tokens:shuffled", of(1, true));
-  add("refine/plane:tail", of(planes::fixed, false));
+  add("refine/plane:1", of({1, tokens, false}));
+  add("refine/plane:1/tokens:shuffled", of({1, tokens, true}));
+  add("refine/plane:tail", of({planes::fixed, tokens, false}));
+  // As frames are by default, of which each is launched by itself: a mebibyte of such a cache.
+  constexpr std::uint32_t few = (1 << 20) / (2 * heads * layers * dim / 2);
+  add("refine/plane:1/tokens:" + std::to_string(few), of({1, few, true}));
+  add("refine/plane:tail/tokens:" + std::to_string(few), of({planes::fixed, few, true}));
 }
 
 } // namespace planecast_bench
