@@ -15,6 +15,9 @@ TEST_CASE("cuda acceptance: kernels take 16-bit rows for the floats that they ar
   kernels_do_as_plain_loops<pc::fp16, pc::fp16>(false, device_rounds(400), 600);
   kernels_do_as_plain_loops<float, pc::bf16>(false, device_rounds(200), 600);
 }
+TEST_CASE("cuda acceptance: kernels take 16-bit rows of as many requests and tokens as engines have") {
+  kernels_accept_a_large_batch<pc::bf16, float>();
+}
 TEST_CASE("cuda acceptance: captured in a graph, kernels take 16-bit rows likewise") {
   kernels_do_as_plain_loops<pc::bf16, float>(true, device_rounds(50), 5000);
 }

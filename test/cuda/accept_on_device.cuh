@@ -62,4 +62,22 @@ void kernels_do_as_plain_loops(bool through_graph, std::uint32_t count, std::uin
   CHECK(found.rejected > 0);
 }
 
+// A batch as large as an engine's, in all ways; of fewer requests under tools that make it slow.
+template <class Target, class Draft>
+void kernels_accept_a_large_batch() {
+  using planecast::target_kind;
+  using planecast::detail::acceptance;
+  const batch_extents extents{.requests = device_rounds(32)};
+  accepts_seen found;
+  accept_on_device run;
+  const std::uint64_t seed = first_seed();
+  CAPTURE(seed);
+  for (const acceptance how : {acceptance::greedy, acceptance::gumbel, acceptance::rejection})
+    for (const target_kind kind : {target_kind::logits, target_kind::probabilities}) {
+      CAPTURE(static_cast<int>(how));
+      CAPTURE(static_cast<int>(kind));
+      CHECK(large_accept_trouble<Target, Draft>(run, seed, how, kind, extents, found) == "");
+    }
+}
+
 } // namespace planecast_test

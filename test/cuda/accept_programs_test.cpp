@@ -99,6 +99,38 @@ TEST_CASE("cuda accept programs: rows of 16-bit numbers are taken for the floats
   accept_as_plain_loops<float, pc::bf16>(rounds(400, 100));
 }
 
+template <class Target = float, class Draft = float>
+void accepts_a_large_batch(pc::detail::acceptance how, pc::target_kind kind, std::uint32_t requests = 32) {
+  const batch_extents extents{.requests = rounds(requests, 2), .drafts = rounds(8, 3)};
+  accepts_seen found;
+  const std::uint64_t seed = first_seed();
+  CAPTURE(seed);
+  CHECK(large_accept_trouble<Target, Draft>(on_host{random_source(~seed), found}, seed, how, kind, extents,
+                                            found) == "");
+  CHECK((slow || (found.accepted > 0 && found.rejected > 0)));
+}
+TEST_CASE("cuda accept programs: as many requests and tokens as engines have, greedy") {
+  accepts_a_large_batch(pc::detail::acceptance::greedy, pc::target_kind::logits);
+  accepts_a_large_batch(pc::detail::acceptance::greedy, pc::target_kind::probabilities);
+}
+TEST_CASE("cuda accept programs: as many requests and tokens as engines have, by noise and logits") {
+  accepts_a_large_batch(pc::detail::acceptance::gumbel, pc::target_kind::logits);
+}
+TEST_CASE("cuda accept programs: as many requests and tokens as engines have, by noise and probabilities") {
+  accepts_a_large_batch(pc::detail::acceptance::gumbel, pc::target_kind::probabilities);
+}
+TEST_CASE("cuda accept programs: as many requests and tokens as engines have, by rejection from logits") {
+  accepts_a_large_batch(pc::detail::acceptance::rejection, pc::target_kind::logits);
+}
+TEST_CASE(
+    "cuda accept programs: as many requests and tokens as engines have, by rejection from probabilities") {
+  accepts_a_large_batch(pc::detail::acceptance::rejection, pc::target_kind::probabilities);
+}
+TEST_CASE("cuda accept programs: as many tokens as engines have, in rows of 16-bit numbers") {
+  accepts_a_large_batch<pc::bf16, float>(pc::detail::acceptance::rejection, pc::target_kind::logits, 8);
+  accepts_a_large_batch<pc::fp16, pc::fp16>(pc::detail::acceptance::gumbel, pc::target_kind::logits, 8);
+}
+
 TEST_CASE("cuda accept programs: blocks for each request") {
   using pc::detail::parts_of_request;
   const std::uint64_t fours = 128256 / 4;

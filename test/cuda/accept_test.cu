@@ -26,6 +26,9 @@ TEST_CASE("cuda acceptance: kernels accept as the plain loops do") {
   kernels_do_as_plain_loops<float, float>(false, device_rounds(1000), 600);
   kernels_do_as_plain_loops<float, float>(false, device_rounds(60), 150000); // rows that many blocks share
 }
+TEST_CASE("cuda acceptance: kernels accept as many requests and tokens as engines have") {
+  kernels_accept_a_large_batch<float, float>();
+}
 TEST_CASE("cuda acceptance: captured in a graph, they do the same each time it is launched") {
   kernels_do_as_plain_loops<float, float>(true, device_rounds(100), 5000);
 }

@@ -21,24 +21,24 @@ namespace planecast_test {
 ///
 ///     cut(upgrades, to)
 ///
-/// which says what goes wrong there.
+/// which says what goes wrong there. Upgrades have less than `large` bytes each. Of six cuts the first two
+/// are at the end and just before it.
 template <class Runner>
-std::string cut_trouble(Runner&& run, std::uint64_t seed, std::uint32_t most_tokens) {
+std::string cut_trouble(Runner&& run, random_source& random, std::uint32_t count, std::uint32_t planes,
+                        std::uint32_t large, std::uint32_t cuts = 6) {
   using runner = std::remove_cvref_t<Runner>;
   using namespace planecast;
-  random_source random(seed);
   device_upgrades of;
-  of.count = 1 + random.below(random.coin() ? 50 : most_tokens);
+  of.count = count;
+  of.planes = planes;
   of.first = random.coin() ? 0 : random.below(100);
   of.pinned = random.below(4) == 0 ? of.count : random.coin() ? 0 : random.below(of.count);
-  of.planes = random.below(5);
   of.header_bytes = random.below(3) == 0 ? 0 : random.below(100);
   std::vector<std::uint32_t, typename runner::template allocator<std::uint32_t>> ranked(of.count),
       bytes(std::size_t{of.count} * of.planes);
   std::iota(ranked.begin(), ranked.end(), of.first);
   for (std::uint32_t i = of.count; i > 1; --i)
     std::swap(ranked[i - 1], ranked[random.below(i)]);
-  const std::uint32_t large = 1 + random.below(random.coin() ? 100 : 40000);
   const bool none = random.below(4) == 0; // tokens whose tiles are all stored have none
   for (std::uint32_t& b : bytes)
     b = none && random.coin() ? 0 : random.below(large);
@@ -55,7 +55,7 @@ std::string cut_trouble(Runner&& run, std::uint64_t seed, std::uint32_t most_tok
   const std::uint64_t all = detail::cut(order, bytes_of, rule, ~std::uint64_t{0}).bytes;
   std::vector<std::uint64_t, typename runner::template allocator<std::uint64_t>> base(1);
   std::vector<device_cut, typename runner::template allocator<device_cut>> cut(2);
-  for (std::uint32_t k = 0; k < 6; ++k) {
+  for (std::uint32_t k = 0; k < cuts; ++k) {
     const std::uint64_t available =
         k == 0   ? ~std::uint64_t{0}
         : k == 1 ? all - (all > 0 ? 1 : 0)
@@ -87,6 +87,14 @@ std::string cut_trouble(Runner&& run, std::uint64_t seed, std::uint32_t most_tok
       return "written behind the cut";
   }
   return "";
+}
+/// Of any upgrades.
+template <class Runner>
+std::string cut_trouble(Runner&& run, std::uint64_t seed, std::uint32_t most_tokens) {
+  random_source random(seed);
+  const std::uint32_t count = 1 + random.below(random.coin() ? 50 : most_tokens), planes = random.below(5),
+                      large = 1 + random.below(random.coin() ? 100 : 40000);
+  return cut_trouble(run, random, count, planes, large);
 }
 
 /// Likewise, of a runner with

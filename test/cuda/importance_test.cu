@@ -98,7 +98,7 @@ TEST_CASE("cuda: kernels sum attention as the CPU does") {
 }
 TEST_CASE("cuda: kernels sum attention over a million tokens as the CPU does") {
   scores_on_device run; // of which fewer under tools that make it slow
-  CHECK(long_attention_trouble(run, first_seed(), 1024 * device_rounds(1024) + 37) == "");
+  CHECK(long_attention_trouble(run, first_seed(), 1024 * device_rounds(1024) + 37, 64, 16, true) == "");
 }
 TEST_CASE("cuda: kernels sum attention of fp32 queries as the CPU does") {
   attention_is_the_cpus<pc::bf16, pc::bf16, true>(100, 600);

@@ -41,11 +41,9 @@ inline void draw_scores(random_source& random, float* scores, std::uint32_t coun
 ///
 /// which says what goes wrong there.
 template <class Runner>
-std::string order_trouble(Runner&& run, std::uint64_t seed, std::uint32_t most_tokens) {
+std::string order_trouble(Runner&& run, random_source& random, std::uint32_t count) {
   using runner = std::remove_cvref_t<Runner>;
-  random_source random(seed);
-  const std::uint32_t count = 1 + random.below(random.coin() ? 50 : most_tokens),
-                      first = random.coin() ? 0 : random.below(100);
+  const std::uint32_t first = random.coin() ? 0 : random.below(100);
   const planecast::pinned_tokens pins{random.below(random.coin() ? 6 : count + 200),
                                       random.below(random.coin() ? 40 : count + 10)};
   constexpr std::uint32_t poison = 0xA5A5A5A5u;
@@ -68,6 +66,13 @@ std::string order_trouble(Runner&& run, std::uint64_t seed, std::uint32_t most_t
       random.coin() ? std::numeric_limits<float>::quiet_NaN() : -std::numeric_limits<float>::quiet_NaN();
   const std::string wrong = run.rank(scores.data(), count, pins, first, ranked.data(), not_a_number.data());
   return !wrong.empty() || not_a_number[0] == 1 ? wrong : "NaN is not said";
+}
+/// Of any number of tokens.
+template <class Runner>
+std::string order_trouble(Runner&& run, std::uint64_t seed, std::uint32_t most_tokens) {
+  random_source random(seed);
+  const std::uint32_t count = 1 + random.below(random.coin() ? 50 : most_tokens);
+  return order_trouble(run, random, count);
 }
 
 } // namespace planecast_test

@@ -88,6 +88,20 @@ TEST_CASE("cuda order: blocks cut as the CPU does") {
     CHECK(cut_trouble(on_host{random_source(~seed)}, seed, 4000) == "");
   }
 }
+TEST_CASE("cuda order: blocks rank a million tokens as the CPU does") {
+  for (std::uint32_t k = 0; k < 3; ++k) {
+    const std::uint64_t seed = first_seed() + k;
+    CAPTURE(seed);
+    random_source random(seed);
+    CHECK(order_trouble(on_host{random_source(~seed)}, random, rounds(1'048'576, 30'000)) == "");
+  }
+}
+TEST_CASE("cuda order: blocks cut the upgrades of a million tokens as the CPU does") {
+  const std::uint64_t seed = first_seed();
+  CAPTURE(seed);
+  random_source random(seed); // more than 2³² bytes in all
+  CHECK(cut_trouble(on_host{random_source(~seed)}, random, rounds(1'048'576, 30'000), 2, 1'000'000, 3) == "");
+}
 TEST_CASE("cuda order: bytes of upgrades are those of planes and tails") {
   for (std::uint32_t k = 0; k < rounds(50, 10); ++k) {
     const std::uint64_t seed = first_seed() + k;

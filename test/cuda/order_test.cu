@@ -75,6 +75,15 @@ TEST_CASE("cuda: kernels rank as the CPU does") {
     CHECK(order_trouble(run, seed, k < 190 ? 3000 : 300000) == "");
   }
 }
+TEST_CASE("cuda: kernels rank a million tokens as the CPU does") {
+  order_on_device run;
+  for (std::uint32_t k = 0; k < device_rounds(6); ++k) {
+    const std::uint64_t seed = first_seed() + k;
+    CAPTURE(seed);
+    random_source random(seed); // fewer tokens under tools that make it slow
+    CHECK(order_trouble(run, random, 1024 * device_rounds(1024)) == "");
+  }
+}
 
 TEST_CASE("cuda: kernels cut as the CPU does") {
   order_on_device run;
@@ -82,6 +91,15 @@ TEST_CASE("cuda: kernels cut as the CPU does") {
     const std::uint64_t seed = first_seed() + k;
     CAPTURE(seed);
     CHECK(cut_trouble(run, seed, k < 190 ? 5000 : 100000) == "");
+  }
+}
+TEST_CASE("cuda: kernels cut the upgrades of a million tokens as the CPU does") {
+  order_on_device run;
+  for (std::uint32_t k = 0; k < device_rounds(4); ++k) {
+    const std::uint64_t seed = first_seed() + k;
+    CAPTURE(seed);
+    random_source random(seed); // more than 2³² bytes in all
+    CHECK(cut_trouble(run, random, 1024 * device_rounds(1024), 2, 1'000'000) == "");
   }
 }
 TEST_CASE("cuda: kernels count the bytes of upgrades") {

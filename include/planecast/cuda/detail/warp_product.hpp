@@ -4,8 +4,10 @@
 #include "planecast/cache/number.hpp"
 #include "planecast/cuda/detail/block_program.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 namespace planecast::inline v0::detail {
 
@@ -64,17 +66,29 @@ struct warp_product {
         }
       }
 #else
+    // Two rows by two columns at once, and no calls: tests run this by the billion.
+    const auto widen = [](const std::byte* from) {
+      std::uint16_t pattern;
+      std::memcpy(&pattern, from, 2);
+      return Number::value(pattern);
+    };
     for (std::uint32_t s = 0; s < strips; ++s)
-      for (std::uint32_t n = 0; n < eights; ++n)
-        for (std::uint32_t k = 0; k < 4; ++k) {
-          const std::byte* const x = a.first + (16 * s + row(lane, k)) * a.step;
-          const std::byte* const y = b.first + (8 * n + column(lane, k)) * b.step;
-          float sum = 0;
-          for (std::uint32_t c = 0; c < parts * channels; ++c)
-            sum += Number::value(load_aligned<std::uint16_t>(x + 2 * c)) *
-                   Number::value(load_aligned<std::uint16_t>(y + 2 * (c % channels)));
-          of[s][n][k] = sum;
-        }
+      for (std::uint32_t n = 0; n < eights; ++n) {
+        const std::byte* const x = a.first + (16 * s + row(lane, 0)) * a.step;
+        const std::byte* const y = b.first + (8 * n + column(lane, 0)) * b.step;
+        float sums[4] = {};
+        for (std::uint32_t part = 0; part < parts; ++part)
+          for (std::uint32_t c = 0; c < channels; ++c) {
+            const std::uint32_t of_x = 2 * (part * channels + c);
+            const float x0 = widen(x + of_x), x1 = widen(x + 8 * a.step + of_x), y0 = widen(y + 2 * c),
+                        y1 = widen(y + b.step + 2 * c);
+            sums[0] += x0 * y0;
+            sums[1] += x0 * y1;
+            sums[2] += x1 * y0;
+            sums[3] += x1 * y1;
+          }
+        std::copy_n(sums, 4, of[s][n]);
+      }
 #endif
   }
 
