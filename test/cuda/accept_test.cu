@@ -3,6 +3,7 @@
 #include "planecast/cuda/accept.cuh"
 
 #include "cuda/accept_on_device.cuh"
+#include "cuda/accept_refusals.cuh"
 
 #include <algorithm>
 #include <cstddef>
@@ -114,38 +115,7 @@ TEST_CASE("cuda acceptance: what cannot be done is refused, and nothing is enque
   cudaGraph_t graph = nullptr;
   REQUIRE(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking) == cudaSuccess);
   REQUIRE(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal) == cudaSuccess);
-  pc::draft_batch batch;
-  batch.batch_size = 2;
-  batch.max_draft_tokens = 3;
-  batch.vocab_size = 0;
-  const std::size_t bytes = pc::cuda_acceptance::workspace_bytes(2, 3);
-  CHECK((pc::cuda_acceptance::greedy(batch, {}, nullptr, bytes, stream) == pc::errc::limit));
-  batch.vocab_size = 10;
-  CHECK((pc::cuda_acceptance::gumbel(batch, {}, nullptr, bytes - 1, stream) == pc::errc::limit));
-  const float target = 0; // what is refused is not read
-  pc::token_id token = 0;
-  const auto refused = [&](const float* rows, const pc::token_id* drafts, pc::token_id* output,
-                           void* workspace) {
-    batch.target = rows;
-    batch.draft_token_ids = drafts;
-    return pc::cuda_acceptance::gumbel(batch, {.output_token_ids = output}, workspace, bytes, stream) ==
-           pc::errc::unsupported;
-  };
-  CHECK(refused(nullptr, &token, &token, &token));
-  CHECK(refused(&target, nullptr, &token, &token));
-  CHECK(refused(&target, &token, nullptr, &token));
-  CHECK(refused(&target, &token, &token, nullptr));
-  batch.max_draft_tokens = 1'000'000;
-  CHECK((pc::cuda_acceptance::gumbel(batch, {.output_token_ids = &token}, &token,
-                                     pc::cuda_acceptance::workspace_bytes(2, 1'000'000),
-                                     stream) == pc::errc::limit));
-  batch.kind = pc::target_kind::logits;
-  batch.vocab_size = 1 << 24;
-  CHECK((pc::cuda_acceptance::rejection(batch, {.output_token_ids = &token}, &token,
-                                        pc::cuda_acceptance::workspace_bytes(2, 1'000'000),
-                                        stream) == pc::errc::limit));
-  batch.batch_size = 0;
-  CHECK(pc::cuda_acceptance::gumbel(batch, {}, nullptr, 0, stream).ok());
+  acceptance_refuses(stream);
   REQUIRE(cudaStreamEndCapture(stream, &graph) == cudaSuccess);
   std::size_t nodes = 1;
   REQUIRE(cudaGraphGetNodes(graph, nullptr, &nodes) == cudaSuccess);

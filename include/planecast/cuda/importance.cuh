@@ -64,7 +64,8 @@ struct device_importance {
       return s;
     const detail::attention_shape shape = shape_of(of, how);
     if (shape.stages == 0)
-      return {errc::limit, "a block's shared memory, for so many channels", how.block_bytes, of.queries.dim};
+      return {errc::limit, "a block's shared memory, for so many channels", how.block_bytes,
+              shape.keys_at(1)};
     if (bytes < shape.workspace_bytes(score_threads))
       return {errc::limit, "the workspace of attention mass", bytes, shape.workspace_bytes(score_threads)};
     auto* const room = static_cast<std::byte*>(workspace);
