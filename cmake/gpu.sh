@@ -70,7 +70,7 @@ build() {
       -DPLANECAST_BUILD_EXAMPLES=OFF -DPLANECAST_TEST_STATIC=OFF -DPLANECAST_BUILD_BENCHMARKS="$1"
   }
   {
-    targets="planecast-cuda-test planecast-device-memory"
+    targets="planecast-cuda-test planecast-device-memory planecast-device-calls planecast-device-acceptance"
     if configure ON; then
       targets="$targets planecast-bench-cuda"
     else
@@ -86,9 +86,11 @@ build() {
 tested() {
   timeout 590 "$built/planecast-cuda-test" >"$out/test.log" 2>&1 && has_run "$out/test.log" ||
     { tail -n 40 "$out/test.log"; return 1; }
-  [ -x "$built/planecast-device-memory" ] || return 0 # not among binaries from elsewhere
-  timeout 60 "$built/planecast-device-memory" >>"$out/test.log" 2>&1 ||
-    { echo "-- the example device_memory.cu"; tail -n 5 "$out/test.log"; return 1; }
+  for name in memory calls acceptance; do
+    [ -x "$built/planecast-device-$name" ] || continue # not among binaries from elsewhere
+    timeout 60 "$built/planecast-device-$name" >>"$out/test.log" 2>&1 ||
+      { echo "-- the example device_$name.cu"; tail -n 5 "$out/test.log"; return 1; }
+  done
 }
 
 # A few rounds of each property: the tools make kernels many times slower. They run side by side. Guards would hide
