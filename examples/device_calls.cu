@@ -26,8 +26,7 @@ constexpr std::size_t numbers = std::size_t{tokens} * 2 * 64;           // of a 
 constexpr std::size_t queries = std::size_t{window} * query_heads * 64; // of the last tokens
 constexpr std::uint32_t planes_above = policy::planes::count - policy::base_planes;
 constexpr pc::pinned_tokens pins{.sinks = 4, .recent = 32};
-constexpr std::uint32_t longest_payload =
-    64 * 1024; // of a frame: the sender_options::chunk_bytes of the stream
+constexpr std::uint32_t longest_payload = 64 * 1024; // of a frame: sender_options::chunk_bytes
 const auto strides = pc::kv_strides::nhd(model.kv_heads, model.key_dim);
 
 void check(cudaError_t e) {

@@ -70,7 +70,8 @@ struct basic_draft_batch {
 
   const token_id* draft_token_ids = nullptr;         ///< [B, n] or [num_tokens]
   const std::int32_t* cu_num_draft_tokens = nullptr; ///< [B], inclusive; null: dense
-  const target_number* target = nullptr; ///< [B, n + 1, V], or [num_tokens + B, V]; with bonuses [B, n, V], …
+  /// [B, n + 1, V] or [num_tokens + B, V]; with bonuses [B, n, V] or [num_tokens, V].
+  const target_number* target = nullptr;
   target_kind kind = target_kind::probabilities; ///< what `target` holds
   /// [B, n, V] or [num_tokens, V], for rejection; null: each draft was sure of itself, as n-grams are.
   const draft_number* draft_probs = nullptr;
