@@ -156,7 +156,7 @@ build() {
   }
   rm -f "$built/commit"
   {
-    targets="planecast-cuda-test planecast-device-memory"
+    targets="planecast-cuda-test planecast-device-memory planecast-device-calls planecast-device-acceptance"
     if configure ON; then
       targets="$targets planecast-bench-cuda"
     else
@@ -178,10 +178,11 @@ build() {
 tested() {
   each_case test 4 "${PLANECAST_GPU_CASE_SECONDS:-120}" has_run "$built/planecast-cuda-test"
   more=$(in_json test) bad=0
-  if [ -x "$built/planecast-device-memory" ]; then # not among binaries from elsewhere
-    timeout -k 5 "$(at_most 60)" "$built/planecast-device-memory" >"$out/device_memory.log" 2>&1 ||
-      { echo "-- the example device_memory.cu: exit status $?"; tail -n 5 "$out/device_memory.log"; bad=1; }
-  fi
+  for name in memory calls acceptance; do
+    [ -x "$built/planecast-device-$name" ] || continue # not among binaries from elsewhere
+    timeout -k 5 "$(at_most 60)" "$built/planecast-device-$name" >"$out/device_$name.log" 2>&1 ||
+      { echo "-- the example device_$name.cu: exit status $?"; tail -n 5 "$out/device_$name.log"; bad=1; }
+  done
   all_passed test && [ "$bad" -eq 0 ]
 }
 

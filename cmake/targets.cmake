@@ -62,6 +62,7 @@ target_sources(planecast INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_D
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/attention_program.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/attention_reads.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/attention_shape.hpp
+  ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/base_bytes_program.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/base_program.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/block_program.hpp
   ${PROJECT_SOURCE_DIR}/include/planecast/cuda/detail/block_scalars.hpp

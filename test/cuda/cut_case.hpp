@@ -1,4 +1,5 @@
-// Cuts of random orders by a runner, beside the CPU's; and the bytes of upgrades, counted by hand.
+// Cuts of random orders by a runner, beside the CPU's; and the bytes of upgrades and of bases, counted by
+// hand.
 #pragma once
 
 #include "planecast/cuda/device_upgrades.hpp"
@@ -132,6 +133,74 @@ std::string upgrade_bytes_trouble(Runner&& run, std::uint64_t seed) {
       return wrong;
     if (bytes != expected)
       return "other bytes of upgrades, or something beside them";
+  }
+  return "";
+}
+
+/// Likewise, of a runner with
+///
+///     base_bytes(keys, values, base_planes, upgrades, bytes, add)
+template <class KeyQuantizer, class ValueQuantizer, class Planes, class Runner>
+std::string base_bytes_trouble(Runner&& run, std::uint64_t seed) {
+  using runner = std::remove_cvref_t<Runner>;
+  random_source random(seed);
+  planecast::device_tiles<KeyQuantizer, Planes> keys;
+  keys.page_tokens = KeyQuantizer::page_tokens != 0 ? KeyQuantizer::page_tokens : 16u << random.below(4);
+  keys.dim = 8 * (1 + random.below(random.below(10) == 0 ? 72 : 12));
+  keys.tokens = 1 + random.below((random.coin() ? 3 : 100) * keys.page_tokens);
+  keys.first = random.coin() ? 0 : random.below(keys.tokens);
+  keys.heads = 1 + random.below(5);
+  keys.value_bytes = 1 + random.below(2);
+  planecast::device_tiles<ValueQuantizer, Planes> values{
+      keys.tokens, keys.first, keys.heads, 8 * (1 + random.below(12)), keys.page_tokens, keys.value_bytes};
+  std::vector<planecast::encoded_tile, typename runner::template allocator<planecast::encoded_tile>> coded(
+      2 * keys.tiles());
+  keys.coded = coded.data();
+  values.coded = coded.data() + keys.tiles();
+  const std::uint32_t in = random.below(4); // none is stored, or all, or one in some
+  for (auto& tile : coded)
+    tile = {1, in != 0 && random.below(in == 1 ? 1 : 10) == 0};
+
+  const std::uint32_t base_planes = random.below(Planes::fixed + 1), pages = keys.pages();
+  const std::uint32_t largest = std::max(keys.layout(0).bound(), values.layout(0).bound()) +
+                                std::max(keys.layout(pages / 2).bound(), values.layout(pages / 2).bound());
+  std::vector<std::uint64_t> sizes; // in the order of sending
+  for (std::uint32_t head = 0; head < keys.heads; ++head)
+    for (const bool is_value : {false, true})
+      for (std::uint32_t page = 0; page < pages; ++page) {
+        const bool stored = (is_value ? values.coded : keys.coded)[head * pages + page].stored;
+        const auto size = [&](auto layout) {
+          return stored ? layout.stored_bytes() : layout.plane_at(base_planes);
+        };
+        sizes.push_back(is_value ? size(values.layout(page)) : size(keys.layout(page)));
+      }
+  planecast::device_upgrades of;
+  of.header_bytes = random.below(100);
+  of.chunk_bytes = largest + random.below(random.coin() ? largest : 200 * largest);
+  if (random.coin()) { // the first frame is full to the last byte
+    std::uint64_t full = 0;
+    for (std::size_t i = 0; i < sizes.size() && full < of.chunk_bytes; ++i)
+      full += sizes[i];
+    of.chunk_bytes = std::max(largest, static_cast<std::uint32_t>(full));
+  }
+  std::vector<std::uint64_t> frames{0};
+  for (const std::uint64_t more : sizes) {
+    if (frames.back() + more > of.chunk_bytes)
+      frames.push_back(0);
+    frames.back() += more;
+  }
+  const std::uint64_t expected =
+      std::accumulate(frames.begin(), frames.end(), std::uint64_t{of.header_bytes} * frames.size());
+  std::vector<std::uint64_t, typename runner::template allocator<std::uint64_t>> bytes(2, 7);
+  for (const bool add : {false, true}) {
+    if (const std::string wrong = run.base_bytes(keys, values, base_planes, of, bytes.data(), add);
+        !wrong.empty())
+      return wrong;
+    if (bytes[0] != (add ? 2 : 1) * expected)
+      return std::to_string(bytes[0]) + " bytes of a base instead of " + std::to_string(expected) +
+             (add ? ", twice" : "");
+    if (bytes[1] != 7)
+      return "written behind the bytes of a base";
   }
   return "";
 }

@@ -59,6 +59,16 @@ struct order_on_device {
       };
     });
   }
+  template <class KeyQuantizer, class ValueQuantizer, class Planes>
+  std::string base_bytes(const pc::device_tiles<KeyQuantizer, Planes>& keys,
+                         const pc::device_tiles<ValueQuantizer, Planes>& values, std::uint32_t base_planes,
+                         const pc::device_upgrades& of, std::uint64_t* bytes, bool add) {
+    return next().with_twins([&](device_twins& twins) {
+      return [=, k = twins.of(keys), v = twins.of(values), to = twins.of(bytes)](cudaStream_t stream) {
+        return pc::device_order::base_bytes(k, v, base_planes, of, to, add, stream);
+      };
+    });
+  }
 
 private:
   on_device& next() {
@@ -109,6 +119,16 @@ TEST_CASE("cuda: kernels count the bytes of upgrades") {
     CAPTURE(seed);
     CHECK(upgrade_bytes_trouble<pc::per_channel<64>, pc::planes<4, 4, pc::tail>>(run, seed) == "");
     CHECK(upgrade_bytes_trouble<pc::per_token, pc::planes<2, 1, 1>>(run, seed) == "");
+  }
+}
+TEST_CASE("cuda: kernels count the bytes of a base") {
+  order_on_device run;
+  for (std::uint32_t k = 0; k < device_rounds(100); ++k) {
+    const std::uint64_t seed = first_seed() + k;
+    CAPTURE(seed);
+    CHECK(base_bytes_trouble<pc::per_channel<64>, pc::per_token, pc::planes<4, 4, pc::tail>>(run, seed) ==
+          "");
+    CHECK(base_bytes_trouble<pc::per_token, pc::balanced, pc::planes<2, 1, 1>>(run, seed) == "");
   }
 }
 

@@ -25,6 +25,13 @@ namespace planecast::inline v0 {
 /// Rows of logits or probabilities are of fp32, bf16 or fp16 (basic_draft_batch): what is written is what the
 /// same call writes for the rows widened to fp32. A unit compiles kernels for the types that it calls with,
 /// and for no others.
+///
+/// Behind other engines' arguments. FlashInfer's chain_speculative_sampling: rejection() of probabilities,
+/// cu_num_draft_tokens and bonus_token_ids null, `seed` and `offset` its Philox's, add_to_counts true, for it
+/// adds to both of its counts. vLLM's rejection_sample: rejection() with its cu_num_draft_tokens, draft_probs
+/// (null for n-grams), bonus_token_ids and, as the target, target_logits; these are divided by the
+/// temperature already, so that `temperature` is 0 for requests that are greedy and 1 for others, and not
+/// vLLM's; counts null. Noise is planecast's own in both: other tokens for a seed, of the same distribution.
 /// Preconditions: every pointer of the batch and of the outputs is to memory of the current device, to
 /// which the stream belongs; so is the workspace, of workspace_bytes() at least and aligned to 16 bytes. It
 /// needs no clearing, and no other call uses it meanwhile.
@@ -37,13 +44,21 @@ namespace planecast::inline v0 {
 /// workspace before and finds the softmax of the drafts' rows in two more. They do not wait, allocate or use
 /// another stream, and can be captured in a graph. A graph keeps the batch's pointers and its numbers, `seed`
 /// and `offset` among them: for other noise in each launch use `offsets`, and write there between launches.
-/// Example:
+/// Example: examples/device_acceptance.cu has both. With a model's own bf16 logits, [B, n + 1, V]:
 ///
-///     basic_draft_batch<bf16> batch;     // float, bf16 or fp16 logits or probabilities; draft_probs: float
-///     batch.target = reinterpret_cast<const std::uint16_t*>(logits);  // const __nv_bfloat16*, [B, n + 1, V]
+///     basic_draft_batch<bf16> batch; // draft_probs: float
+///     batch.batch_size = requests;
+///     batch.max_draft_tokens = n;
+///     batch.vocab_size = vocab;
+///     batch.draft_token_ids = drafts; // [B, n]
+///     batch.draft_probs = draft_probs; // [B, n, V]
+///     batch.target = reinterpret_cast<const std::uint16_t*>(logits); // const __nv_bfloat16*
 ///     batch.kind = target_kind::logits;
-///     …
-///     cuda_acceptance::rejection(batch, out, workspace, bytes, stream);
+///     batch.temperature = temperatures; // [B]
+///     batch.seeds = seeds; // [B]
+///     batch.offsets = positions; // [B], of the first draft in its text
+///     const std::size_t bytes = cuda_acceptance::workspace_bytes(requests, n); // of `workspace`
+///     check(cuda_acceptance::rejection(batch, {.output_token_ids = output}, workspace, bytes, stream));
 struct cuda_acceptance {
   // What launches kernels is a template: a unit compiles those that it calls, and no others.
 

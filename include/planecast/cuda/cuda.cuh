@@ -29,7 +29,6 @@ namespace planecast::inline v0 {
 /// tile so large; then nothing was enqueued. Nothing throws.
 /// Stream behaviour: calls only enqueue, one kernel each. They do not wait, allocate or use another stream,
 /// and can be captured in a graph.
-/// Example: test/cuda/code_test.cu.
 ///
 /// To refine, copy what has arrived of a plane to its place and decode with one plane more: planes of a tile
 /// are apart from each other (tile_layout::plane_at), and values come from the codes alone. From plane to
@@ -39,6 +38,16 @@ namespace planecast::inline v0 {
 /// views then point to device memory, their slots to the host's. Coding and copies run in CUDA streams of
 /// that end, behind what the caller's stream holds when put() is called, or poll() and wait(). None of these
 /// can be captured in a graph; what else is captured meanwhile is not disturbed.
+/// Example: examples/device_calls.cu; of a stream, examples/device_memory.cu. A layer's keys, in short:
+///
+///     device_tiles<per_channel<64>, planes<4, 4, tail>> tiles{.tokens = n, .heads = 8, .dim = 128};
+///     tiles.bytes = bytes;         // of device memory: memory_bytes()
+///     tiles.tail_ends = tail_ends; // ends() numbers
+///     tiles.coded = coded;         // tiles() of them
+///     const device_rows<const std::byte> from{.first = keys, .token = 8 * 128, .head = 128};
+///     const device_rows<std::byte> to{.first = pages, .token = 8 * 128, .head = 128};
+///     check(planecast::cuda::encode(number::bf16, tiles, from, stream));
+///     check(planecast::cuda::decode(number::bf16, tiles, 1, to, stream)); // of the first plane
 struct cuda {
   using place = detail::cuda_device; ///< what a stream's end keeps: as layer_backend says
   using order = cudaStream_t;        ///< of the caller's

@@ -19,7 +19,7 @@ namespace planecast::inline v0 {
 /// smaller of window_size and tokens, and at most tokens; window_size ≥ 1, the scale is finite and not
 /// negative, kernel_size 0 or odd. Keys are of the queries' dtype, or fp8, whose k_scale is a factor of the
 /// scale; beside fp32 queries they are of any.
-/// Example: device_importance.
+/// Example: examples/device_calls.cu.
 struct device_attention {
   number dtype = number::bf16;       ///< of the keys
   std::uint32_t tokens = 0;          ///< of the sequence

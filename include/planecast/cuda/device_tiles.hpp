@@ -16,6 +16,7 @@ namespace planecast::inline v0 {
 /// Preconditions: first < tokens, and heads × pages fit 31 bits; dim is a multiple of 8 up to max_head_dim;
 /// value_bytes is the dtype's; page_tokens is the quantizer's where it asks for one, at most 1024. `bytes`
 /// is aligned to 16 and has room for memory_bytes(), tail_ends for ends(), coded for tiles().
+/// Example: examples/device_calls.cu: room_for_tiles().
 template <quantizer Q, class Planes>
 struct device_tiles {
   std::uint32_t tokens = 0;       ///< of the sequence: one more than the last position

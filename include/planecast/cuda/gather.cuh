@@ -17,8 +17,13 @@ namespace planecast::inline v0 {
 /// read the result. It holds nothing; all of it is static.
 /// Example:
 ///
+///     std::vector<gather_layer<per_channel<64>, per_token, planes<4, 4, tail>>> all; // of the request
+///     for (unsigned l = 0; l < layer_count; ++l)
+///       all.push_back({.keys = keys[l], .values = values[l], .tokens = ranked + first, .count = count});
+///     const std::uint32_t rows = number_rows(std::span(all)); // then copied to `layers`, in device memory
+///     const std::size_t workspace_bytes = gather_workspace_bytes(rows);
 ///     const gather_target to{frame + frame_header_bytes, room, workspace, result, workspace_bytes};
-///     const status s = device_gather::enqueue(layers, layer_count, rows, plane, to, stream);
+///     check(device_gather::enqueue(layers, layer_count, rows, plane, to, stream));
 ///     // once the result has been copied to the host:
 ///     header.payload_bytes = static_cast<std::uint32_t>(found.bytes);
 ///     header.payload_checksum = found.checksum;

@@ -30,8 +30,9 @@ namespace planecast::inline v0 {
 /// softmax_lse that is not that of the queries and keys (device_attention::not_one).
 /// Stream behaviour: calls only enqueue. They do not wait, allocate or use another stream, and can be
 /// captured in a graph.
-/// Example:
+/// Example: examples/device_calls.cu. In short:
 ///
+///     check(device_importance::attention_mass_bytes(layer[0], bytes)); // of `room`
 ///     for (unsigned l = 0; l < layers; ++l)
 ///       check(device_importance::attention_mass(layer[l], {scores, 1.0f / layers, l > 0}, room, bytes,
 ///       stream));

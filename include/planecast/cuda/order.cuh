@@ -2,6 +2,7 @@
 #pragma once
 
 #include "planecast/cache/bytes.hpp"
+#include "planecast/cuda/detail/base_bytes_program.hpp"
 #include "planecast/cuda/detail/cut_programs.hpp"
 #include "planecast/cuda/detail/launch.cuh"
 #include "planecast/cuda/detail/launch_rounds.cuh"
@@ -28,12 +29,15 @@ namespace planecast::inline v0 {
 /// refuses: then the first of several kernels may have been. Nothing throws.
 /// Stream behaviour: calls only enqueue. They do not wait, allocate or use another stream, and can be
 /// captured in a graph.
-/// Example:
+/// Example: examples/device_calls.cu, from scores to a cut. In short, of a request's tokens:
 ///
-///     std::size_t bytes = 0;
-///     check(device_order::rank_bytes(tokens, {}, 0, bytes));
-///     check(device_order::rank({scores, tokens, {}, 0, ranked, flag}, workspace, bytes, stream));
-///     check(device_order::cut(upgrades, cut, other_workspace, other_bytes, stream));
+///     check(device_order::rank({scores, tokens, {}, 0, ranked, flag}, room, room_bytes, stream));
+///     for (unsigned l = 0; l < layers; ++l) {
+///       check(device_order::upgrade_bytes(keys[l], base_planes, bytes, l > 0, stream));
+///       check(device_order::upgrade_bytes(values[l], base_planes, bytes, true, stream));
+///       check(device_order::base_bytes(keys[l], values[l], base_planes, upgrades, base, l > 0, stream));
+///     }
+///     check(device_order::cut(upgrades, cut, other_room, other_bytes, stream));
 struct device_order {
   // What launches kernels is a template: a unit compiles those that it calls, and no others.
 
@@ -90,7 +94,8 @@ struct device_order {
 
   /// What a layer's keys, or its values, add to the bytes of each token's upgrades: bytes[plane][token], of
   /// the planes from base_planes on, as coded_cache::upgrade_bytes() counts them. Written over, or added to
-  /// what is there. One kernel, no workspace.
+  /// what is there. One kernel, no workspace. A layer whose policy has a longer base than the first layers'
+  /// adds to what stands behind the planes that it has not: bytes + (planes more) × tokens.
   /// Preconditions: the tiles' tail_ends and `coded` are in place; base_planes ≤ the planes.
   template <class Q, class Planes>
   static status upgrade_bytes(const device_tiles<Q, Planes>& tiles, std::uint32_t base_planes,
@@ -100,6 +105,30 @@ struct device_order {
       return s;
     return detail::launch(detail::upgrade_bytes_program<Q, Planes>{tiles, base_planes, bytes, add},
                           blocks_of(tiles.tokens - tiles.first, how.threads), 0, how, stream);
+  }
+
+  /// What a layer's base takes on a stream, of its keys and its values: the parts of their tiles, as
+  /// coded_tiles::base_bytes() counts them, in frames of `of`'s chunk_bytes, and their headers. Nothing else
+  /// of `of` counts. *bytes, in device memory, is written over, or added to: over all layers it is what
+  /// device_upgrades::base asks for. One kernel of one block, no workspace.
+  /// Preconditions: keys and values have the same tokens, heads and page_tokens, and `coded` in place;
+  /// base_planes ≤ the fixed planes; a tile that is stored fits chunk_bytes, as a sender sees to.
+  /// Errors: `limit` for so many tiles that a block's shared memory has not a byte for each four of them,
+  /// too.
+  template <class KeyQuantizer, class ValueQuantizer, class Planes>
+  static status base_bytes(const device_tiles<KeyQuantizer, Planes>& keys,
+                           const device_tiles<ValueQuantizer, Planes>& values, std::uint32_t base_planes,
+                           const device_upgrades& of, std::uint64_t* bytes, bool add,
+                           cudaStream_t stream) noexcept {
+    cuda_tuning how;
+    if (const status s = detail::current_tuning(how); !s)
+      return s;
+    const detail::base_bytes_program<KeyQuantizer, ValueQuantizer, Planes> program{
+        keys, values, base_planes, of.chunk_bytes, of.header_bytes, bytes, add};
+    const std::uint64_t memory = program.memory_bytes();
+    if (memory > how.block_bytes)
+      return {errc::limit, "a block's shared memory, for so many tiles", how.block_bytes, memory};
+    return detail::launch(program, 1, static_cast<std::uint32_t>(memory), how, stream);
   }
 
   /// Bytes of workspace that cut() takes.
@@ -113,7 +142,7 @@ struct device_order {
   }
 
   /// Cuts the order at the first upgrade that no longer fits: *cut, in device memory, becomes what plan()
-  /// would make of the same bytes.
+  /// would make of the same bytes, if `of` has them and the frames as a stream does (device_upgrades).
   template <int = 0>
   static status cut(const device_upgrades& of, device_cut* cut, void* workspace, std::size_t bytes,
                     cudaStream_t stream) noexcept {

@@ -57,7 +57,7 @@ struct batch_drafts {
 /// target's own.
 /// Preconditions: vocab_size fits 31 bits and is not 0, and for rejection from logits is below 2²⁴; a step
 /// is no smaller, if not 0; draft counts are within 0 … max_draft_tokens (others are taken for the nearest).
-/// Example: `basic_draft_batch<bf16>{.batch_size = 8, .vocab_size = 128256, .target = patterns}`
+/// Example: examples/device_acceptance.cu: behind the arguments of either engine, field by field.
 template <class Target = float, class Draft = float>
 struct basic_draft_batch {
   using drafts = batch_drafts;                                     ///< of a request
@@ -70,7 +70,8 @@ struct basic_draft_batch {
 
   const token_id* draft_token_ids = nullptr;         ///< [B, n] or [num_tokens]
   const std::int32_t* cu_num_draft_tokens = nullptr; ///< [B], inclusive; null: dense
-  const target_number* target = nullptr; ///< [B, n + 1, V], or [num_tokens + B, V]; with bonuses [B, n, V], …
+  /// [B, n + 1, V] or [num_tokens + B, V]; with bonuses [B, n, V] or [num_tokens, V].
+  const target_number* target = nullptr;
   target_kind kind = target_kind::probabilities; ///< what `target` holds
   /// [B, n, V] or [num_tokens, V], for rejection; null: each draft was sure of itself, as n-grams are.
   const draft_number* draft_probs = nullptr;
@@ -133,7 +134,17 @@ struct basic_draft_batch {
 };
 
 /// Of rows in fp32, as FlashInfer and vLLM take them.
-/// Example: test/decode/accept_sampled_test.cpp.
+/// Example:
+///
+///     draft_batch batch; // of 8 requests with 3 drafts each
+///     batch.batch_size = 8;
+///     batch.max_draft_tokens = 3;
+///     batch.vocab_size = 128256;
+///     batch.draft_token_ids = drafts; // [8, 3]
+///     batch.draft_probs = draft_probs; // [8, 3, 128256]
+///     batch.target = target_probs; // [8, 4, 128256]
+///     batch.seed = 7;
+///     accept_rejection(batch, {.output_token_ids = output}); // [8, 4]
 using draft_batch = basic_draft_batch<>;
 
 /// Where the outcome goes; null: nowhere, but for output_token_ids.
