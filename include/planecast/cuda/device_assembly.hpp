@@ -91,12 +91,11 @@ public:
     }
     if (!entries.empty()) {
       begin();
-      const auto [there, list] =
-          staged_.template bring<2>(*on_, {payload, std::as_bytes(std::span(entries))});
+      const auto there = staged_.template bring<2>(*on_, {payload, std::as_bytes(std::span(entries))});
       map().with_policy(layer, [&]<class Layer>(Layer layer_policy) {
         with_format(map().shape.dtype, [&]<class Number>(Number) {
           detail::launch_base<Number>(*on_, tiles(layer_policy), layers_[layer],
-                                      reinterpret_cast<const detail::base_entry*>(list), there,
+                                      reinterpret_cast<const detail::base_entry*>(there[1]), there[0],
                                       static_cast<std::uint32_t>(entries.size()));
         });
       });
