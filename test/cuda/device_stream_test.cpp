@@ -245,7 +245,7 @@ TEST_CASE("device stream: where parts of a frame begin hangs on all before them"
   };
   for (std::uint64_t seed = 0; seed < rounds(12, 3); ++seed)
     take(seed, {number::bf16, 2, 36, 576, 8}, 3);
-  CHECK(found.taken > 10);
+  CHECK(found.taken > 2 * rounds(12, 3)); // bases alone
 }
 TEST_CASE(
     "device stream: what is written waits for the engine, also behind a frame with nothing for a device") {
