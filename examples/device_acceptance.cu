@@ -69,7 +69,7 @@ pc::status rejection_sample(const std::int32_t* draft_token_ids,     // [num_tok
   batch.seeds = seeds;
   batch.offsets = positions; // in a graph: write there between launches
   return pc::cuda_acceptance::rejection(batch, {.output_token_ids = output_token_ids}, workspace,
-                                        workspace_bytes, stream); // fills up with −1, vLLM's placeholder
+                                        workspace_bytes, stream); // fills up with −1, as vLLM does
 }
 
 void check(cudaError_t e) {

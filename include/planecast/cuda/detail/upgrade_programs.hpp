@@ -186,37 +186,33 @@ private:
         meet_or(*frame.corrupt, 1);
     }
     const group_lanes lanes(t.at, t.groups(tiles));
-    lanes.each(t.part.count, [&](std::uint32_t number, bool there) {
+    lanes.each_group(t.part.count, [&](std::uint32_t number, std::uint32_t g, bool there,
+                                       std::uint32_t& turns) {
       const upgrade_row row = t.rows.of(number);
-      const bool takes = there && row.tokens != 0 && first + row.begin + row.bytes <= all;
-      const std::byte* const from = frame.payload + (takes ? first + row.begin : 0);
-      const auto tails = tail_words::of(from, frame.payload + frame.payload_bytes);
-      const auto cells = [&](std::uint32_t g) {
+      const bool in_payload = row.tokens != 0 && first + row.begin + row.bytes <= all;
+      const auto cells = [&](std::uint32_t of_row) {
         const auto layout = layout_of(row);
-        decltype(cells_of<Number>(layout, row.codes, row.token, g)) are{};
-        if (takes && g < lanes.groups)
-          are = cells_of<Number>(layout, row.codes, row.token, g);
+        decltype(cells_of<Number>(layout, row.codes, row.token, of_row)) are{};
+        if (in_payload && of_row < lanes.groups)
+          are = cells_of<Number>(layout, row.codes, row.token, of_row);
         return are;
       };
-      std::uint32_t turns = 0;
-      PLANECAST_DEVICE_NO_UNROLL
-      for (std::uint32_t g = lanes.lane; g < lanes.groups + lanes.lane; g += lanes.lanes) { // as others do
-        const auto of_group = cells(g);
-        const tail_counts counts = of_group.counts();
-        const std::uint32_t bits = counts.all(), bit = lanes.before(g, bits, turns, [&](std::uint32_t other) {
-          return cells(other).tail_bits();
-        });
-        if (!takes || g >= lanes.groups)
-          continue;
-        packed_patterns x;
-        bool good = of_group.exact(tails, bit, counts, x);
-        if (g + 1 == lanes.groups) // its end is the row's
-          good = padded_with_zeros(from, bit + bits) && good;
-        if (good)
-          write(t, row, g, x);
-        else
-          meet_or(*frame.corrupt, 1);
-      }
+      const auto of_group = cells(g);
+      const tail_counts counts = of_group.counts();
+      const std::uint32_t bits = counts.all(), bit = lanes.before(g, bits, turns, [&](std::uint32_t other) {
+        return cells(other).tail_bits();
+      });
+      if (!there || !in_payload)
+        return;
+      const std::byte* const from = frame.payload + first + row.begin;
+      packed_patterns x;
+      bool good = of_group.exact(tail_words::of(from, frame.payload + all), bit, counts, x);
+      if (g + 1 == lanes.groups) // its end is the row's
+        good = padded_with_zeros(from, bit + bits) && good;
+      if (good)
+        write(t, row, g, x);
+      else
+        meet_or(*frame.corrupt, 1);
     });
   }
 };
